@@ -1,0 +1,74 @@
+# pg_enrich: bulk enrichment of tables through HTTP APIs
+
+MODULE_big = pg_enrich
+EXTENSION = pg_enrich
+DATA = pg_enrich--1.0.sql
+PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
+
+# Pure files: they know nothing of PostgreSQL, and have unit drivers.
+PURE = buffer event http http_handle http_verdict json json_string latency number path_walk \
+	placeholder quota request response response_error template template_body url
+
+# Files that run in the server.
+SERVER = activity bucket bucketize catalog catalog_bucket catalog_clerk catalog_statement claims \
+	clerk clock convert convert_array credentials failed_rows functions intake job \
+	launcher option_json option_number option_reader option_text outbox path \
+	permits pg_enrich preview preview_mask recipe recipe_shape recipe_target server server_options settings \
+	shared staging start store store_sql wait worker worker_loop worker_turn
+
+OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -Wall -Wextra $(WERROR)
+SHLIB_LINK = -lcurl
+
+REGRESS = setup server
+REGRESS_OPTS = --inputdir=. --load-extension=pg_enrich
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+PROVE_FLAGS = -I $(srcdir)/test/perl
+
+
+# The unit drivers run without a server, and under sanitizers unless told otherwise.
+UNIT_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+UNIT_TESTS = $(patsubst %.c,%.run,$(wildcard test/unit/*_test.c))
+UNIT_OBJS = $(addprefix test/unit/pure/, $(addsuffix .o, $(PURE)))
+
+EXTRA_CLEAN = test/unit/*.run test/unit/pure
+
+PG_CONFIG = pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The server's own headers are not held to our warnings.
+override CPPFLAGS := $(patsubst -I$(includedir_server),-isystem $(includedir_server),$(CPPFLAGS))
+
+# Each driver is linked with all pure files: they are few, and none has a main().
+test/unit/pure/%.o: src/%.c $(wildcard src/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -iquote src -c -o $@ $<
+
+test/unit/%.run: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
+	$(CC) $(UNIT_CFLAGS) -iquote src -iquote test/unit -o $@ $< $(UNIT_OBJS) -lcurl -lm -lpthread
+
+unit: $(UNIT_TESTS)
+
+check-unit: unit
+	$(PROVE) -j2 -e '' $(UNIT_TESTS)
+
+mock:
+	$(MAKE) -C test/mock CPPFLAGS= CFLAGS='-O2 -g' LDFLAGS=
+
+check-mock: mock
+	cd test/mock && $(PROVE) -e '' ./selftest
+
+# pg_regress alone, and TAP tests alone; "make installcheck" runs both
+check-regress: submake $(REGRESS_PREP)
+	$(pg_regress_installcheck) $(REGRESS_OPTS) $(REGRESS)
+
+check-tap: mock
+	$(prove_installcheck)
+
+.PHONY: unit check-unit mock check-mock check-regress check-tap
+.SECONDARY: $(UNIT_OBJS)

@@ -1,0 +1,422 @@
+/* pg_enrich--1.0.sql: the SQL objects of pg_enrich 1.0 */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pg_enrich" to load this file. \quit
+
+CREATE SCHEMA enrich;
+COMMENT ON SCHEMA enrich IS 'pg_enrich: functions to start and steer jobs, views to watch them';
+GRANT USAGE ON SCHEMA enrich TO PUBLIC;
+
+CREATE SCHEMA enrich_staging;
+COMMENT ON SCHEMA enrich_staging IS 'pg_enrich: staging tables of unfinished jobs, each owned by its job''s owner';
+
+/*
+ * The foreign-data wrapper.  It has no handler: servers describe APIs, there
+ * are no foreign tables.
+ */
+CREATE FUNCTION enrich.pg_enrich_fdw_validator(options text[], catalog oid) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION enrich.pg_enrich_fdw_validator(text[], oid) IS
+	'checks the options of servers and user mappings of the foreign-data wrapper pg_enrich';
+
+CREATE FOREIGN DATA WRAPPER pg_enrich NO HANDLER VALIDATOR enrich.pg_enrich_fdw_validator;
+COMMENT ON FOREIGN DATA WRAPPER pg_enrich IS 'HTTP APIs that pg_enrich sends rows through';
+
+/*
+ * The catalog.  Nobody is granted anything on these tables: whoever could
+ * insert a job could have it run by its owner of choice.  The views show them.
+ * No foreign keys: a check for each of a million buckets would cost more than
+ * the one place that deletes jobs, which deletes from all of them.
+ */
+CREATE TABLE enrich.job (
+	job bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text,
+	owner oid NOT NULL,
+	source oid NOT NULL,
+	source_name text NOT NULL,
+	server name NOT NULL,
+	input text[] NOT NULL,
+	output text NOT NULL,
+	path text,
+	request text,
+	content text,
+	results text,
+	result_index text,
+	result_key text,
+	result_rows text NOT NULL,
+	key_columns text[] NOT NULL,
+	target text,
+	write_mode text NOT NULL CHECK (write_mode IN ('update', 'insert', 'upsert', 'overwrite')),
+	row_selection text NOT NULL CHECK (row_selection IN ('all', 'missing', 'changed')),
+	where_clause text,
+	max_rows bigint,
+	max_tokens bigint,
+	bucket_size integer NOT NULL,
+	batch_size integer,
+	max_input_length integer,
+	separator text NOT NULL,
+	concurrency integer NOT NULL,
+	workers integer NOT NULL,
+	max_failed_rows bigint,
+	-- what user SQL of the job runs under, captured at start: name=value
+	settings text[] NOT NULL,
+	-- the cluster and database it was started in: a copy must not call out
+	system_identifier bigint NOT NULL,
+	database oid NOT NULL,
+	-- control: see the states in src/README.md
+	state text NOT NULL DEFAULT 'queued'
+		CHECK (state IN ('queued', 'bucketizing', 'running', 'paused', 'completed', 'failed', 'canceled')),
+	reason text
+		CHECK (reason IN ('user', 'budget', 'failures', 'configuration', 'crash', 'copy')),
+	error text,
+	hint text,
+	failures_accepted bigint NOT NULL DEFAULT 0,
+	loss_accepted boolean NOT NULL DEFAULT false,
+	replaced boolean NOT NULL DEFAULT false,
+	-- what bucketizing found; NULL until it is done
+	rows_total bigint,
+	buckets_total bigint,
+	rows_truncated bigint,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	started_at timestamptz,
+	bucketized_at timestamptz,
+	finished_at timestamptz,
+	CHECK ((state = 'paused') = (reason IS NOT NULL)),
+	CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL))
+);
+COMMENT ON TABLE enrich.job IS 'one row per job: its parameters and its state; shown by enrich.jobs';
+CREATE UNIQUE INDEX job_name_key ON enrich.job (owner, name)
+	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
+
+CREATE TABLE enrich.job_counters (
+	job bigint NOT NULL,
+	worker integer NOT NULL,
+	rows_done bigint NOT NULL DEFAULT 0,
+	rows_failed bigint NOT NULL DEFAULT 0,
+	rows_skipped bigint NOT NULL DEFAULT 0,
+	buckets_done bigint NOT NULL DEFAULT 0,
+	requests bigint NOT NULL DEFAULT 0,
+	retries bigint NOT NULL DEFAULT 0,
+	throttled interval NOT NULL DEFAULT '0',
+	tokens bigint NOT NULL DEFAULT 0,
+	-- starts of this worker since it last stored anything
+	starts integer NOT NULL DEFAULT 0,
+	PRIMARY KEY (job, worker)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE enrich.job_counters IS
+	'what a job''s workers have done, one row per worker so that they never wait for one another; worker -1 holds corrections by retry';
+
+CREATE TABLE enrich.partition (
+	job bigint NOT NULL,
+	partition integer NOT NULL,
+	first_bucket bigint NOT NULL,
+	last_bucket bigint NOT NULL,
+	PRIMARY KEY (job, partition)
+);
+COMMENT ON TABLE enrich.partition IS 'partitions of staging tables that still exist, and the buckets they hold';
+
+CREATE TABLE enrich.bucket (
+	job bigint NOT NULL,
+	bucket bigint NOT NULL,
+	partition integer NOT NULL,
+	first_row bigint NOT NULL,
+	row_count integer NOT NULL,
+	-- where the rows lie in the partition; meaningless after a rewrite, so checked by count
+	first_block bigint NOT NULL,
+	last_block bigint NOT NULL,
+	state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'completed', 'failed')),
+	-- rows that are written, skipped or failed, one bit a row; NULL: none yet
+	finished bytea,
+	-- some of its rows lie in the partition of failed rows, to be tried again
+	retried boolean NOT NULL DEFAULT false,
+	attempts integer NOT NULL DEFAULT 0,
+	http_status integer,
+	error text,
+	started_at timestamptz,
+	finished_at timestamptz,
+	PRIMARY KEY (job, bucket)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE enrich.bucket IS 'one row per bucket of a job; shown by enrich.buckets';
+
+CREATE TABLE enrich.failure (
+	job bigint NOT NULL,
+	row_number bigint NOT NULL,
+	bucket bigint NOT NULL,
+	key jsonb NOT NULL,
+	input text,
+	http_status integer,
+	error text NOT NULL,
+	attempts integer NOT NULL,
+	at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (job, row_number)
+);
+COMMENT ON TABLE enrich.failure IS 'one row per row of a job that failed; shown by enrich.failures';
+
+/*
+ * Start and steer.
+ */
+CREATE FUNCTION enrich.start(
+	source regclass,
+	server name,
+	input text[],
+	output json,
+	path text DEFAULT NULL,
+	request json DEFAULT NULL,
+	content jsonpath DEFAULT NULL,
+	results jsonpath DEFAULT NULL,
+	result_index jsonpath DEFAULT NULL,
+	result_key jsonpath DEFAULT NULL,
+	result_rows text DEFAULT 'one',
+	key text[] DEFAULT NULL,
+	target text DEFAULT NULL,
+	write_mode text DEFAULT NULL,
+	rows text DEFAULT 'all',
+	where_clause text DEFAULT NULL,
+	max_rows bigint DEFAULT NULL,
+	max_tokens bigint DEFAULT NULL,
+	bucket_size integer DEFAULT 500,
+	batch_size integer DEFAULT NULL,
+	max_input_length integer DEFAULT NULL,
+	separator text DEFAULT ' ',
+	concurrency integer DEFAULT 10,
+	workers integer DEFAULT 1,
+	max_failed_rows bigint DEFAULT 1000,
+	name text DEFAULT NULL,
+	if_not_exists boolean DEFAULT false)
+	RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'enrich_start';
+COMMENT ON FUNCTION enrich.start IS
+	'starts a job that sends the rows of a table through an API and stores the answers; returns the job';
+
+CREATE FUNCTION enrich.preview(
+	source regclass,
+	server name,
+	input text[],
+	output json,
+	path text DEFAULT NULL,
+	request json DEFAULT NULL,
+	content jsonpath DEFAULT NULL,
+	results jsonpath DEFAULT NULL,
+	result_index jsonpath DEFAULT NULL,
+	result_key jsonpath DEFAULT NULL,
+	result_rows text DEFAULT 'one',
+	key text[] DEFAULT NULL,
+	target text DEFAULT NULL,
+	write_mode text DEFAULT NULL,
+	rows text DEFAULT 'all',
+	where_clause text DEFAULT NULL,
+	max_rows bigint DEFAULT NULL,
+	max_tokens bigint DEFAULT NULL,
+	bucket_size integer DEFAULT 500,
+	batch_size integer DEFAULT NULL,
+	max_input_length integer DEFAULT NULL,
+	separator text DEFAULT ' ',
+	concurrency integer DEFAULT 10,
+	workers integer DEFAULT 1,
+	max_failed_rows bigint DEFAULT 1000,
+	name text DEFAULT NULL,
+	if_not_exists boolean DEFAULT false,
+	OUT request_url text,
+	OUT request_headers text,
+	OUT request_body text,
+	OUT status integer,
+	OUT response text,
+	OUT results jsonb)
+	RETURNS record LANGUAGE C AS 'MODULE_PATHNAME', 'enrich_preview';
+COMMENT ON FUNCTION enrich.preview IS
+	'sends one request for the first rows of a job that would be started so, and shows what would be written; writes nothing';
+
+CREATE FUNCTION enrich.pause(job bigint) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_pause';
+COMMENT ON FUNCTION enrich.pause(bigint) IS
+	'sends no new requests of the job; those in flight finish and are stored';
+
+CREATE FUNCTION enrich.resume(job bigint) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_resume';
+COMMENT ON FUNCTION enrich.resume(bigint) IS 'lets a paused job go on';
+
+CREATE FUNCTION enrich.cancel(job bigint) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_cancel';
+COMMENT ON FUNCTION enrich.cancel(bigint) IS
+	'ends the job now: aborts what is in flight, keeps what is stored, drops its staging table';
+
+CREATE FUNCTION enrich.retry(job bigint) RETURNS bigint
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_retry';
+COMMENT ON FUNCTION enrich.retry(bigint) IS
+	'puts the failed rows of a completed or paused job back to work; returns how many';
+
+CREATE FUNCTION enrich.alter(
+	job bigint,
+	concurrency integer DEFAULT NULL,
+	max_failed_rows bigint DEFAULT NULL,
+	max_tokens bigint DEFAULT NULL)
+	RETURNS void LANGUAGE C AS 'MODULE_PATHNAME', 'enrich_alter';
+COMMENT ON FUNCTION enrich.alter(bigint, integer, bigint, bigint) IS
+	'changes the given limits of a job at once; NULL leaves one as it is';
+
+CREATE FUNCTION enrich.drop(job bigint) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_drop';
+COMMENT ON FUNCTION enrich.drop(bigint) IS
+	'forgets a finished job: its rows in the catalog and its staging table';
+
+CREATE PROCEDURE enrich.wait(
+	job bigint,
+	timeout interval DEFAULT NULL,
+	INOUT state text DEFAULT NULL)
+	LANGUAGE C AS 'MODULE_PATHNAME', 'enrich_wait';
+COMMENT ON PROCEDURE enrich.wait(bigint, interval, text) IS
+	'blocks until the job is completed, failed, canceled or paused, or the interval is up; shows the state';
+
+/*
+ * What is known only in shared memory.  The views below call these; each shows
+ * a caller only what the caller may see.
+ */
+CREATE FUNCTION enrich.job_activity(
+	OUT job bigint,
+	OUT in_flight integer,
+	OUT effective_concurrency integer,
+	OUT waiting_for text,
+	OUT rows_staged bigint,
+	OUT rows_per_second double precision,
+	OUT pids integer[])
+	RETURNS SETOF record LANGUAGE C STRICT ROWS 20 AS 'MODULE_PATHNAME', 'enrich_job_activity';
+COMMENT ON FUNCTION enrich.job_activity() IS
+	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.progress and enrich.jobs';
+
+CREATE FUNCTION enrich.server_activity(
+	OUT server oid,
+	OUT in_flight integer,
+	OUT effective_concurrency integer,
+	OUT paused_until timestamptz,
+	OUT requests bigint,
+	OUT answers_2xx bigint,
+	OUT answers_3xx bigint,
+	OUT answers_4xx bigint,
+	OUT answers_5xx bigint,
+	OUT throttled bigint,
+	OUT errors bigint,
+	OUT bytes_in bigint,
+	OUT bytes_out bigint,
+	OUT tokens bigint,
+	OUT latency_p50 interval,
+	OUT latency_p95 interval,
+	OUT latency_p99 interval,
+	OUT stats_reset timestamptz)
+	RETURNS SETOF record LANGUAGE C STRICT ROWS 10 AS 'MODULE_PATHNAME', 'enrich_server_activity';
+COMMENT ON FUNCTION enrich.server_activity() IS
+	'what was sent to the servers of this database since the statistics began; used by enrich.servers';
+
+CREATE FUNCTION enrich.may_see(owner oid) RETURNS boolean
+	LANGUAGE SQL STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		-- a role that was dropped has no members: only monitors see its jobs
+		SELECT COALESCE(pg_catalog.pg_has_role(owner, 'USAGE'), false)
+			OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+	END;
+COMMENT ON FUNCTION enrich.may_see(oid) IS
+	'may the current user see the jobs of that owner: its own, or all as a member of pg_monitor';
+
+/*
+ * Watch.
+ */
+CREATE VIEW enrich.jobs WITH (security_barrier) AS
+	SELECT j.job, j.name, COALESCE(r.rolname, '(dropped)') AS owner,
+		j.source_name AS source, j.server, j.input, j.output::json AS output, j.path,
+		j.request::json AS request, j.content, j.results, j.result_index, j.result_key,
+		j.result_rows, j.key_columns AS key, j.target,
+		CASE WHEN j.write_mode <> 'update' THEN j.write_mode END AS write_mode,
+		j.row_selection AS rows, j.where_clause, j.max_rows, j.max_tokens, j.bucket_size,
+		j.batch_size, j.max_input_length, j.separator, j.concurrency, j.workers,
+		j.max_failed_rows, j.state, j.reason, a.waiting_for, j.error, j.hint,
+		j.rows_total, j.rows_truncated, c.tokens,
+		j.created_at, j.started_at, j.bucketized_at, j.finished_at
+	FROM enrich.job j
+		LEFT JOIN pg_catalog.pg_roles r ON r.oid = j.owner
+		LEFT JOIN enrich.job_activity() a ON a.job = j.job
+		LEFT JOIN LATERAL (SELECT COALESCE(sum(k.tokens), 0)::bigint AS tokens
+			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
+	WHERE enrich.may_see(j.owner);
+COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, state and error';
+
+CREATE VIEW enrich.progress WITH (security_barrier) AS
+	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason, a.waiting_for,
+		p.percent,
+		'[' || repeat('#', (p.percent / 5)::integer) || repeat('.', 20 - (p.percent / 5)::integer) || ']' AS bar,
+		COALESCE(j.rows_total, a.rows_staged, 0) AS rows_total,
+		c.rows_done, c.rows_failed, c.rows_skipped,
+		COALESCE(j.buckets_total, 0) AS buckets_total, c.buckets_done,
+		COALESCE(a.in_flight, 0) AS in_flight,
+		j.concurrency,
+		COALESCE(a.effective_concurrency, j.concurrency) AS effective_concurrency,
+		c.requests, c.retries, c.throttled, c.tokens,
+		round(s.speed::numeric, 1) AS rows_per_second,
+		date_trunc('milliseconds', t.elapsed) AS elapsed,
+		CASE WHEN j.state = 'running' AND s.speed > 0
+			THEN date_trunc('second', make_interval(secs => LEAST(
+				(j.rows_total - c.rows_done - c.rows_failed - c.rows_skipped) / s.speed, 3e9)))
+		END AS eta,
+		j.error,
+		COALESCE(a.pids, '{}') AS pids
+	FROM enrich.job j
+		LEFT JOIN enrich.job_activity() a ON a.job = j.job
+		LEFT JOIN LATERAL (
+			SELECT COALESCE(sum(k.rows_done), 0)::bigint AS rows_done,
+				COALESCE(sum(k.rows_failed), 0)::bigint AS rows_failed,
+				COALESCE(sum(k.rows_skipped), 0)::bigint AS rows_skipped,
+				COALESCE(sum(k.buckets_done), 0)::bigint AS buckets_done,
+				COALESCE(sum(k.requests), 0)::bigint AS requests,
+				COALESCE(sum(k.retries), 0)::bigint AS retries,
+				COALESCE(sum(k.throttled), '0') AS throttled,
+				COALESCE(sum(k.tokens), 0)::bigint AS tokens
+			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
+		CROSS JOIN LATERAL (
+			SELECT CASE
+				WHEN j.state = 'completed' THEN 100.0
+				WHEN j.rows_total > 0 THEN
+					trunc(100.0 * (c.rows_done + c.rows_failed + c.rows_skipped) / j.rows_total, 1)
+				ELSE 0.0 END AS percent) p
+		CROSS JOIN LATERAL (
+			SELECT COALESCE(j.finished_at, clock_timestamp()) - COALESCE(j.started_at, j.created_at) AS elapsed) t
+		CROSS JOIN LATERAL (
+			SELECT CASE
+				WHEN j.state = 'running' THEN a.rows_per_second
+				WHEN j.state = 'completed' AND t.elapsed > '0' THEN
+					c.rows_done / extract(epoch FROM t.elapsed)::double precision
+				END AS speed) s
+	WHERE enrich.may_see(j.owner);
+COMMENT ON VIEW enrich.progress IS 'a line per job: how far it is, how fast, and what it waits for';
+
+CREATE VIEW enrich.buckets WITH (security_barrier) AS
+	SELECT b.job, b.bucket, b.partition, b.row_count AS rows, b.state, b.attempts,
+		b.http_status, b.error, b.started_at, b.finished_at
+	FROM enrich.bucket b
+		JOIN enrich.job j ON j.job = b.job
+	WHERE enrich.may_see(j.owner);
+COMMENT ON VIEW enrich.buckets IS 'the buckets of every job, and how each went';
+
+CREATE VIEW enrich.failures WITH (security_barrier) AS
+	SELECT f.job, f.bucket, f.key, f.input, f.http_status, f.error, f.attempts, f.at
+	FROM enrich.failure f
+		JOIN enrich.job j ON j.job = f.job
+	WHERE enrich.may_see(j.owner);
+COMMENT ON VIEW enrich.failures IS 'the rows that failed, each with a reason; enrich.retry puts them back to work';
+
+CREATE VIEW enrich.servers WITH (security_barrier) AS
+	SELECT s.srvname AS server,
+		(SELECT o.option_value::integer FROM pg_catalog.pg_options_to_table(s.srvoptions) o
+			WHERE o.option_name = 'max_concurrency') AS max_concurrency,
+		a.effective_concurrency, COALESCE(a.in_flight, 0) AS in_flight, a.paused_until,
+		COALESCE(a.requests, 0) AS requests,
+		COALESCE(a.answers_2xx, 0) AS answers_2xx, COALESCE(a.answers_3xx, 0) AS answers_3xx,
+		COALESCE(a.answers_4xx, 0) AS answers_4xx, COALESCE(a.answers_5xx, 0) AS answers_5xx,
+		COALESCE(a.throttled, 0) AS throttled, COALESCE(a.errors, 0) AS errors,
+		COALESCE(a.bytes_in, 0) AS bytes_in, COALESCE(a.bytes_out, 0) AS bytes_out,
+		COALESCE(a.tokens, 0) AS tokens,
+		a.latency_p50, a.latency_p95, a.latency_p99, a.stats_reset
+	FROM pg_catalog.pg_foreign_server s
+		JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pg_enrich'
+		LEFT JOIN enrich.server_activity() a ON a.server = s.oid
+	WHERE pg_catalog.has_server_privilege(s.oid, 'USAGE')
+		OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW enrich.servers IS 'per server: caps, what was sent and answered, and how long answers took';
+
+GRANT SELECT ON enrich.jobs, enrich.progress, enrich.buckets, enrich.failures, enrich.servers TO PUBLIC;

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * activity.c
+ *	  What shared memory knows of jobs and servers, as rows for the views.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "permits.h"
+#include "shared.h"
+
+/* What one job's entry and its workers' slots say. */
+typedef struct JobActivity
+{
+	JobEntry	entry;
+	int			in_flight;
+	int			effective;		/* -1: no worker knows its server yet */
+	double		rows_per_second;
+	WaitingFor	waiting_for;
+	int			pid_count;
+	Datum	   *pids;
+} JobActivity;
+
+static bool
+may_see(Oid owner)
+{
+	return has_privs_of_role(GetUserId(), owner) ||
+		has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false));
+}
+
+/* Why a job with these workers sends nothing: what all of them wait for, or that there are none. */
+static WaitingFor
+job_waits_for(const JobActivity *activity, WaitingFor of_workers)
+{
+	if (activity->in_flight > 0)
+		return WAITING_NOTHING;
+	if (activity->pid_count > 0)
+		return of_workers;
+	if (activity->entry.no_slot)
+		return WAITING_SLOT;
+	return activity->entry.concurrency == 0 ? WAITING_CAP : WAITING_NOTHING;
+}
+
+/* Copy what the lock guards; the caller holds it. */
+static void
+read_activity(int job_index, JobActivity *activity)
+{
+	WaitingFor	waiting_for = WAITING_NOTHING;
+
+	activity->entry = shared->jobs[job_index];
+	activity->effective = -1;
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		const WorkerSlot *slot = &shared->slots[i];
+
+		if (!slot->in_use || slot->job_index != job_index || slot->pid == 0)
+			continue;
+		activity->in_flight += slot->in_flight;
+		activity->rows_per_second += slot->rows_per_second;
+		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
+		if (slot->waiting_for != WAITING_NOTHING)
+			waiting_for = slot->waiting_for;
+		if (slot->server_index >= 0)
+			activity->effective = permits_effective(activity->entry.concurrency,
+													&shared->servers[slot->server_index]);
+	}
+	activity->waiting_for = job_waits_for(activity, waiting_for);
+}
+
+static void
+put_activity(ReturnSetInfo *result, const JobActivity *activity)
+{
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	values[0] = Int64GetDatum(activity->entry.job);
+	values[1] = Int32GetDatum(activity->in_flight);
+	values[2] = Int32GetDatum(activity->effective);
+	nulls[2] = activity->effective < 0;
+	nulls[3] = activity->waiting_for == WAITING_NOTHING;
+	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(shared_waiting_name(activity->waiting_for));
+	values[4] = Int64GetDatum(activity->entry.rows_staged);
+	values[5] = Float8GetDatum(activity->rows_per_second);
+	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4, true,
+												TYPALIGN_INT));
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(enrich_job_activity);
+Datum
+enrich_job_activity(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; shared != NULL && i < SHARED_MAX_JOBS; i++)
+	{
+		JobActivity activity = {0};
+
+		if (!shared->jobs[i].in_use)
+			continue;
+		activity.pids = palloc(sizeof(Datum) * shared->slot_count);
+		shared_lock();
+		read_activity(i, &activity);
+		shared_unlock();
+		if (activity.entry.in_use && activity.entry.database == MyDatabaseId && may_see(activity.entry.owner))
+			put_activity(result, &activity);
+	}
+	return (Datum) 0;
+}
+
+static Datum
+interval_of_us(int64 microseconds)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = microseconds;
+	return IntervalPGetDatum(interval);
+}
+
+static void
+put_latency(const Latency *latency, double share, Datum *value, bool *is_null)
+{
+	int64		microseconds = latency_percentile(latency, share);
+
+	*is_null = microseconds < 0;
+	*value = interval_of_us(Max(microseconds, 0));
+}
+
+static void
+put_server(ReturnSetInfo *result, const ServerEntry *entry, int in_flight)
+{
+	Datum		values[18];
+	bool		nulls[18] = {false};
+	int			effective = permits_effective(PG_INT32_MAX, entry);
+
+	values[0] = ObjectIdGetDatum(entry->server);
+	values[1] = Int32GetDatum(in_flight);
+	values[2] = Int32GetDatum(effective);
+	nulls[3] = true;			/* nothing pauses a server yet */
+	values[4] = Int64GetDatum(entry->requests);
+	for (int i = 2; i <= 5; i++)
+		values[3 + i] = Int64GetDatum(entry->answers[i]);
+	values[9] = Int64GetDatum(entry->throttled);
+	values[10] = Int64GetDatum(entry->errors);
+	values[11] = Int64GetDatum(entry->bytes_in);
+	values[12] = Int64GetDatum(entry->bytes_out);
+	values[13] = Int64GetDatum(entry->tokens);
+	put_latency(&entry->latency, 0.50, &values[14], &nulls[14]);
+	put_latency(&entry->latency, 0.95, &values[15], &nulls[15]);
+	put_latency(&entry->latency, 0.99, &values[16], &nulls[16]);
+	values[17] = TimestampTzGetDatum(entry->stats_reset);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(enrich_server_activity);
+Datum
+enrich_server_activity(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ServerEntry *entry = palloc(sizeof(ServerEntry));
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; shared != NULL && i < SHARED_MAX_SERVERS; i++)
+	{
+		int			in_flight;
+
+		shared_lock();
+		*entry = shared->servers[i];
+		in_flight = permits_in_flight(i);
+		shared_unlock();
+		if (!entry->in_use || entry->database != MyDatabaseId)
+			continue;
+		if (server_aclcheck(entry->server, GetUserId()) == ACLCHECK_OK ||
+			has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false)))
+			put_server(result, entry, in_flight);
+	}
+	return (Datum) 0;
+}

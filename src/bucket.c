@@ -1,0 +1,346 @@
+/*-------------------------------------------------------------------------
+ *
+ * bucket.c
+ *	  Buckets in a worker's memory, and loading their rows from staging.
+ *
+ * A bucket's rows are found by the range of blocks they were written to, and
+ * their numbers: a TID range scan touches those blocks only.  After a rewrite
+ * of the partition (VACUUM FULL) the blocks are meaningless; then fewer rows
+ * turn up than are open, and the whole partition is scanned.
+ *
+ * Small buckets are loaded many at a time, large ones in slices, so that
+ * neither the number of queries nor the memory depends on bucket_size.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bucket.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "port/pg_bitutils.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "staging.h"
+
+/* Rows fetched at a time: what is fetched beyond the limit in bytes is kept all the same. */
+#define FETCH_ROWS 20
+
+static int
+count_bits(const bytea *bitmap)
+{
+	return bitmap == NULL ? 0
+		: (int) pg_popcount(VARDATA_ANY(bitmap), (int) VARSIZE_ANY_EXHDR(bitmap));
+}
+
+Bucket *
+bucket_make(const BucketRow *row, MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich bucket", ALLOCSET_SMALL_SIZES);
+	Bucket	   *bucket = MemoryContextAllocZero(context, sizeof(Bucket));
+
+	bucket->context = context;
+	bucket->row = *row;
+	if (row->finished != NULL)
+	{
+		bucket->row.finished = MemoryContextAlloc(context, VARSIZE(row->finished));
+		memcpy(bucket->row.finished, row->finished, VARSIZE(row->finished));
+	}
+	bucket->rows_open = row->row_count - count_bits(row->finished);
+	bucket->next_row = row->first_row;
+	return bucket;
+}
+
+void
+bucket_free(Bucket *bucket)
+{
+	MemoryContextDelete(bucket->context);
+}
+
+bool
+bucket_row_is_finished(const Bucket *bucket, int64 row_number)
+{
+	int			bit = (int) (row_number - bucket->row.first_row);
+
+	if (bucket->row.finished == NULL)
+		return false;
+	return (VARDATA(bucket->row.finished)[bit / 8] & (1 << (bit % 8))) != 0;
+}
+
+bool
+bucket_is_loaded(const Bucket *bucket)
+{
+	return bucket->next_row >= bucket->row.first_row + bucket->row.row_count;
+}
+
+static void
+append_select(StringInfo sql, const Recipe *recipe, int partition)
+{
+	appendStringInfo(sql, "SELECT row_number, %s", partition == STAGING_FAILED ? "true" : "false");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, ", key_%d", i + 1);
+	appendStringInfo(sql, ", input, fields FROM %s WHERE row_number OPERATOR(pg_catalog.>=) $1"
+					 " AND row_number OPERATOR(pg_catalog.<=) $2",
+					 staging_name(recipe->job->id, partition));
+}
+
+/* The query for a run of buckets of one partition; by_blocks: only where they were written to. */
+static char *
+load_query(const Recipe *recipe, List *buckets, bool by_blocks)
+{
+	const BucketRow *first = &((Bucket *) linitial(buckets))->row;
+	const BucketRow *last = &((Bucket *) llast(buckets))->row;
+	bool		has_partition = OidIsValid(staging_relation(recipe->job->id, first->partition));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (has_partition)
+	{
+		append_select(&sql, recipe, first->partition);
+		if (by_blocks)
+			appendStringInfo(&sql, " AND ctid OPERATOR(pg_catalog.>=) '(%u,0)'::pg_catalog.tid"
+							 " AND ctid OPERATOR(pg_catalog.<) '(%u,0)'::pg_catalog.tid",
+							 first->first_block, last->last_block + 1);
+	}
+	if (first->retried || !has_partition)
+	{
+		if (has_partition)
+			appendStringInfoString(&sql, " UNION ALL ");
+		append_select(&sql, recipe, STAGING_FAILED);
+	}
+	appendStringInfoString(&sql, " ORDER BY 1");
+	return sql.data;
+}
+
+static char *
+text_column_to_utf8(HeapTuple tuple, TupleDesc descriptor, int column, size_t *length)
+{
+	char	   *utf8;
+	bool		is_null;
+	Datum		value = SPI_getbinval(tuple, descriptor, column, &is_null);
+
+	*length = 0;
+	if (is_null)
+		return NULL;
+	utf8 = text_to_utf8(TextDatumGetCString(value));
+	*length = strlen(utf8);
+	return utf8;
+}
+
+static void
+read_fields(Row *row, HeapTuple tuple, TupleDesc descriptor, int column, Slice *slice)
+{
+	bool		is_null;
+	Datum		array = SPI_getbinval(tuple, descriptor, column, &is_null);
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	char	  **fields;
+
+	if (is_null)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &values, &nulls, &count);
+	fields = palloc0(sizeof(char *) * count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+		{
+			fields[i] = text_to_utf8(TextDatumGetCString(values[i]));
+			slice->bytes += strlen(fields[i]);
+			row->is_unsendable |= utf8_valid_prefix(fields[i], strlen(fields[i])) < strlen(fields[i]);
+		}
+	row->request.fields = (const char *const *) fields;
+}
+
+/* Copy a result row into the slice, whose context is current. */
+static void
+read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, TupleDesc descriptor)
+{
+	Row		   *row = &slice->rows[slice->row_count++];
+	int			keys = recipe->key_count;
+	bool		is_null;
+
+	memset(row, 0, sizeof(*row));
+	row->bucket = bucket;
+	row->slice = slice;
+	row->row_number = DatumGetInt64(SPI_getbinval(tuple, descriptor, 1, &is_null));
+	row->from_failed = DatumGetBool(SPI_getbinval(tuple, descriptor, 2, &is_null));
+	row->keys = palloc(sizeof(Datum) * keys);
+	for (int i = 0; i < keys; i++)
+	{
+		int16		length;
+		bool		by_value;
+		Datum		key = SPI_getbinval(tuple, descriptor, 3 + i, &is_null);
+
+		get_typlenbyval(recipe->keys[i].type, &length, &by_value);
+		if (length == -1)
+			key = PointerGetDatum(PG_DETOAST_DATUM_COPY(key));
+		else
+			key = datumCopy(key, by_value, length);
+		row->keys[i] = key;
+	}
+	row->request.input = text_column_to_utf8(tuple, descriptor, 3 + keys, &row->request.input_length);
+	row->is_empty = row->request.input_length == 0;
+	row->is_unsendable = utf8_valid_prefix(row->request.input, row->request.input_length)
+		< row->request.input_length;
+	slice->bytes += sizeof(Row) + row->request.input_length;
+	read_fields(row, tuple, descriptor, 4 + keys, slice);
+}
+
+/* The bucket of the list that a row number belongs to; the list is in order. */
+static Bucket *
+bucket_of(List *buckets, int *position, int64 row_number)
+{
+	for (;;)
+	{
+		Bucket	   *bucket = list_nth(buckets, *position);
+
+		if (row_number < bucket->row.first_row + bucket->row.row_count)
+			return bucket;
+		(*position)++;
+	}
+}
+
+static void
+read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
+{
+	MemoryContext scratch = CurrentMemoryContext;
+
+	slice->rows = repalloc_huge(slice->rows, sizeof(Row) * (slice->row_count + SPI_processed));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		is_null;
+		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &is_null));
+		Bucket	   *bucket = bucket_of(buckets, position, number);
+
+		bucket->next_row = number + 1;
+		if (bucket_row_is_finished(bucket, number))
+			continue;
+		MemoryContextSwitchTo(slice->context);
+		read_row(recipe, slice, bucket, tuple, SPI_tuptable->tupdesc);
+		MemoryContextSwitchTo(scratch);
+	}
+}
+
+/* Run one of the two queries.  True: it was read to its end. */
+static bool
+run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Size max_bytes, Slice *slice)
+{
+	const Bucket *first = linitial(buckets);
+	const Bucket *last = llast(buckets);
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2];
+	Portal		portal;
+	int			position = 0;
+	bool		at_end;
+
+	values[0] = Int64GetDatum(first->next_row);
+	values[1] = Int64GetDatum(last->row.first_row + last->row.row_count - 1);
+	portal = SPI_cursor_open_with_args(NULL, load_query(recipe, buckets, by_blocks),
+									   2, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	do
+	{
+		long		wanted = Min(FETCH_ROWS, max_rows - slice->row_count);
+
+		SPI_cursor_fetch(portal, true, wanted);
+		at_end = SPI_processed < (uint64) wanted;
+		read_rows(recipe, buckets, slice, &position);
+		SPI_freetuptable(SPI_tuptable);
+	} while (!at_end && slice->row_count < max_rows && slice->bytes < max_bytes);
+	SPI_cursor_close(portal);
+	return at_end;
+}
+
+static int64
+rows_to_load(List *buckets)
+{
+	int64		rows = 0;
+	ListCell   *cell;
+
+	foreach(cell, buckets)
+	{
+		const Bucket *bucket = lfirst(cell);
+		int64		end = bucket->row.first_row + bucket->row.row_count;
+
+		for (int64 number = bucket->next_row; number < end; number++)
+			rows += !bucket_row_is_finished(bucket, number);
+	}
+	return rows;
+}
+
+static void
+set_all_loaded(List *buckets)
+{
+	ListCell   *cell;
+
+	foreach(cell, buckets)
+	{
+		Bucket	   *bucket = lfirst(cell);
+
+		bucket->next_row = bucket->row.first_row + bucket->row.row_count;
+	}
+}
+
+/* A fresh slice; what a first attempt read into it is forgotten. */
+static Slice *
+make_slice(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice", ALLOCSET_DEFAULT_SIZES);
+	Slice	   *slice = MemoryContextAllocZero(context, sizeof(Slice));
+
+	slice->context = context;
+	slice->rows = MemoryContextAlloc(context, sizeof(Row));
+	return slice;
+}
+
+Slice *
+bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, MemoryContext parent)
+{
+	Bucket	   *first = linitial(buckets);
+	int64		next_row = first->next_row;
+	int64		expected = rows_to_load(buckets);
+	Slice	   *slice = make_slice(parent);
+
+	SPI_connect();
+	if (run_query(recipe, buckets, true, max_rows, max_bytes, slice) && slice->row_count < expected)
+	{
+		ListCell   *cell;
+
+		MemoryContextDelete(slice->context);
+		slice = make_slice(parent);
+		foreach(cell, buckets)
+		{
+			Bucket	   *bucket = lfirst(cell);
+
+			bucket->next_row = bucket->row.first_row;
+		}
+		first->next_row = next_row;
+		if (run_query(recipe, buckets, false, max_rows, max_bytes, slice) && slice->row_count < expected)
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("staging rows of job " INT64_FORMAT " are missing: %d of " INT64_FORMAT " found from row " INT64_FORMAT " on",
+						   recipe->job->id, slice->row_count, expected, next_row),
+					errhint("Somebody changed the staging table. Cancel the job and start it again."));
+	}
+	SPI_finish();
+	if (slice->row_count == expected)
+		set_all_loaded(buckets);
+	slice->rows_open = slice->row_count;
+	return slice;
+}
+
+void
+slice_release_row(Row *row)
+{
+	Slice	   *slice = row->slice;
+
+	if (--slice->rows_open == 0)
+		MemoryContextDelete(slice->context);
+}

@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * buffer.c
+ *	  A growable byte buffer in malloc'd memory.
+ *
+ * Owns the memory behind ByteBuffer.data until buffer_free.  Capacity doubles, so
+ * appending costs amortised constant time a byte.  On a failed allocation (or
+ * a length that size_t cannot hold) the buffer keeps what it had, "failed" is
+ * set, and later appends do nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define INITIAL_CAPACITY 256
+
+/* Makes room for that many more bytes and the final NUL. */
+static bool
+reserve(ByteBuffer *buffer, size_t more)
+{
+	size_t		needed;
+	size_t		capacity;
+	char	   *data;
+
+	if (buffer->failed)
+		return false;
+	if (more < buffer->capacity - buffer->length)
+		return true;			/* capacity 0: 0 < 0 is false */
+	if (more > SIZE_MAX / 2 - buffer->length - 1)
+	{
+		buffer->failed = true;
+		return false;
+	}
+	needed = buffer->length + more + 1;
+	capacity = buffer->capacity > 0 ? buffer->capacity : INITIAL_CAPACITY;
+	while (capacity < needed)
+		capacity *= 2;			/* needed <= SIZE_MAX / 2: cannot overflow */
+	data = realloc(buffer->data, capacity);
+	if (data == NULL)
+	{
+		buffer->failed = true;
+		return false;
+	}
+	buffer->data = data;
+	buffer->capacity = capacity;
+	return true;
+}
+
+void
+buffer_append(ByteBuffer *buffer, const char *bytes, size_t length)
+{
+	if (!reserve(buffer, length))
+		return;
+	if (length > 0)
+		memcpy(buffer->data + buffer->length, bytes, length);
+	buffer->length += length;
+	buffer->data[buffer->length] = '\0';
+}
+
+void
+buffer_append_string(ByteBuffer *buffer, const char *string)
+{
+	buffer_append(buffer, string, strlen(string));
+}
+
+void
+buffer_append_char(ByteBuffer *buffer, char c)
+{
+	if (!reserve(buffer, 1))
+		return;
+	buffer->data[buffer->length++] = c;
+	buffer->data[buffer->length] = '\0';
+}
+
+void
+buffer_append_integer(ByteBuffer *buffer, int64_t value)
+{
+	char		digits[20];		/* a sign and 19 digits */
+	int			at = sizeof(digits);
+	uint64_t	rest = value < 0 ? -(uint64_t) value : (uint64_t) value;
+
+	do
+	{
+		digits[--at] = (char) ('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0)
+		digits[--at] = '-';
+	buffer_append(buffer, digits + at, sizeof(digits) - at);
+}
+
+/* Empties the buffer and lets it be used again, also after a failure. */
+void
+buffer_reset(ByteBuffer *buffer)
+{
+	buffer->length = 0;
+	buffer->failed = false;
+	if (buffer->data != NULL)
+		buffer->data[0] = '\0';
+}
+
+void
+buffer_free(ByteBuffer *buffer)
+{
+	free(buffer->data);
+	buffer->data = NULL;
+	buffer->length = 0;
+	buffer->capacity = 0;
+	buffer->failed = false;
+}

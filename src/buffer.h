@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * buffer.h
+ *	  A growable byte buffer in malloc'd memory.
+ *
+ * libcurl's callbacks and the files that build and test without a server use
+ * it: palloc and StringInfo may longjmp, and stop at 1 GB.  A failed
+ * allocation sets "failed", which stays set; callers append freely and look
+ * once at the end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_BUFFER_H
+#define PG_ENRICH_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ByteBuffer
+{
+	char	   *data;			/* NUL-terminated once anything was appended */
+	size_t		length;			/* bytes used, without the final NUL */
+	size_t		capacity;		/* bytes allocated */
+	bool		failed;			/* an allocation failed: contents are incomplete */
+} ByteBuffer;
+
+extern void buffer_append(ByteBuffer *buffer, const char *bytes, size_t length);
+extern void buffer_append_string(ByteBuffer *buffer, const char *string);
+extern void buffer_append_char(ByteBuffer *buffer, char c);
+extern void buffer_append_integer(ByteBuffer *buffer, int64_t value);
+extern void buffer_reset(ByteBuffer *buffer);	/* empties, keeps the memory */
+extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
+
+#endif							/* PG_ENRICH_BUFFER_H */

@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * clerk.c
+ *	  A clerk: visits a database, says which jobs want workers, cleans up.
+ *
+ * Short-lived, connected as the bootstrap superuser, and running no user SQL:
+ * what it does could not be done by the jobs' owners, who may be unable to
+ * connect, or gone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "launcher.h"
+#include "settings.h"
+#include "shared.h"
+#include "staging.h"
+
+/* When a drop of staging had to be put off. */
+#define CLEAN_RETRY_US (2 * USECS_PER_SEC)
+
+/* Why a worker could not even connect as the job's owner; NULL: it can. */
+static const char *
+why_unable(Oid owner, const char **hint)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool		may_login;
+
+	if (!HeapTupleIsValid(tuple))
+	{
+		*hint = "Cancel the job.";
+		return "the job's owner does not exist any more";
+	}
+	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	if (!may_login && COMPAT_BYPASS_ROLELOGINCHECK == 0)
+	{
+		*hint = "Use ALTER ROLE ... LOGIN.";
+		return "the job's owner may not log in";
+	}
+	if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
+	{
+		*hint = "Use GRANT CONNECT ON DATABASE.";
+		return "the job's owner may not connect to the database";
+	}
+	return NULL;
+}
+
+/* Pause a job that must not go on by itself here.  True: it was. */
+static bool
+hold_back(const JobSummary *job, bool just_started)
+{
+	if (job->state == JOB_PAUSED)
+		return true;
+	if (job->is_copy)
+		return catalog_transition(job->id, JOB_PAUSED, "copy",
+								  "this database is a copy of the one the job was started in",
+								  "enrich.resume lets the job go on here; enrich.cancel ends it.", NULL);
+	if (just_started && !settings_autostart)
+		return catalog_transition(job->id, JOB_PAUSED, "user",
+								  "the server was started with pg_enrich.autostart off",
+								  "enrich.resume lets the job go on.", NULL);
+	return false;
+}
+
+static int
+wanted_workers(const JobSummary *job)
+{
+	if (!job->bucketized)
+		return 1;
+	return job->concurrency > 0 ? job->workers : 0;
+}
+
+/* Tell the launcher what each unfinished job wants. */
+static void
+place_jobs(bool just_started)
+{
+	ListCell   *cell;
+	bool		all = true;
+
+	foreach(cell, catalog_unfinished_jobs())
+	{
+		const JobSummary *job = lfirst(cell);
+		bool		held = hold_back(job, just_started);
+		const char *hint = NULL;
+		const char *why = held ? NULL : why_unable(job->owner, &hint);
+
+		if (why != NULL)
+			catalog_set_error(job->id, why, hint);
+		all &= shared_want(MyDatabaseId, job->id, job->owner, held ? 0 : wanted_workers(job),
+						   job->concurrency);
+	}
+	/* No room for all of them: look again when some have finished. */
+	if (!all)
+		shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+}
+
+static void
+clean_jobs(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, catalog_jobs_to_clean())
+		if (!staging_drop(*(int64 *) lfirst(cell), true))
+			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+}
+
+static void
+forget_expired(void)
+{
+	TimestampTz next;
+	ListCell   *cell;
+
+	foreach(cell, catalog_expired_jobs(settings_job_retention, &next))
+	{
+		int64		job = *(int64 *) lfirst(cell);
+
+		if (staging_drop(job, true))
+			catalog_delete_job(job);
+		else
+			next = GetCurrentTimestamp() + CLEAN_RETRY_US;
+	}
+	if (next != 0)
+		shared_visit_at(MyDatabaseId, next);
+}
+
+/* Each in a transaction of its own.  False: the extension is not here. */
+static bool
+in_transaction(void (*step) (bool just_started), bool just_started)
+{
+	bool		here;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	here = OidIsValid(catalog_owner()) && catalog_lock_extension();
+	if (here)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		step(just_started);
+		PopActiveSnapshot();
+	}
+	CommitTransactionCommand();
+	return here;
+}
+
+static void
+clean_step(bool just_started pg_attribute_unused())
+{
+	clean_jobs();
+	forget_expired();
+}
+
+/* What was to be done is not: somebody must come again. */
+static bool finished = false;
+
+static void
+ask_for_another(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+{
+	/* Where there was no way into the database, there is nothing to come for. */
+	if (!finished && OidIsValid(MyDatabaseId))
+		shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+}
+
+void
+clerk_main(Datum database)
+{
+	ClerkOrder	order;
+
+	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	before_shmem_exit(ask_for_another, (Datum) 0);
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
+	pgstat_report_activity(STATE_RUNNING, "looking for jobs");
+	if (in_transaction(place_jobs, order.just_started))
+		(void) in_transaction(clean_step, false);
+	finished = true;
+	shared_wake_launcher();
+	proc_exit(0);
+}

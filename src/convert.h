@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * convert.h
+ *	  From a JSON value in an answer to a value of a column's type.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_CONVERT_H
+#define PG_ENRICH_CONVERT_H
+
+#include "postgres.h"
+
+#include "json.h"
+
+/* What is known of a column's type, looked up once; lives in the context it was made in. */
+typedef struct Converter Converter;
+
+/*
+ * A converter for a column.  Raises datatype_mismatch, with a hint, for a type
+ * that no JSON value can be stored in (pseudo-types but no others).
+ */
+extern Converter *converter_create(const char *column, Oid type, int32 typmod);
+
+/*
+ * The value in the column's type, allocated in the current context.  A NULL
+ * start and a JSON null give an SQL NULL (which a domain may refuse).  Raises
+ * errors of SQLSTATE class 22 or 23 for a value that does not fit, or whatever
+ * the type's input function raises; each carries the column in its context or message.
+ */
+extern Datum converter_apply(Converter *converter, JsonSlice value, bool *is_null);
+
+#endif							/* PG_ENRICH_CONVERT_H */

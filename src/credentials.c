@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * credentials.c
+ *	  What a user mapping adds to requests: headers, basic auth, query.
+ *
+ * The role's own mapping counts, else PUBLIC's.  A file is read at each load,
+ * so whoever loads again sees what changed in it.  Nothing is kept here: the
+ * results are in the caller's memory context.
+ *
+ * Errors hold no secret, and of a token's file not even the name, which a role
+ * that merely uses PUBLIC's mapping cannot see either; the log has it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "server.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "catalog/pg_user_mapping.h"
+#include "storage/fd.h"
+#include "utils/syscache.h"
+
+#include "server_options.h"
+
+#define MAX_TOKEN_FILE_SIZE (64 * 1024)
+
+/* Options of the mapping of that very role (InvalidOid: PUBLIC's).  False: there is none. */
+static bool
+find_mapping(Oid server, Oid role, List **options)
+{
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER,
+										ObjectIdGetDatum(role), ObjectIdGetDatum(server));
+	Datum		datum;
+	bool		is_null;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple,
+							Anum_pg_user_mapping_umoptions, &is_null);
+	*options = is_null ? NIL : untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+static void
+complain_file(const Server *server, const char *path)
+{
+	ereport(ERROR,
+			errcode_for_file_access(),
+			errmsg("could not read the bearer token file of server \"%s\": %m", server->name),
+			errdetail_log("The file is \"%s\".", path),
+			errhint("Check the file that option bearer_token_file of the user mapping names."));
+}
+
+static void
+complain_content(const Server *server, const char *path, const char *detail)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("the bearer token file of server \"%s\" holds no token", server->name),
+			errdetail_internal("%s", detail),
+			errdetail_log("%s The file is \"%s\".", detail, path),
+			errhint("It should hold the token alone: visible ASCII characters, no spaces."));
+}
+
+/* Opens a regular file only: opening a FIFO would wait for its writer. */
+static int
+open_token_file(const Server *server, const char *path)
+{
+	int			descriptor = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	struct stat status;
+
+	if (descriptor < 0 || fstat(descriptor, &status) != 0)
+		complain_file(server, path);
+	if (!S_ISREG(status.st_mode))
+		complain_content(server, path, "It is not a regular file.");
+	return descriptor;
+}
+
+/* The transaction's end closes the descriptor where an error leaves it open. */
+static char *
+read_token_file(const Server *server, const char *path)
+{
+	int			descriptor = open_token_file(server, path);
+	char	   *content = palloc(MAX_TOKEN_FILE_SIZE + 2);
+	size_t		length = 0;
+	ssize_t		got;
+
+	/* one byte more than is allowed tells that there is more */
+	do
+	{
+		got = read(descriptor, content + length, MAX_TOKEN_FILE_SIZE + 1 - length);
+		if (got < 0)
+			complain_file(server, path);
+		length += got;
+	} while (got > 0 && length <= MAX_TOKEN_FILE_SIZE);
+	CloseTransientFile(descriptor);
+
+	if (length > MAX_TOKEN_FILE_SIZE)
+		complain_content(server, path, "It is larger than 64 kB.");
+	if (memchr(content, '\0', length) != NULL)
+		complain_content(server, path, "It holds a zero byte.");
+	while (length > 0 && strchr(" \t\r\n", content[length - 1]) != NULL)
+		length--;
+	content[length] = '\0';
+	if (!server_token_is_valid(content))
+		complain_content(server, path, length > 0 ?
+						 "It holds a space, a control character or one that is not ASCII." :
+						 "It is empty.");
+	return content;
+}
+
+Credentials *
+credentials_load(const Server *server, Oid role)
+{
+	Credentials *credentials = palloc0(sizeof(Credentials));
+	MappingOptions mapping = {0};
+	List	   *options = NIL;
+	const char *token;
+
+	if (!find_mapping(server->oid, role, &options) &&
+		!find_mapping(server->oid, InvalidOid, &options))
+		return credentials;
+	server_options_read(OPTION_USER_MAPPING, options, &mapping);
+
+	credentials->headers = mapping.secret_headers;
+	credentials->query = mapping.secret_query;
+	if (mapping.username != NULL && mapping.password != NULL)
+		credentials->userpwd = psprintf("%s:%s", mapping.username, mapping.password);
+	token = mapping.bearer_token;
+	if (mapping.bearer_token_file != NULL)
+		token = read_token_file(server, mapping.bearer_token_file);
+	if (token != NULL)
+		credentials->headers = lappend(credentials->headers,
+									   psprintf("Authorization: Bearer %s", token));
+	return credentials;
+}

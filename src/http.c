@@ -1,0 +1,571 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.c
+ *	  Many HTTP requests at once on one event loop.
+ *
+ * An Http owns a libcurl multi handle, the descriptor that watches all its
+ * sockets, and every request as an HttpHandle, in exactly one of four lists:
+ *
+ *		spare --start--> waiting --submit--> running --> finished --take--> spare
+ *
+ * A refused request goes straight to finished.  Waiting is a queue of our own
+ * in front of libcurl's, for two bounds: connections, and resolver threads
+ * (libcurl starts one, with two descriptors, per request for a host that it
+ * has not looked up yet).
+ *
+ * Deadlines.  A request's deadlines run from when libcurl is given it: time in
+ * our queue says nothing of the server.  They are kept in attended time, which
+ * is the clock minus the time that the caller was away; so suspending all of
+ * them is one addition.  The caller attends from http_timeout to the
+ * http_pump that follows, for as long as it said it would wait; the rest of
+ * the time between two pumps it was away.
+ *
+ * The earliest deadline is kept as a bound only: it is lowered as requests
+ * are submitted and raised by a walk over the running ones once it has passed.
+ * Deadlines are seldom met, so that walk is rare: at most one for each
+ * request, when every one ends by its deadline, and in practice one in a
+ * timeout's length.  A heap would cost more, twice for each request.
+ *
+ * Failure.  Nothing here fails but http_create and, when memory runs out,
+ * http_start; all else becomes a result.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "http.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event.h"
+#include "http_handle.h"
+
+#define NEVER (INT64_MAX / 2)	/* a time or a duration; adding to it does not overflow */
+
+/* Requests that may start to look up a host at once. */
+#define MAX_LOOKUPS 32
+
+/*
+ * How often a pump asks what is ready: enough to empty every socket when it is
+ * about to judge deadlines, else only so often that the caller stays
+ * responsive.
+ */
+#define ROUNDS 8
+#define ROUNDS_BEFORE_EXPIRY 64
+
+/* Waking up this late is the scheduler's doing and not worth a correction. */
+#define LATE_WAKEUP_US 20000
+
+typedef struct HandleList
+{
+	HttpHandle *first;
+	HttpHandle *last;
+	int			count;
+} HandleList;
+
+struct Http
+{
+	CURLM	   *multi;
+	int			descriptor;		/* of event.c */
+	int64_t		(*clock) (void);
+	int			max_connections;
+
+	HandleList	waiting;		/* not given to libcurl yet, oldest first */
+	HandleList	running;		/* libcurl has them */
+	HandleList	finished;		/* ended, not yet taken, oldest first */
+	HandleList	spare;			/* to be reused, with their easy handles */
+	HttpLoad	load;			/* kept by the handles */
+	int			submitted;		/* since the last round */
+
+	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
+
+	/* Attended time: see the head of this file.  Microseconds. */
+	int64_t		earliest;		/* no running request has an earlier deadline */
+	int64_t		away;			/* the clock minus this is attended time */
+	int64_t		accounted;		/* until when "away" is right, by the clock */
+	int64_t		attending;		/* how long from then the caller said it would wait */
+};
+
+/*-------------------------------------------------------------------------
+ * Lists and time
+ *-------------------------------------------------------------------------
+ */
+static void
+list_append(HandleList *list, HttpHandle *handle)
+{
+	handle->previous = list->last;
+	handle->next = NULL;
+	if (list->last != NULL)
+		list->last->next = handle;
+	else
+		list->first = handle;
+	list->last = handle;
+	list->count++;
+}
+
+static void
+list_remove(HandleList *list, HttpHandle *handle)
+{
+	if (handle->previous != NULL)
+		handle->previous->next = handle->next;
+	else
+		list->first = handle->next;
+	if (handle->next != NULL)
+		handle->next->previous = handle->previous;
+	else
+		list->last = handle->previous;
+	list->count--;
+}
+
+/* Splits the time since it was last accounted for into attended and away. */
+static void
+account_time(Http *http)
+{
+	int64_t		now = http->clock();
+	int64_t		excess = now - http->accounted - http->attending;
+
+	if (excess > (http->attending > 0 ? LATE_WAKEUP_US : 0))
+		http->away += excess;
+	http->accounted = now;
+	http->attending = 0;
+}
+
+/* Right while libcurl is being called and just after account_time. */
+static int64_t
+attended_now(const Http *http)
+{
+	return http->clock() - http->away;
+}
+
+/*
+ * A thread inherits the mask of the thread that starts it, and libcurl starts
+ * resolver threads: the process's signals must not be delivered there.  Faults
+ * of the program itself stay deliverable.
+ */
+static void
+block_signals(sigset_t *before)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGABRT);
+	sigdelset(&all, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static void
+restore_signals(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/*-------------------------------------------------------------------------
+ * Callbacks from libcurl
+ *-------------------------------------------------------------------------
+ */
+
+/* What a socket is to be watched for.  socket_state is not NULL once it is watched. */
+static int
+on_socket(CURL *easy, curl_socket_t socket, int what, void *state, void *socket_state)
+{
+	Http	   *http = state;
+
+	(void) easy;
+	if (what == CURL_POLL_REMOVE)
+	{
+		event_forget(http->descriptor, socket);
+		(void) curl_multi_assign(http->multi, socket, NULL);
+		return 0;
+	}
+	if (!event_watch(http->descriptor, socket, (what & CURL_POLL_IN) != 0,
+					 (what & CURL_POLL_OUT) != 0, socket_state != NULL))
+		return -1;
+	if (socket_state == NULL)
+		(void) curl_multi_assign(http->multi, socket, http);
+	return 0;
+}
+
+static int
+on_timer(CURLM *multi, long milliseconds, void *state)
+{
+	Http	   *http = state;
+
+	(void) multi;
+	http->timer_due = milliseconds < 0 ? NEVER : http->clock() + milliseconds * INT64_C(1000);
+	return 0;
+}
+
+/*-------------------------------------------------------------------------
+ * Requests on their way
+ *-------------------------------------------------------------------------
+ */
+static int64_t
+handle_deadline(const HttpHandle *handle)
+{
+	if (handle->phase < HANDLE_CONNECTED && handle->connect_deadline < handle->deadline)
+		return handle->connect_deadline;
+	return handle->deadline;
+}
+
+/* It has ended: from running to finished. */
+static void
+move_to_finished(Http *http, HttpHandle *handle)
+{
+	handle->result.elapsed_us = http->clock() - handle->started_at;
+	list_remove(&http->running, handle);
+	list_append(&http->finished, handle);
+	if (http->running.first == NULL)
+		http->earliest = NEVER;
+}
+
+/*
+ * Gives a running handle to libcurl; again, when it follows a redirect.  The
+ * connect deadline is then a new one, the other stays.
+ */
+static void
+submit(Http *http, HttpHandle *handle)
+{
+	int64_t		now = attended_now(http);
+	const HttpSettings *settings = &handle->settings;
+
+	if (handle->redirects == 0)
+		handle->deadline = settings->timeout_ms > 0 ?
+			now + settings->timeout_ms * INT64_C(1000) : NEVER;
+	handle->connect_deadline = settings->connect_timeout_ms > 0 ?
+		now + settings->connect_timeout_ms * INT64_C(1000) : NEVER;
+	handle_advance(handle, HANDLE_SUBMITTED);
+	http->submitted++;
+
+	if (curl_multi_add_handle(http->multi, handle->easy) != CURLM_OK)
+	{
+		handle_fail(handle, HTTP_INTERNAL, "libcurl did not take the request");
+		move_to_finished(http, handle);
+	}
+	else if (handle_deadline(handle) < http->earliest)
+		http->earliest = handle_deadline(handle);
+}
+
+/* Submits what waits, as far as connections and resolver threads allow. */
+static void
+submit_waiting(Http *http)
+{
+	while (http->waiting.first != NULL &&
+		   http->running.count < http->max_connections &&
+		   http->submitted + http->load.lookups < MAX_LOOKUPS)
+	{
+		HttpHandle *handle = http->waiting.first;
+
+		list_remove(&http->waiting, handle);
+		list_append(&http->running, handle);
+		submit(http, handle);
+	}
+}
+
+/* Takes what libcurl has finished. */
+static void
+collect_finished(Http *http)
+{
+	CURLMsg    *message;
+	int			left;
+
+	while ((message = curl_multi_info_read(http->multi, &left)) != NULL)
+	{
+		char	   *private = NULL;
+		HttpHandle *handle;
+		CURLcode	code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void) curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		handle = (HttpHandle *) private;
+		(void) curl_multi_remove_handle(http->multi, handle->easy);	/* message is gone now */
+		if (handle_finish(handle, code))
+			submit(http, handle);
+		else
+			move_to_finished(http, handle);
+	}
+}
+
+/* Ends what is over its deadline, and finds the next that can be. */
+static void
+expire_overdue(Http *http, int64_t now)
+{
+	HttpHandle *next;
+	int64_t		earliest = NEVER;
+
+	for (HttpHandle *handle = http->running.first; handle != NULL; handle = next)
+	{
+		next = handle->next;
+		if (handle_deadline(handle) <= now)
+		{
+			(void) curl_multi_remove_handle(http->multi, handle->easy);
+			handle_expire(handle);
+			move_to_finished(http, handle);
+		}
+		else if (handle_deadline(handle) < earliest)
+			earliest = handle_deadline(handle);
+	}
+	http->earliest = earliest;
+}
+
+/*-------------------------------------------------------------------------
+ * Pumping
+ *-------------------------------------------------------------------------
+ */
+static void
+run_timer(Http *http)
+{
+	int			running;
+	long		milliseconds = -1;
+
+	http->timer_due = NEVER;
+	(void) curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	if (http->timer_due != NEVER)
+		return;
+
+	/*
+	 * libcurl tells only of changes.  Where its clock stood a little behind
+	 * ours it saw nothing due, and expects us to come back.
+	 */
+	if (curl_multi_timeout(http->multi, &milliseconds) == CURLM_OK && milliseconds >= 0)
+		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
+}
+
+/* Handles what is due and ready right now.  False when nothing was. */
+static bool
+pump_round(Http *http)
+{
+	Event		events[EVENT_BATCH];
+	int			count;
+	bool		timer_is_due = http->timer_due <= http->clock();
+	int			running;
+
+	if (timer_is_due)
+		run_timer(http);
+	count = event_ready(http->descriptor, events, EVENT_BATCH);
+	for (int i = 0; i < count; i++)
+		(void) curl_multi_socket_action(http->multi, events[i].fd,
+										(events[i].readable ? CURL_CSELECT_IN : 0) |
+										(events[i].writable ? CURL_CSELECT_OUT : 0),
+										&running);
+	collect_finished(http);
+	http->submitted = 0;
+	submit_waiting(http);
+	return timer_is_due || count > 0;
+}
+
+/*
+ * Deadlines are judged by the time at which the pump began, and after as many
+ * rounds as it takes to read whatever was in the sockets then.  (The events
+ * come in turn from all sockets, so that holds for every one of them even when
+ * other sockets never run dry.)
+ *
+ * Where no deadline has passed, the first results end the pump: the caller can
+ * refill while the others come in.
+ */
+void
+http_pump(Http *http)
+{
+	sigset_t	before;
+	int64_t		now;
+	bool		overdue;
+	int			rounds;
+
+	account_time(http);
+	now = http->accounted - http->away;
+	overdue = http->earliest <= now;
+	rounds = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
+
+	block_signals(&before);
+	while (rounds-- > 0 && pump_round(http))
+	{
+		if (!overdue && http->finished.first != NULL)
+			break;
+	}
+	if (overdue)
+	{
+		expire_overdue(http, now);
+		submit_waiting(http);
+	}
+	restore_signals(&before);
+
+	http->accounted = http->clock();	/* the time in here was attended */
+}
+
+int64_t
+http_timeout(Http *http)
+{
+	int64_t		due = http->timer_due;
+	int64_t		wait;
+
+	account_time(http);
+	if (http->earliest != NEVER && http->earliest + http->away < due)
+		due = http->earliest + http->away;
+
+	if (http->finished.first != NULL)
+		wait = 0;
+	else if (due == NEVER)
+		wait = -1;
+	else
+		wait = due > http->accounted ? (due - http->accounted + 999) / 1000 : 0;
+	http->attending = wait < 0 ? NEVER : wait * 1000;
+	return wait;
+}
+
+int
+http_descriptor(const Http *http)
+{
+	return http->descriptor;
+}
+
+/*-------------------------------------------------------------------------
+ * Requests in, results out
+ *-------------------------------------------------------------------------
+ */
+bool
+http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
+{
+	HttpHandle *handle = http->spare.last;	/* the one still in the caches */
+	sigset_t	before;
+
+	account_time(http);
+	if (handle != NULL)
+		list_remove(&http->spare, handle);
+	else if ((handle = handle_create(&http->load)) == NULL)
+		return false;
+
+	handle->started_at = http->accounted;
+	if (!handle_prepare(handle, settings, request))
+	{
+		list_append(&http->finished, handle);
+		return true;
+	}
+	list_append(&http->waiting, handle);
+	block_signals(&before);
+	submit_waiting(http);
+	restore_signals(&before);
+	return true;
+}
+
+bool
+http_next_finished(Http *http, HttpResult *result)
+{
+	HttpHandle *handle = http->finished.first;
+
+	if (handle == NULL)
+		return false;
+	list_remove(&http->finished, handle);
+	*result = handle->result;
+	memset(&handle->result, 0, sizeof(handle->result)); /* the body is the taker's */
+	list_append(&http->spare, handle);
+	return true;
+}
+
+int
+http_in_flight(const Http *http)
+{
+	return http->waiting.count + http->running.count + http->finished.count;
+}
+
+int64_t
+http_received_bytes(const Http *http)
+{
+	return http->load.received_bytes;
+}
+
+/*-------------------------------------------------------------------------
+ * Beginning and end
+ *-------------------------------------------------------------------------
+ */
+
+/* Once a process, on first use: libcurl's set-up is neither cheap nor for the postmaster. */
+static bool
+libcurl_ready(void)
+{
+	static bool ready = false;
+
+	if (!ready)
+		ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	return ready;
+}
+
+static bool
+set_up_multi(Http *http)
+{
+	CURLM	   *multi = curl_multi_init();
+
+	if (multi == NULL)
+		return false;
+	http->multi = multi;
+	return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+						  (long) http->max_connections) == CURLM_OK;
+}
+
+Http *
+http_create(int max_connections, int64_t (*clock) (void), char *error, size_t error_size)
+{
+	Http	   *http = calloc(1, sizeof(Http));
+
+	if (http == NULL)
+	{
+		snprintf(error, error_size, "out of memory");
+		return NULL;
+	}
+	http->descriptor = -1;
+	http->clock = clock;
+	http->max_connections = max_connections > 0 ? max_connections : 1;
+	http->timer_due = NEVER;
+	http->earliest = NEVER;
+	http->accounted = clock();
+
+	if (!libcurl_ready() || !set_up_multi(http))
+		snprintf(error, error_size, "libcurl could not be set up");
+	else if ((http->descriptor = event_open()) < 0)
+		snprintf(error, error_size, "could not watch sockets: %s", strerror(errno));
+	else
+		return http;
+	http_destroy(http);
+	return NULL;
+}
+
+static void
+free_list(HandleList *list)
+{
+	while (list->first != NULL)
+	{
+		HttpHandle *handle = list->first;
+
+		list_remove(list, handle);
+		handle_free(handle);
+	}
+}
+
+void
+http_destroy(Http *http)
+{
+	if (http == NULL)
+		return;
+	for (HttpHandle *handle = http->running.first; handle != NULL; handle = handle->next)
+		(void) curl_multi_remove_handle(http->multi, handle->easy);
+	free_list(&http->running);
+	free_list(&http->waiting);
+	free_list(&http->finished);
+	free_list(&http->spare);
+	if (http->multi != NULL)
+		(void) curl_multi_cleanup(http->multi); /* still calls on_socket */
+	event_close(http->descriptor);
+	free(http);
+}

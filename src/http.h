@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.h
+ *	  Many HTTP requests at once on one event loop.  Shows no libcurl type.
+ *
+ * http_create → http_start … → wait for http_descriptor to be readable or
+ * http_timeout to pass → http_pump → http_next_finished … → http_destroy.
+ * Nothing here raises a PostgreSQL error or allocates with palloc: failures are
+ * results.  Not for use inside a transaction that waits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_HTTP_H
+#define PG_ENRICH_HTTP_H
+
+#include "buffer.h"
+
+typedef struct Http Http;
+
+/* How to reach a server.  Strings must outlive the requests started with them. */
+typedef struct HttpSettings
+{
+	int			timeout_ms;		/* for a whole request; 0: none */
+	int			connect_timeout_ms;
+	int64_t		max_response_size;	/* bytes, after decompression */
+	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: libcurl's choice */
+	const char *proxy;			/* or NULL: none (the environment's is not used) */
+	const char *ca_file;		/* or NULL: the system's */
+	bool		verify_tls;
+	bool		follow_redirects;
+} HttpSettings;
+
+/* One request.  All is copied by http_start but body and settings. */
+typedef struct HttpRequest
+{
+	const char *method;			/* "GET" (no body), "POST", "PUT", "PATCH", … */
+	const char *url;
+	const char *const *headers; /* "Name: value" lines */
+	int			header_count;
+	const char *userpwd;		/* "user:password" for basic auth, or NULL */
+	const char *body;			/* must outlive the request; NULL: none */
+	size_t		body_length;
+	void	   *tag;			/* handed back with the result */
+} HttpRequest;
+
+typedef enum HttpFault
+{
+	HTTP_ANSWERED,				/* a whole answer came, of any status */
+	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, DNS that may pass */
+	HTTP_REFUSED,				/* cannot work as set up: unknown host, TLS, malformed URL, redirect refused */
+	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
+	HTTP_INTERNAL				/* out of memory, or libcurl could not be used */
+} HttpFault;
+
+typedef struct HttpResult
+{
+	void	   *tag;
+	HttpFault	fault;
+	int			status;			/* HTTP status, 0 when none came */
+	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
+	ByteBuffer		body;			/* the taker frees it */
+	int64_t		retry_after_ms; /* from Retry-After, seconds or an HTTP date; -1: none */
+	int64_t		elapsed_us;		/* from start to end */
+	int64_t		bytes_in;		/* on the wire, headers included */
+	int64_t		bytes_out;
+} HttpResult;
+
+/*
+ * Connections kept and used at most: derived by the caller from the process's
+ * descriptor limit, less a reserve of 100 (looking up a host takes two for a
+ * moment, at most some 32 at once), and at most half of it where hosts have
+ * both IPv4 and IPv6 addresses (then both are tried).  clock gives monotonic
+ * microseconds.  NULL when libcurl or epoll could not be set up; error then
+ * says why.
+ */
+extern Http *http_create(int max_connections, int64_t (*clock) (void),
+						 char *error, size_t error_size);
+extern void http_destroy(Http *http);	/* aborts what is in flight, at once */
+
+/*
+ * False only when memory ran out.  A request that cannot be sent as it is (a
+ * line break in a header, say) is a result like any other.
+ *
+ * No more than max_connections are on their way at once, the others wait their
+ * turn here: elapsed_us counts that, the timeouts do not.
+ *
+ * With follow_redirects, up to five redirects are followed within the same
+ * scheme, host and port; one to elsewhere is HTTP_REFUSED.
+ */
+extern bool http_start(Http *http, const HttpSettings *settings, const HttpRequest *request);
+
+/* Readable when there is something to pump. */
+extern int	http_descriptor(const Http *http);
+
+/*
+ * Milliseconds until http_pump is due without an event; -1: none.  Ask right
+ * before waiting and pump right after: from here to the next http_pump, but no
+ * longer than the time returned, timeouts run; the rest of the time between two
+ * pumps the caller was away.
+ */
+extern int64_t http_timeout(Http *http);
+
+/*
+ * Moves every transfer on as far as it goes without waiting: first all events
+ * of sockets and libcurl's own timer, only then are deadlines judged, and time
+ * that the caller spent elsewhere between two pumps counts for no deadline.
+ */
+extern void http_pump(Http *http);
+
+/* The next finished request; false: none.  The caller frees result->body. */
+extern bool http_next_finished(Http *http, HttpResult *result);
+
+extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
+extern int64_t http_received_bytes(const Http *http);	/* held now by answers still arriving */
+
+#endif							/* PG_ENRICH_HTTP_H */

@@ -1,0 +1,402 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_verdict.c
+ *	  How a request ended: answered, redirected, or failed and why.
+ *
+ * Owns nothing: fills in the result of the handle it is given.
+ *
+ * Error texts name host and port at most, never path, query or headers: these
+ * may carry secrets.  They are ASCII, whatever the server or its name held.
+ *
+ * Redirects are followed by us and not by libcurl: it drops Authorization on
+ * the way to another host, but not the other headers that carry a key.  So
+ * only the same scheme, host and port are followed.  As browsers and libcurl
+ * do, 301 and 302 turn a POST into a GET without a body, 303 turns every
+ * method but HEAD into one, 307 and 308 repeat the request as it was.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "http_handle.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define MAX_REDIRECTS 5
+
+/* More than a year is not worth distinguishing, and cannot overflow. */
+#define MAX_RETRY_AFTER_S (366 * 24 * 60 * 60L)
+
+/* Host and port of the URL that was last used, or proxy words where unknown. */
+static void
+describe_host(HttpHandle *handle, char *out, size_t size)
+{
+	char	   *url = NULL;
+	char	   *host = NULL;
+	char	   *port = NULL;
+	CURLU	   *parsed = curl_url();
+
+	snprintf(out, size, "unknown");
+	if (parsed != NULL &&
+		curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK &&
+		url != NULL &&
+		curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+		curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+	{
+		if (curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+			snprintf(out, size, "%s:%s", host, port);
+		else
+			snprintf(out, size, "%s", host);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parsed);
+}
+
+/* Nothing may leave that breaks a line, a terminal or an encoding. */
+static void
+make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+	{
+		if ((unsigned char) *text < ' ' || (unsigned char) *text >= 0x7f)
+			*text = '?';
+	}
+}
+
+void
+handle_fail(HttpHandle *handle, HttpFault fault, const char *error)
+{
+	HttpResult *result = &handle->result;
+
+	handle_advance(handle, HANDLE_ENDED);
+	buffer_free(&result->body);
+	result->fault = fault;
+	snprintf(result->error, sizeof(result->error), "%s", error);
+	make_printable(result->error);
+}
+
+/* "what (host:port): detail"; an empty detail is left out. */
+static void
+fail_at_host(HttpHandle *handle, HttpFault fault, const char *what, const char *detail)
+{
+	char		host[128];
+	char		error[sizeof(handle->result.error)];
+
+	describe_host(handle, host, sizeof(host));
+	snprintf(error, sizeof(error), "%s (%s)%s%s", what, host,
+			 detail[0] != '\0' ? ": " : "", detail);
+	handle_fail(handle, fault, error);
+}
+
+typedef struct Verdict
+{
+	CURLcode	code;
+	HttpFault	fault;
+	const char *what;
+} Verdict;
+
+/*
+ * What is not listed is taken as transient: the caller's bound on attempts
+ * then decides.  An unknown host is refused although the name server may only
+ * have been out of reach for a moment: libcurl does not tell these apart.
+ */
+static const Verdict verdicts[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, HTTP_REFUSED, "unknown host"},
+	{CURLE_COULDNT_RESOLVE_PROXY, HTTP_REFUSED, "unknown proxy host"},
+	{CURLE_UNSUPPORTED_PROTOCOL, HTTP_REFUSED, "protocol not supported"},
+	{CURLE_URL_MALFORMAT, HTTP_REFUSED, "malformed URL"},
+	{CURLE_NOT_BUILT_IN, HTTP_REFUSED, "not supported by this libcurl"},
+	{CURLE_SSL_CONNECT_ERROR, HTTP_REFUSED, "TLS handshake failed"},
+	{CURLE_PEER_FAILED_VERIFICATION, HTTP_REFUSED, "TLS certificate not accepted"},
+	{CURLE_SSL_CERTPROBLEM, HTTP_REFUSED, "TLS failed"},
+	{CURLE_SSL_CIPHER, HTTP_REFUSED, "TLS failed"},
+	{CURLE_SSL_CACERT_BADFILE, HTTP_REFUSED, "ca_file cannot be used"},
+	{CURLE_SSL_CRL_BADFILE, HTTP_REFUSED, "TLS failed"},
+	{CURLE_SSL_ISSUER_ERROR, HTTP_REFUSED, "TLS certificate not accepted"},
+	{CURLE_SSL_INVALIDCERTSTATUS, HTTP_REFUSED, "TLS certificate not accepted"},
+	{CURLE_SSL_ENGINE_NOTFOUND, HTTP_REFUSED, "TLS failed"},
+	{CURLE_SSL_ENGINE_INITFAILED, HTTP_REFUSED, "TLS failed"},
+	{CURLE_OUT_OF_MEMORY, HTTP_INTERNAL, "out of memory"},
+	{CURLE_FAILED_INIT, HTTP_INTERNAL, "libcurl could not be used"},
+	{CURLE_BAD_FUNCTION_ARGUMENT, HTTP_INTERNAL, "libcurl could not be used"},
+#if LIBCURL_VERSION_NUM >= 0x080600
+	{CURLE_TOO_LARGE, HTTP_TOO_LARGE, "the answer holds something too large"},
+#endif
+	{CURLE_COULDNT_CONNECT, HTTP_TRANSIENT, "could not connect"},
+	{CURLE_OPERATION_TIMEDOUT, HTTP_TRANSIENT, "timed out"},
+	{CURLE_GOT_NOTHING, HTTP_TRANSIENT, "connection closed without an answer"},
+	{CURLE_RECV_ERROR, HTTP_TRANSIENT, "connection failed while receiving"},
+	{CURLE_SEND_ERROR, HTTP_TRANSIENT, "connection failed while sending"},
+	{CURLE_PARTIAL_FILE, HTTP_TRANSIENT, "answer cut off"},
+	{CURLE_HTTP2, HTTP_TRANSIENT, "HTTP/2 failed"},
+	{CURLE_HTTP2_STREAM, HTTP_TRANSIENT, "HTTP/2 stream closed"},
+	{CURLE_BAD_CONTENT_ENCODING, HTTP_TRANSIENT, "malformed answer"},
+	{CURLE_WEIRD_SERVER_REPLY, HTTP_TRANSIENT, "malformed answer"}
+};
+
+/* The same code for a setting that cannot work and for a server that just went away. */
+static Verdict
+refine(const HttpHandle *handle, Verdict verdict)
+{
+	const char *detail = handle->curl_error;
+
+	if (verdict.code == CURLE_UNSUPPORTED_PROTOCOL && handle->phase >= HANDLE_CONNECTED)
+		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "malformed answer"};
+	else if (verdict.code == CURLE_SSL_CONNECT_ERROR &&
+			 (strstr(detail, "SYSCALL") != NULL || strstr(detail, "reset by peer") != NULL ||
+			  strstr(detail, "unexpected eof") != NULL))
+		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "connection lost in the TLS handshake"};
+	else if (verdict.code == CURLE_COULDNT_RESOLVE_HOST && strncmp(detail, "getaddrinfo() ", 14) == 0)
+		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "host could not be looked up"};
+	return verdict;
+}
+
+/* libcurl's own words, where they say more than ours and cannot hold a query. */
+static const char *
+libcurl_detail(HttpHandle *handle, CURLcode code)
+{
+	long		os_error = 0;
+
+	if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_OUT_OF_MEMORY)
+		return "";
+	if (code == CURLE_COULDNT_CONNECT &&
+		curl_easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error) == CURLE_OK && os_error != 0)
+		return strerror((int) os_error);
+	return strchr(handle->curl_error, '?') == NULL ? handle->curl_error : "";
+}
+
+/* One of our own callbacks ended the transfer. */
+static void
+fail_broken_off(HttpHandle *handle)
+{
+	char		error[sizeof(handle->result.error)];
+
+	if (handle->broke_off == HTTP_INTERNAL)
+		snprintf(error, sizeof(error), "out of memory after %zu bytes of the answer",
+				 handle->result.body.length);
+	else if (handle->header_bytes > HANDLE_MAX_HEADER_BYTES)
+		snprintf(error, sizeof(error), "the headers of the answer exceed %d bytes",
+				 HANDLE_MAX_HEADER_BYTES);
+	else
+		snprintf(error, sizeof(error), "the answer exceeds %lld bytes",
+				 (long long) handle->settings.max_response_size);
+	handle_fail(handle, handle->broke_off, error);
+}
+
+static void
+fail_with_code(HttpHandle *handle, CURLcode code)
+{
+	Verdict		verdict = {code, HTTP_TRANSIENT, curl_easy_strerror(code)};
+	long		proxy_status = 0;
+
+	if (handle->broke_off != HTTP_ANSWERED)
+	{
+		fail_broken_off(handle);
+		return;
+	}
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+	if (proxy_status >= 400 && proxy_status < 500)
+	{
+		fail_at_host(handle, HTTP_REFUSED, "the proxy refused the connection", handle->curl_error);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
+	{
+		if (verdicts[i].code == code)
+			verdict = verdicts[i];
+	}
+	verdict = refine(handle, verdict);
+	fail_at_host(handle, verdict.fault, verdict.what, libcurl_detail(handle, code));
+}
+
+int64_t
+handle_retry_after(const char *value)
+{
+	if (isdigit((unsigned char) *value))
+	{
+		long		seconds = 0;
+		int			milliseconds = 0;
+
+		for (; isdigit((unsigned char) *value); value++)
+		{
+			if (seconds < MAX_RETRY_AFTER_S)
+				seconds = seconds * 10 + (*value - '0');
+		}
+		if (seconds > MAX_RETRY_AFTER_S)
+			seconds = MAX_RETRY_AFTER_S;
+		if (*value++ == '.')
+		{
+			for (int unit = 100; isdigit((unsigned char) *value); value++, unit /= 10)
+				milliseconds += (*value - '0') * unit;
+		}
+		return (int64_t) seconds * 1000 + milliseconds;
+	}
+	else
+	{
+		time_t		date = curl_getdate(value, NULL);
+		int64_t		seconds;
+
+		if (date == (time_t) -1)
+			return -1;
+		seconds = (int64_t) date - (int64_t) time(NULL);
+		if (seconds < 0)
+			seconds = 0;
+		if (seconds > MAX_RETRY_AFTER_S)
+			seconds = MAX_RETRY_AFTER_S;
+		return seconds * 1000;
+	}
+}
+
+/* Adds up over redirects. */
+static void
+count_bytes(HttpHandle *handle)
+{
+	long		header_size = 0;
+	long		request_size = 0;
+	curl_off_t	downloaded = 0;
+	curl_off_t	uploaded = 0;
+	CURL	   *easy = handle->easy;
+
+	(void) curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &header_size);
+	(void) curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
+	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &downloaded);
+	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+	handle->result.bytes_in += header_size + downloaded;
+
+	/* Before 8.7 the request's size includes the part of a body that went out with its headers. */
+	if (curl_version_info(CURLVERSION_NOW)->version_num < 0x080700 && request_size > uploaded)
+		handle->result.bytes_out += request_size;
+	else
+		handle->result.bytes_out += request_size + uploaded;
+}
+
+/* Equal, where two absent parts are too? */
+static bool
+same_part(CURLU *one, CURLU *other, CURLUPart part)
+{
+	char	   *a = NULL;
+	char	   *b = NULL;
+	bool		same;
+
+	(void) curl_url_get(one, part, &a, CURLU_DEFAULT_PORT);
+	(void) curl_url_get(other, part, &b, CURLU_DEFAULT_PORT);
+	if (a == NULL || b == NULL)
+		same = a == b;
+	else
+		same = strcasecmp(a, b) == 0;
+	curl_free(a);
+	curl_free(b);
+	return same;
+}
+
+/* May what was meant for one URL, secrets too, be sent to the other? */
+static bool
+same_origin(const char *from, const char *to)
+{
+	CURLU	   *one = curl_url();
+	CURLU	   *other = curl_url();
+	bool		same;
+
+	same = one != NULL && other != NULL &&
+		curl_url_set(one, CURLUPART_URL, from, 0) == CURLUE_OK &&
+		curl_url_set(other, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		same_part(one, other, CURLUPART_SCHEME) &&
+		same_part(one, other, CURLUPART_HOST) &&
+		same_part(one, other, CURLUPART_PORT) &&
+		same_part(one, other, CURLUPART_USER);
+	curl_url_cleanup(one);
+	curl_url_cleanup(other);
+	return same;
+}
+
+/* Sets up the request that a redirect asks for.  False: the handle has ended. */
+static bool
+follow_redirect(HttpHandle *handle, const char *target)
+{
+	int			status = handle->result.status;
+	char	   *current = NULL;
+	char	   *method = NULL;
+	bool		as_get;
+
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &current);
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+	if (current == NULL || !same_origin(current, target))
+	{
+		fail_at_host(handle, HTTP_REFUSED, "redirect to another scheme, host or port refused", "");
+		return false;
+	}
+	if (++handle->redirects > MAX_REDIRECTS)
+	{
+		fail_at_host(handle, HTTP_REFUSED, "too many redirects", "");
+		return false;
+	}
+	as_get = !handle->is_get_or_head &&
+		(status == 303 ||
+		 ((status == 301 || status == 302) && method != NULL && strcmp(method, "POST") == 0));
+	return handle_repeat(handle, target, as_get);
+}
+
+bool
+handle_finish(HttpHandle *handle, CURLcode code)
+{
+	long		status = 0;
+	char	   *target = NULL;
+
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
+	handle->result.status = (int) status;
+	count_bytes(handle);
+	if (code != CURLE_OK)
+	{
+		fail_with_code(handle, code);
+		return false;
+	}
+	if (handle->settings.follow_redirects &&
+		(status == 301 || status == 302 || status == 303 || status == 307 || status == 308) &&
+		curl_easy_getinfo(handle->easy, CURLINFO_REDIRECT_URL, &target) == CURLE_OK &&
+		target != NULL)
+		return follow_redirect(handle, target);
+
+	handle_advance(handle, HANDLE_ENDED);
+	handle->result.fault = HTTP_ANSWERED;
+	return false;
+}
+
+/* "60 s" or "1500 ms" */
+static void
+describe_duration(int milliseconds, char *out, size_t size)
+{
+	if (milliseconds % 1000 == 0)
+		snprintf(out, size, "%d s", milliseconds / 1000);
+	else
+		snprintf(out, size, "%d ms", milliseconds);
+}
+
+void
+handle_expire(HttpHandle *handle)
+{
+	HandlePhase phase = handle->phase;
+	bool		connecting = phase < HANDLE_CONNECTED;
+	long		status = 0;
+	char		limit[32];
+	char		what[64];
+	char		detail[64] = "";
+
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
+	handle->result.status = (int) status;
+	count_bytes(handle);
+
+	describe_duration(connecting && handle->connect_deadline < handle->deadline ?
+					  handle->settings.connect_timeout_ms : handle->settings.timeout_ms,
+					  limit, sizeof(limit));
+	snprintf(what, sizeof(what), "no %s within %s",
+			 connecting ? "connection" : phase == HANDLE_CONNECTED ? "answer" : "whole answer",
+			 limit);
+	if (phase == HANDLE_LOOKUP)
+		snprintf(detail, sizeof(detail), "looking up the host's address");
+	else if (phase == HANDLE_RECEIVING)
+		snprintf(detail, sizeof(detail), "%zu bytes of it received", handle->result.body.length);
+	fail_at_host(handle, HTTP_TRANSIENT, what, detail);
+}

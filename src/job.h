@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.h
+ *	  A job: its parameters as the user gave them, and its state.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_JOB_H
+#define PG_ENRICH_JOB_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+/*
+ * The states of a job, each with those that may follow it.
+ *
+ * queued: bucketizing, paused, canceled
+ * bucketizing: running, failed, paused, canceled, queued (resumed while a worker still bucketizes)
+ * running: completed, paused, canceled
+ * paused: queued (not bucketized yet), running, canceled
+ * completed: running (by retry)
+ * failed, canceled: none
+ *
+ * job_may_become() knows the same; catalog_transition() is the only one to change a state.
+ */
+typedef enum JobState
+{
+	JOB_QUEUED,
+	JOB_BUCKETIZING,
+	JOB_RUNNING,
+	JOB_PAUSED,
+	JOB_COMPLETED,
+	JOB_FAILED,
+	JOB_CANCELED
+} JobState;
+
+/* Most requests that one job may have in flight. */
+#define JOB_MAX_CONCURRENCY 10000
+
+#define JOB_STATE_COUNT (JOB_CANCELED + 1)
+
+typedef enum WriteMode
+{
+	WRITE_UPDATE,				/* into the source */
+	WRITE_INSERT,
+	WRITE_UPSERT,
+	WRITE_OVERWRITE
+} WriteMode;
+
+typedef enum RowSelection
+{
+	ROWS_ALL,
+	ROWS_MISSING,
+	ROWS_CHANGED
+} RowSelection;
+
+typedef struct Job
+{
+	int64		id;
+	char	   *name;			/* or NULL */
+	Oid			owner;
+	Oid			source;
+	char	   *source_name;	/* as regclass shows it */
+	char	   *server;
+	List	   *input;			/* of char *: column names */
+	char	   *output;			/* JSON text */
+	char	   *path;			/* or NULL, as the next four */
+	char	   *request;		/* JSON text */
+	char	   *content;
+	char	   *results;
+	char	   *result_index;
+	char	   *result_key;
+	char	   *result_rows;
+	List	   *key;			/* of char *; resolved: never NIL once stored */
+	char	   *target;			/* qualified and quoted, or NULL: the source */
+	WriteMode	write_mode;
+	RowSelection rows;
+	char	   *where_clause;	/* or NULL */
+	int64		max_rows;		/* -1: all, as below */
+	int64		max_tokens;
+	int			bucket_size;
+	int			batch_size;		/* 0: not given */
+	int			max_input_length;	/* characters; 0: no limit */
+	char	   *separator;
+	int			concurrency;
+	int			workers;
+	int64		max_failed_rows;
+	List	   *settings;		/* of char *: "name=value" */
+	int64		system_identifier;
+	Oid			database;
+
+	/* Control */
+	JobState	state;
+	int64		failures_accepted;	/* failed rows at the last resume */
+	bool		loss_accepted;	/* overwrite although rows failed */
+	bool		replaced;		/* overwrite has replaced the target's rows */
+
+	/* Found by bucketizing; -1 until then */
+	int64		rows_total;
+	int64		buckets_total;
+} Job;
+
+extern const char *job_state_name(JobState state);
+extern JobState job_state_of(const char *name);
+extern bool job_may_become(JobState from, JobState to);
+extern bool job_is_finished(JobState state);
+
+extern const char *write_mode_name(WriteMode mode);
+extern bool write_mode_of(const char *name, WriteMode *mode);
+extern const char *row_selection_name(RowSelection rows);
+extern bool row_selection_of(const char *name, RowSelection *rows);
+
+#endif							/* PG_ENRICH_JOB_H */

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * json_internal.h
+ *	  What json.c and json_string.c share: classes of bytes, eight at a time
+ *	  in a 64-bit word, and single ones.  Not for anyone else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_JSON_INTERNAL_H
+#define PG_ENRICH_JSON_INTERNAL_H
+
+#include <string.h>
+
+#include "json.h"
+
+/* A byte repeated in each of a word's eight bytes. */
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (uint8_t) (b))
+
+#define WORD sizeof(uint64_t)
+
+/*
+ * Words: each test has a high bit set where the answer is yes, and may have
+ * one set by mistake only above a right one, so "any?" is exact.
+ */
+static inline uint64_t
+load_word(const char *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, WORD);
+	return word;
+}
+
+static inline uint64_t
+zero_bytes(uint64_t word)
+{
+	return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+static inline uint64_t
+bytes_equal(uint64_t word, char c)
+{
+	return zero_bytes(word ^ EACH_BYTE(c));
+}
+
+/* Anything that a string token cannot hold as it is, or that is not ASCII? */
+static inline bool
+word_is_plain(uint64_t word)
+{
+	uint64_t	control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+
+	return (control | bytes_equal(word, '"') | bytes_equal(word, '\\') |
+			(word & EACH_BYTE(0x80))) == 0;
+}
+
+static inline bool
+word_is_digits(uint64_t word)
+{
+	/* 0x30 … 0x39 keep their high half when 6 is added, 0x3a … 0x3f do not */
+	return ((word & EACH_BYTE(0xf0)) |
+			(((word + EACH_BYTE(0x06)) & EACH_BYTE(0xf0)) >> 4)) == EACH_BYTE(0x33);
+}
+
+static inline bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline int
+hex_digit(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * Length of the UTF-8 sequence at p, which is not ASCII: 2 to 4; 0 when it is
+ * invalid, -1 when it is valid as far as it goes but ends too early.
+ */
+extern int	utf8_sequence(const char *bytes, size_t available);
+
+#endif							/* PG_ENRICH_JSON_INTERNAL_H */

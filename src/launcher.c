@@ -1,0 +1,486 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  The launcher: starts clerks for databases and workers for jobs.
+ *
+ * One static process.  It reads pg_database once, when the server starts, and
+ * sends a clerk to each database to look for unfinished jobs.  After that it
+ * sleeps: whoever changes a job wakes it at commit, by way of the database's
+ * entry in shared memory; it sends a clerk there, the clerk says how many
+ * workers each job wants, and the launcher starts those that are missing.
+ *
+ * It runs no SQL on behalf of users and holds nothing that a restart could not
+ * find again: slots whose worker never attached are reclaimed, and if it dies
+ * itself the postmaster starts it again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "launcher.h"
+#include "pg_enrich.h"
+#include "shared.h"
+
+/* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
+#define MAX_CLERKS 2
+
+/* While something waits for a free slot: no event tells of one. */
+#define RETRY_MS 1000
+
+typedef struct Clerk
+{
+	BackgroundWorkerHandle *handle; /* NULL: none */
+	Oid			database;
+} Clerk;
+
+static Clerk clerks[MAX_CLERKS];
+
+/* Handles of the workers, by slot; NULL where this launcher started none. */
+static BackgroundWorkerHandle **workers;
+
+/* A slot was wanted and not to be had: said once in the log. */
+static bool slot_shortage_logged = false;
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker = {0};
+
+	/* Binary upgrade starts a server that must do nothing of its own accord. */
+	if (IsBinaryUpgrade)
+		return;
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 1;
+	strlcpy(worker.bgw_library_name, PG_ENRICH_LIBRARY, sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "pg_enrich launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "pg_enrich launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+static bool
+start_process(const char *type, const char *name, const char *function, Datum argument,
+			  const void *order, Size order_size, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	worker.bgw_main_arg = argument;
+	strlcpy(worker.bgw_library_name, PG_ENRICH_LIBRARY, sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_name, name, sizeof(worker.bgw_name));
+	Assert(order_size <= sizeof(worker.bgw_extra));
+	memcpy(worker.bgw_extra, order, order_size);
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+static bool
+has_ended(BackgroundWorkerHandle *handle)
+{
+	pid_t		pid;
+
+	return GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+}
+
+/* Which databases exist and take connections: List of Oid. */
+static List *
+list_databases(void)
+{
+	List	   *databases = NIL;
+	MemoryContext context = CurrentMemoryContext;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext old;
+
+		/* -2 marks a database whose creation or removal was cut short */
+		if (!database->datallowconn || database->datconnlimit == -2)
+			continue;
+		old = MemoryContextSwitchTo(context);
+		databases = lappend_oid(databases, database->oid);
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/* Databases that no clerk has visited yet since the server started. */
+static List *to_visit = NIL;
+static bool visit_all_just_started;
+
+static void
+visit_all(bool just_started)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	list_free(to_visit);
+	to_visit = list_databases();
+	visit_all_just_started = just_started;
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+clerk_is_at(Oid database)
+{
+	for (int i = 0; i < MAX_CLERKS; i++)
+		if (clerks[i].handle != NULL && clerks[i].database == database)
+			return true;
+	return false;
+}
+
+static int
+free_clerk(void)
+{
+	for (int i = 0; i < MAX_CLERKS; i++)
+		if (clerks[i].handle == NULL)
+			return i;
+	return -1;
+}
+
+/* Send a clerk.  False: no worker slot is free. */
+static bool
+send_clerk(int number, Oid database, bool just_started)
+{
+	ClerkOrder	order = {0};
+
+	order.just_started = just_started;
+	if (!start_process("pg_enrich clerk", "pg_enrich clerk", "clerk_main", ObjectIdGetDatum(database),
+					   &order, sizeof(order), &clerks[number].handle))
+	{
+		clerks[number].handle = NULL;
+		return false;
+	}
+	clerks[number].database = database;
+	return true;
+}
+
+/* The next database that a clerk should look into; InvalidOid: none. */
+static Oid
+next_database(bool *just_started)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Oid			found = InvalidOid;
+
+	*just_started = false;
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_DATABASES && !OidIsValid(found); i++)
+	{
+		DatabaseEntry *entry = &shared->databases[i];
+		bool		due = entry->dirty || (entry->next_visit != 0 && entry->next_visit <= now);
+
+		if (OidIsValid(entry->database) && due && !clerk_is_at(entry->database))
+		{
+			found = entry->database;
+			*just_started = entry->just_started;
+		}
+	}
+	shared_unlock();
+	if (!OidIsValid(found) && to_visit != NIL && !clerk_is_at(linitial_oid(to_visit)))
+	{
+		found = linitial_oid(to_visit);
+		*just_started = visit_all_just_started;
+	}
+	return found;
+}
+
+/* A clerk is on its way: what it will see need not be looked at again. */
+static void
+forget_visit(Oid database)
+{
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
+		if (shared->databases[i].database == database)
+			memset(&shared->databases[i], 0, sizeof(DatabaseEntry));
+	shared_unlock();
+	to_visit = list_delete_oid(to_visit, database);
+}
+
+/* True: all who were due are sent; false: some wait for a slot. */
+static bool
+send_clerks(void)
+{
+	Oid			database;
+	bool		just_started;
+	int			number;
+
+	for (int i = 0; i < MAX_CLERKS; i++)
+		if (clerks[i].handle != NULL && has_ended(clerks[i].handle))
+		{
+			pfree(clerks[i].handle);
+			clerks[i].handle = NULL;
+		}
+	while ((number = free_clerk()) >= 0 && OidIsValid(database = next_database(&just_started)))
+	{
+		if (!send_clerk(number, database, just_started))
+			return false;
+		forget_visit(database);
+	}
+	return true;
+}
+
+/* A worker that ended before it could attach leaves its slot to us. */
+static void
+reap_workers(void)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		WorkerSlot *slot = &shared->slots[i];
+		Oid			database = InvalidOid;
+
+		if (workers[i] == NULL || !has_ended(workers[i]))
+			continue;
+		pfree(workers[i]);
+		workers[i] = NULL;
+		shared_lock();
+		if (slot->in_use && slot->pid == 0)
+		{
+			JobEntry   *entry = &shared->jobs[slot->job_index];
+
+			entry->failures++;
+			entry->not_before = GetCurrentTimestamp() + Min(60, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
+			database = entry->database;
+			shared_free_slot(i);
+		}
+		shared_unlock();
+		if (OidIsValid(database))
+			shared_visit(database, false);
+	}
+}
+
+/* Worker numbers of a job that are in use, as a bitmap; the caller holds the lock. */
+static uint64
+numbers_in_use(int job_index)
+{
+	uint64		used = 0;
+
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
+			used |= UINT64CONST(1) << shared->slots[i].worker_number;
+	return used;
+}
+
+/* Take a slot for one more worker of a job, if it wants one now; -1: it does not, or none is free. */
+static int
+take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
+{
+	JobEntry   *entry = &shared->jobs[job_index];
+	int			slot = -1;
+
+	shared_lock();
+	if (entry->in_use)
+	{
+		uint64		used = numbers_in_use(job_index);
+
+		for (int number = 0; number < entry->wanted && slot < 0; number++)
+		{
+			if (used & (UINT64CONST(1) << number))
+				continue;
+			if (entry->not_before > now)
+			{
+				*due = *due == 0 ? entry->not_before : Min(*due, entry->not_before);
+				break;
+			}
+			slot = shared_take_slot(job_index, number);
+			entry->no_slot = slot < 0;
+			if (slot < 0)
+				break;
+		}
+		if (slot >= 0)
+		{
+			order->generation = shared->slots[slot].generation;
+			order->database = entry->database;
+			order->owner = entry->owner;
+			order->job = entry->job;
+		}
+	}
+	shared_unlock();
+	return slot;
+}
+
+static void
+note_no_slot(int job_index, int slot)
+{
+	shared_lock();
+	shared_free_slot(slot);
+	shared->jobs[job_index].no_slot = true;
+	shared_unlock();
+}
+
+static void
+log_shortage(int64 job)
+{
+	if (slot_shortage_logged)
+		return;
+	slot_shortage_logged = true;
+	ereport(LOG,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot", job),
+			errhint("You might need to increase max_worker_processes."));
+}
+
+/* False: some job waits for a slot. */
+static bool
+start_workers(TimestampTz *due)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		all = true;
+
+	*due = 0;
+	for (int job = 0; job < SHARED_MAX_JOBS; job++)
+	{
+		WorkerOrder order = {0};
+		int			slot;
+
+		while ((slot = take_slot(job, now, &order, due)) >= 0)
+		{
+			char		name[BGW_MAXLEN];
+
+			snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order.job);
+			if (start_process("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
+							  &order, sizeof(order), &workers[slot]))
+				continue;
+			workers[slot] = NULL;
+			note_no_slot(job, slot);
+			log_shortage(order.job);
+			break;
+		}
+		all &= !(shared->jobs[job].in_use && shared->jobs[job].no_slot);
+	}
+	if (all)
+		slot_shortage_logged = false;
+	return all;
+}
+
+static void
+forget_me(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+{
+	shared_lock();
+	shared->launcher_pid = 0;
+	shared_unlock();
+}
+
+/* Slots that a previous launcher gave out and nobody attached to. */
+static void
+reclaim_slots(void)
+{
+	shared_lock();
+	shared->launcher_pid = MyProcPid;
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].pid == 0)
+			shared_free_slot(i);
+	shared_unlock();
+}
+
+/* How long to sleep, in ms: until something is due; -1: until woken. */
+static long
+time_to_sleep(bool satisfied, TimestampTz due)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
+	{
+		const DatabaseEntry *entry = &shared->databases[i];
+
+		if (OidIsValid(entry->database) && entry->next_visit != 0)
+			due = due == 0 ? entry->next_visit : Min(due, entry->next_visit);
+	}
+	shared_unlock();
+	if (!satisfied)
+		return RETRY_MS;
+	if (due == 0)
+		return -1;
+	/* Not longer than an hour: the wall clock may be set. */
+	return (long) Max(1, Min((due - now) / 1000 + 1, 3600 * 1000));
+}
+
+static void
+notice_changes(void)
+{
+	bool		all_dirty;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		/* job_retention may have changed, and with it what is due when */
+		visit_all(false);
+	}
+	shared_lock();
+	all_dirty = shared->all_dirty;
+	shared->all_dirty = false;
+	shared_unlock();
+	if (all_dirty)
+		visit_all(false);
+}
+
+void
+launcher_main(Datum argument pg_attribute_unused())
+{
+	static uint32 wait_event = 0;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	before_shmem_exit(forget_me, (Datum) 0);
+	reclaim_slots();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	workers = MemoryContextAllocZero(TopMemoryContext, sizeof(BackgroundWorkerHandle *) * shared->slot_count);
+	MemoryContextSwitchTo(TopMemoryContext);
+	visit_all(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	for (;;)
+	{
+		TimestampTz due;
+		bool		satisfied;
+		long		timeout;
+
+		notice_changes();
+		reap_workers();
+		satisfied = send_clerks();
+		satisfied &= start_workers(&due);
+		timeout = time_to_sleep(satisfied, due);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, COMPAT_WAIT_EVENT(wait_event, "PgEnrichLauncher"));
+		ResetLatch(MyLatch);
+	}
+}

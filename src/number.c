@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * number.c
+ *	  Numbers of JSON arrays, read fast and exactly.
+ *
+ * An embedding is an array of some thousand numbers, so reading them is most
+ * of the work of storing it.  Owns nothing.  Failure is "false": what is rare
+ * is left to the types' own input functions, which also raise their errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "number.h"
+
+#include <errno.h>
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DIGITS		19		/* any number of so many digits fits 64 bits */
+#define MAX_EXPONENT	22		/* 10^22 is the last power of ten that is exact in a double */
+#define EXACT_DIGITS	(UINT64_C(1) << 53) /* integers up to here are exact in a double */
+
+/* Of a double's bits, those that a float drops, and where half of a float's last place is. */
+#define DROPPED_BITS	UINT64_C(0x1fffffff)
+#define HALFWAY			INT64_C(0x10000000)
+
+static const double powers[MAX_EXPONENT + 1] = {
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
+};
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Adds a run of digits; counts those that matter.  Returns where the run ends. */
+static const char *
+scan_digits(const char *p, Number *number, int *significant)
+{
+	for (; is_digit(*p); p++)
+	{
+		if (*significant < MAX_DIGITS)
+			number->digits = number->digits * 10 + (uint64_t) (*p - '0');
+		else
+			number->complete = false;
+		if (number->digits != 0)
+			(*significant)++;
+	}
+	return p;
+}
+
+static const char *
+scan_exponent(const char *p, Number *number)
+{
+	int			exponent = 0;
+	bool		negative = *p == '-';
+
+	if (*p == '-' || *p == '+')
+		p++;
+	for (; is_digit(*p); p++)
+	{
+		if (exponent < INT32_MAX / 100)
+			exponent = exponent * 10 + (*p - '0');
+		else
+			number->complete = false;
+	}
+	number->exponent += negative ? -exponent : exponent;
+	return p;
+}
+
+bool
+number_scan(const char *text, Number *number)
+{
+	const char *p = text;
+	int			significant = 0;
+
+	number->start = text;
+	number->digits = 0;
+	number->exponent = 0;
+	number->complete = true;
+	number->integral = true;
+	number->negative = *p == '-';
+	if (number->negative)
+		p++;
+	if (!is_digit(*p))
+		return false;
+
+	p = scan_digits(p, number, &significant);
+	if (*p == '.')
+	{
+		const char *fraction = p + 1;
+
+		p = scan_digits(fraction, number, &significant);
+		if (p - fraction < INT32_MAX / 100)
+			number->exponent = -(int) (p - fraction);
+		else
+			number->complete = false;
+		number->integral = false;
+	}
+	if (*p == 'e' || *p == 'E')
+	{
+		p = scan_exponent(p + 1, number);
+		number->integral = false;
+	}
+	number->end = p;
+	return true;
+}
+
+/*
+ * The number's size as a double, at most two units in its last place off; not
+ * off at all if the digits are below EXACT_DIGITS, since then two exact numbers
+ * meet in one correctly rounded operation.
+ */
+static bool
+approximate(const Number *number, double *size)
+{
+	/* Where operations carry excess precision they round twice. */
+	if (FLT_EVAL_METHOD != 0 || !number->complete)
+		return false;
+	if (number->exponent < -MAX_EXPONENT || number->exponent > MAX_EXPONENT)
+		return false;
+	if (number->exponent < 0)
+		*size = (double) number->digits / powers[-number->exponent];
+	else
+		*size = (double) number->digits * powers[number->exponent];
+	return true;
+}
+
+bool
+number_to_float4(const Number *number, float *value)
+{
+	double		size;
+	uint64_t	bits;
+	int64_t		distance;
+
+	if (!approximate(number, &size))
+		return false;
+
+	/*
+	 * Rounding the double gives the float nearest to the number itself unless
+	 * the number and the double lie on two sides of a point halfway between
+	 * two floats.  The smallest sizes here, 1e-22, are normal floats.
+	 */
+	memcpy(&bits, &size, sizeof(bits));
+	distance = (int64_t) (bits & DROPPED_BITS) - HALFWAY;
+	if ((distance >= -4 && distance <= 4) || size > FLT_MAX)
+		return false;
+	*value = (float) (number->negative ? -size : size);
+	return true;
+}
+
+bool
+number_to_float8(const Number *number, double *value)
+{
+	char	   *end;
+
+	if (number->digits <= EXACT_DIGITS && approximate(number, value))
+	{
+		if (number->negative)
+			*value = -*value;
+		return true;
+	}
+
+	/* The comma or bracket after the number stops strtod. */
+	errno = 0;
+	*value = strtod(number->start, &end);
+	return errno == 0 && end == number->end;
+}
+
+bool
+number_to_integer(const Number *number, int64_t min, int64_t max, int64_t *value)
+{
+	if (!number->integral || !number->complete || number->digits > INT64_MAX)
+		return false;
+	*value = number->negative ? -(int64_t) number->digits : (int64_t) number->digits;
+	return *value >= min && *value <= max;
+}
+
+/* The six bits of a base64 character, or -1. */
+static int
+base64_bits(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (is_digit(c))
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool
+number_decode_base64(const char *text, size_t length, float *floats, size_t *count)
+{
+	uint64_t	pending = 0;	/* bits read that are not yet in a float, the latest lowest */
+	int			pending_bits = 0;
+	uint32_t	word = 0;		/* the float so far: its bytes come lowest first */
+	int			word_bytes = 0;
+	size_t		padding = 0;
+
+	*count = 0;
+	while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+		padding++;
+	if (length == 0 || length % 4 != 0)
+		return false;
+	for (size_t i = 0; i < length - padding; i++)
+	{
+		int			bits = base64_bits(text[i]);
+
+		if (bits < 0)
+			return false;
+		pending = (pending << 6 | (uint64_t) bits) & 0xffff;
+		pending_bits += 6;
+		if (pending_bits < 8)
+			continue;
+		pending_bits -= 8;
+		word |= (uint32_t) (pending >> pending_bits & 0xff) << (8 * word_bytes);
+		if (++word_bytes < 4)
+			continue;
+		memcpy(&floats[(*count)++], &word, sizeof(float));
+		word = 0;
+		word_bytes = 0;
+	}
+	return word_bytes == 0 && *count > 0;
+}

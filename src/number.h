@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * number.h
+ *	  Numbers of JSON arrays, read fast and exactly.
+ *
+ * The functions give what strtof, strtod and the integer types' input give, or
+ * say that they cannot, and the caller takes the slow way.  Pure: builds and
+ * tests without a server.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_NUMBER_H
+#define PG_ENRICH_NUMBER_H
+
+#include "json.h"
+
+/* A JSON number token, taken apart: digits × 10^exponent. */
+typedef struct Number
+{
+	const char *start;
+	const char *end;			/* just after the token */
+	uint64_t	digits;
+	int			exponent;
+	bool		negative;
+	bool		integral;		/* written without fraction and exponent */
+	bool		complete;		/* digits and exponent hold all that was written */
+} Number;
+
+/*
+ * The number at text, which is inside an array that json_parse accepted.
+ * False if something else is there.
+ */
+extern bool number_scan(const char *text, Number *number);
+
+/* False: take the slow way. */
+extern bool number_to_float4(const Number *number, float *value);
+extern bool number_to_float8(const Number *number, double *value);
+extern bool number_to_integer(const Number *number, int64_t min, int64_t max, int64_t *value);
+
+/*
+ * Decode base64 (RFC 4648, padded, without white space) of little-endian
+ * float4 numbers.  floats has room for length / 4 of them.  False if it is not
+ * that; an empty string is not.
+ */
+extern bool number_decode_base64(const char *text, size_t length, float *floats, size_t *count);
+
+#endif							/* PG_ENRICH_NUMBER_H */

@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *	  Requests that wait to be sent: cut from loaded rows, or to be sent again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "outbox.h"
+
+#include "clock.h"
+
+/* Characters that make a token, roughly, in English text; answers tell the truth later. */
+#define CHARACTERS_PER_TOKEN 4
+
+static void *
+allocate(size_t size)
+{
+	void	   *memory = calloc(1, size);
+
+	if (memory == NULL)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+	return memory;
+}
+
+/* UTF-8 characters: bytes that do not continue one. */
+static int64
+count_characters(const char *text, size_t length)
+{
+	int64		count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += ((unsigned char) text[i] & 0xC0) != 0x80;
+	return count;
+}
+
+static int64
+estimate_tokens(const Row *row)
+{
+	return count_characters(row->request.input, row->request.input_length) / CHARACTERS_PER_TOKEN + 1;
+}
+
+static Request *
+request_make(Row **rows, int count, int64 tokens)
+{
+	Request    *request = allocate(sizeof(Request));
+
+	request->rows = allocate(sizeof(Row *) * count);
+	memcpy(request->rows, rows, sizeof(Row *) * count);
+	request->row_count = count;
+	request->bucket = rows[0]->bucket;
+	request->tokens = tokens;
+	return request;
+}
+
+void
+request_free(Request *request)
+{
+	buffer_free(&request->url);
+	buffer_free(&request->body);
+	free(request->rows);
+	free(request);
+}
+
+Outcome *
+request_into_outcome(Request *request, OutcomeKind kind)
+{
+	Outcome    *outcome = allocate(sizeof(Outcome));
+
+	outcome->kind = kind;
+	outcome->bucket = request->bucket;
+	outcome->row_count = request->row_count;
+	outcome->rows = request->rows;
+	outcome->attempts = request->attempts;
+	request->rows = NULL;
+	request_free(request);
+	return outcome;
+}
+
+/* An outcome for a row that is never sent, put in front of a list. */
+static Outcome *
+settle_unsent(Row *row, Outcome *list)
+{
+	OutcomeKind kind = row->is_unsendable ? OUTCOME_FAILED : OUTCOME_SKIPPED;
+	Outcome    *outcome;
+
+	if (list != NULL && list->kind == kind && list->bucket == row->bucket)
+	{
+		Row		  **rows = realloc(list->rows, sizeof(Row *) * (list->row_count + 1));
+
+		if (rows == NULL)
+			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+		list->rows = rows;
+		list->rows[list->row_count++] = row;
+		return list;
+	}
+	outcome = request_into_outcome(request_make(&row, 1, 0), kind);
+	if (kind == OUTCOME_FAILED)
+		strlcpy(outcome->error, "the input cannot be written in UTF-8, as JSON must be", sizeof(outcome->error));
+	outcome->next = list;
+	return outcome;
+}
+
+Outcome *
+outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
+{
+	Outcome    *unsent = NULL;
+	Row		  **batch = palloc(sizeof(Row *) * recipe->batch_size);
+	int64		limit = recipe->server->max_request_tokens;
+	int64		tokens = 0;
+	int			count = 0;
+
+	for (int i = 0; i < slice->row_count; i++)
+	{
+		Row		   *row = &slice->rows[i];
+		int64		more = 0;
+
+		if (row->is_empty || row->is_unsendable)
+		{
+			unsent = settle_unsent(row, unsent);
+			continue;
+		}
+		more = estimate_tokens(row);
+		if (count > 0 && (count == recipe->batch_size || batch[0]->bucket != row->bucket ||
+						  (limit > 0 && tokens + more > limit)))
+		{
+			outbox_put(outbox, request_make(batch, count, tokens));
+			count = 0;
+			tokens = 0;
+		}
+		batch[count++] = row;
+		tokens += more;
+	}
+	if (count > 0)
+		outbox_put(outbox, request_make(batch, count, tokens));
+	pfree(batch);
+	return unsent;
+}
+
+static void
+append_ready(Outbox *outbox, Request *request)
+{
+	request->next = NULL;
+	if (outbox->last == NULL)
+		outbox->first = request;
+	else
+		outbox->last->next = request;
+	outbox->last = request;
+	outbox->ready++;
+}
+
+static void
+swap(Request **heap, int a, int b)
+{
+	Request    *other = heap[a];
+
+	heap[a] = heap[b];
+	heap[b] = other;
+}
+
+static void
+append_delayed(Outbox *outbox, Request *request)
+{
+	int			i = outbox->delayed_count;
+
+	if (i == outbox->delayed_capacity)
+	{
+		int			capacity = Max(64, outbox->delayed_capacity * 2);
+		Request   **heap = realloc(outbox->delayed, sizeof(Request *) * capacity);
+
+		if (heap == NULL)
+			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+		outbox->delayed = heap;
+		outbox->delayed_capacity = capacity;
+	}
+	outbox->delayed[outbox->delayed_count++] = request;
+	for (; i > 0 && outbox->delayed[(i - 1) / 2]->not_before > outbox->delayed[i]->not_before; i = (i - 1) / 2)
+		swap(outbox->delayed, i, (i - 1) / 2);
+}
+
+static Request *
+take_earliest(Outbox *outbox)
+{
+	Request   **heap = outbox->delayed;
+	Request    *earliest = heap[0];
+	int			i = 0;
+
+	heap[0] = heap[--outbox->delayed_count];
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= outbox->delayed_count)
+			return earliest;
+		if (child + 1 < outbox->delayed_count && heap[child + 1]->not_before < heap[child]->not_before)
+			child++;
+		if (heap[i]->not_before <= heap[child]->not_before)
+			return earliest;
+		swap(heap, i, child);
+		i = child;
+	}
+}
+
+void
+outbox_put(Outbox *outbox, Request *request)
+{
+	if (request->not_before == 0)
+		append_ready(outbox, request);
+	else
+		append_delayed(outbox, request);
+}
+
+Request *
+outbox_peek(Outbox *outbox, int64 now)
+{
+	while (outbox->delayed_count > 0 && outbox->delayed[0]->not_before <= now)
+		append_ready(outbox, take_earliest(outbox));
+	return outbox->first;
+}
+
+void
+outbox_pop(Outbox *outbox)
+{
+	outbox->first = outbox->first->next;
+	if (outbox->first == NULL)
+		outbox->last = NULL;
+	outbox->ready--;
+}
+
+int64
+outbox_next_due(const Outbox *outbox)
+{
+	return outbox->delayed_count > 0 ? outbox->delayed[0]->not_before : CLOCK_NEVER;
+}
+
+int
+outbox_count(const Outbox *outbox)
+{
+	return outbox->ready + outbox->delayed_count;
+}

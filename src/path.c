@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * path.c
+ *	  Compiling jsonpath into the steps that response.c walks.
+ *
+ * PostgreSQL's own parser reads the text, so that quoting, escapes and
+ * comments mean what they mean in SQL; this file walks what the parser made.
+ * Everything made lives in the caller's memory context.  Failure is an error
+ * that names the parameter, never a path that means something else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "path.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonpath.h"
+#include "utils/numeric.h"
+
+/* What an error context names. */
+typedef struct Subject
+{
+	const char *text;
+	const char *parameter;
+} Subject;
+
+static void
+name_subject(void *arg)
+{
+	Subject    *subject = arg;
+
+	errcontext("jsonpath \"%s\" of %s", subject->text, subject->parameter);
+}
+
+static JsonPath *
+parse(const char *text, const char *parameter)
+{
+	Subject		subject = {text, parameter};
+	ErrorContextCallback callback;
+	Datum		parsed;
+
+	callback.callback = name_subject;
+	callback.arg = &subject;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	parsed = DirectFunctionCall1(jsonpath_in, CStringGetDatum(text));
+	error_context_stack = callback.previous;
+	return DatumGetJsonPathP(parsed);
+}
+
+/* A subscript that is one constant: its value, or -1 if it is anything else. */
+static int
+constant_subscript(JsonPathItem *item)
+{
+	JsonPathItem from;
+	JsonPathItem to;
+	char	   *digits;
+	char	   *end;
+	long		value;
+
+	if (item->content.array.nelems != 1 || jspGetArraySubscript(item, &from, &to, 0))
+		return -1;
+	if (from.type != jpiNumeric || jspHasNext(&from))
+		return -1;
+	digits = DatumGetCString(DirectFunctionCall1(numeric_out,
+												 NumericGetDatum(jspGetNumeric(&from))));
+	errno = 0;
+	value = strtol(digits, &end, 10);
+	if (errno != 0 || *end != '\0' || value < 0 || value > PG_INT32_MAX)
+		return -1;
+	return (int) value;
+}
+
+/* Makes one step.  False for what is not plain. */
+static bool
+compile_step(JsonPathItem *item, PathStep *step)
+{
+	int32		length;
+	char	   *name;
+
+	switch (item->type)
+	{
+		case jpiKey:
+			name = jspGetString(item, &length);
+			name = pg_server_to_any(pnstrdup(name, length), length, PG_UTF8);
+			step->kind = PATH_MEMBER;
+			step->name = name;
+			step->name_length = strlen(name);
+			return true;
+		case jpiIndexArray:
+			step->kind = PATH_ELEMENT;
+			step->index = constant_subscript(item);
+			return step->index >= 0;
+		case jpiAnyArray:
+			step->kind = PATH_ALL;
+			return true;
+		default:
+			return false;
+	}
+}
+
+static int
+count_steps(JsonPath *parsed)
+{
+	JsonPathItem item;
+	JsonPathItem next;
+	int			count = 0;
+
+	for (jspInit(&item, parsed); jspGetNext(&item, &next); item = next)
+		count++;
+	return count;
+}
+
+void
+path_compile(const char *text, const char *parameter, Path *path)
+{
+	JsonPath   *parsed = parse(text, parameter);
+	JsonPathItem item;
+	JsonPathItem next;
+	PathStep   *steps;
+	int			step_count = 0;
+	bool		plain;
+
+	steps = palloc0((count_steps(parsed) + 1) * sizeof(PathStep));
+	jspInit(&item, parsed);
+	plain = item.type == jpiRoot;
+	while (plain && jspGetNext(&item, &next))
+	{
+		item = next;
+		plain = compile_step(&item, &steps[step_count++]);
+	}
+	if (!plain)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("jsonpath of %s is not supported: %s", parameter, text),
+				 errhint("A path starts with $, optionally after \"lax\" or \"strict\", and "
+						 "goes on with members (.name or .\"name\"), elements ([0]) and "
+						 "all elements ([*]).")));
+
+	path->step_count = step_count;
+	path->steps = steps;
+	path->strict = (parsed->header & JSONPATH_LAX) == 0;
+	path->text = pstrdup(text);
+}

@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * path.h
+ *	  Compiling jsonpath into the steps that response.c walks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_PATH_H
+#define PG_ENRICH_PATH_H
+
+#include "postgres.h"
+
+#include "response.h"
+
+/*
+ * Compile the text of a jsonpath; parameter ("results", "output column x") is
+ * for messages.  Allocates in the current context.  Raises the jsonpath type's
+ * own syntax errors, with the parameter in the context, and
+ * feature_not_supported with a hint for a path that is not plain ($, members,
+ * [n], [*], lax or strict).
+ */
+extern void path_compile(const char *text, const char *parameter, Path *path);
+
+#endif							/* PG_ENRICH_PATH_H */

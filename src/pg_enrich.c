@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * pg_enrich.c
+ *	  The library's entry point.
+ *
+ * Preloaded, it has shared memory and a launcher.  Loaded by a session alone
+ * (the foreign-data wrapper's validator during a restore, say) it has neither,
+ * and the functions that need them say so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "launcher.h"
+#include "settings.h"
+#include "shared.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	settings_define();
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	shared_request();
+	launcher_register();
+}

@@ -1,0 +1,427 @@
+/*-------------------------------------------------------------------------
+ *
+ * preview.c
+ *	  enrich.preview: one request for the first rows, shown and not stored.
+ *
+ * It goes the same way as a job's request (source query, templates, decoding,
+ * conversion), in the caller's session, and writes nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/resowner.h"
+
+#include "bucketize.h"
+#include "clock.h"
+#include "compat.h"
+#include "convert.h"
+#include "http.h"
+#include "preview_mask.h"
+#include "recipe.h"
+#include "start.h"
+
+typedef struct Preview
+{
+	Recipe	   *recipe;
+	Credentials *credentials;
+	int			row_count;
+	RequestRow *rows;
+	char	  **keys;			/* JSON objects */
+	ByteBuffer	url;			/* without what credentials add */
+	ByteBuffer	body;
+	HttpResult	result;
+} Preview;
+
+static char *
+utf8_column(HeapTuple tuple, int column)
+{
+	char	   *value = SPI_getvalue(tuple, SPI_tuptable->tupdesc, column);
+
+	return value == NULL ? NULL : text_to_utf8(value);
+}
+
+static const char *const *
+fields_column(HeapTuple tuple, int column)
+{
+	bool		is_null;
+	Datum		array = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &is_null);
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	char	  **fields;
+
+	if (is_null)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	fields = palloc0(sizeof(char *) * count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			fields[i] = text_to_utf8(TextDatumGetCString(values[i]));
+	return (const char *const *) fields;
+}
+
+/* The source query, with the key as a JSON object in place of its columns. */
+static char *
+preview_query(const Recipe *recipe)
+{
+	int64		limit = recipe->batch_size;
+	StringInfoData sql;
+
+	if (recipe->job->max_rows >= 0)
+		limit = Min(limit, recipe->job->max_rows);
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT pg_catalog.jsonb_build_object(");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&sql, "%s%s, key_%d", i > 0 ? ", " : "",
+						 quote_literal_cstr(recipe->keys[i].name), i + 1);
+	appendStringInfo(&sql, "), input, fields FROM (%s) q(", bucketize_source_query(recipe, limit));
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&sql, "key_%d, ", i + 1);
+	appendStringInfoString(&sql, "input, truncated, fields)");
+	return sql.data;
+}
+
+/* The first rows that would be sent. */
+static void
+read_rows(Preview *preview)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	SPI_connect();
+	if (SPI_execute(preview_query(preview->recipe), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the source");
+	MemoryContextSwitchTo(context);
+	preview->rows = palloc0(sizeof(RequestRow) * Max(SPI_processed, 1));
+	preview->keys = palloc0(sizeof(char *) * Max(SPI_processed, 1));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		RequestRow *row = &preview->rows[preview->row_count];
+		char	   *input = utf8_column(tuple, 2);
+
+		if (input == NULL || input[0] == '\0')
+			continue;			/* a job would not send it */
+		row->input = input;
+		row->input_length = strlen(input);
+		row->fields = fields_column(tuple, 3);
+		preview->keys[preview->row_count++] = utf8_column(tuple, 1);
+	}
+	SPI_finish();
+}
+
+static void
+build(Preview *preview)
+{
+	RequestScope scope = {0, 1, preview->rows, preview->row_count};
+	const char *why = "out of memory";
+
+	if (!template_fill(preview->recipe->url, &scope, &preview->url, &why) ||
+		(preview->recipe->body != NULL && !template_fill(preview->recipe->body, &scope, &preview->body, &why)))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the request cannot be made: %s", why),
+				errhint("Look at the placeholders in path and request."));
+}
+
+static bool
+start(Http *http, const HttpSettings *settings, const Preview *preview, const char *url)
+{
+	HttpRequest call = {0};
+	List	   *headers = list_concat_copy(preview->recipe->server->headers, preview->credentials->headers);
+	const char **lines = palloc(sizeof(char *) * (list_length(headers) + 1));
+	ListCell   *cell;
+
+	foreach(cell, headers)
+		lines[call.header_count++] = lfirst(cell);
+	call.headers = lines;
+	call.method = preview->recipe->server->method;
+	call.url = url;
+	call.userpwd = preview->credentials->userpwd;
+	if (preview->recipe->body != NULL)
+	{
+		call.body = preview->body.data;
+		call.body_length = preview->body.length;
+	}
+	return http_start(http, settings, &call);
+}
+
+static void
+wait_for_answer(Http *http, HttpResult *result)
+{
+	for (;;)
+	{
+		int64		timeout;
+
+		http_pump(http);
+		if (http_next_finished(http, result))
+			return;
+		timeout = http_timeout(http);
+		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT,
+								 http_descriptor(http), timeout < 0 ? 1000 : (long) Min(timeout, 1000),
+								 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Send it and wait, interruptibly. */
+static void
+ask(Preview *preview)
+{
+	const Server *server = preview->recipe->server;
+	HttpSettings settings = {
+		server->timeout_ms, server->connect_timeout_ms, server->max_response_size, server->http_version,
+		server->proxy, server->ca_file, server->verify_tls, server->follow_redirects
+	};
+	StringInfoData url;
+	char		error[256];
+	Http	   *http = http_create(4, clock_now, error, sizeof(error));
+	ListCell   *cell;
+
+	if (http == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				errmsg("could not set up HTTP: %s", error));
+	initStringInfo(&url);
+	appendBinaryStringInfo(&url, preview->url.data, (int) preview->url.length);
+	foreach(cell, preview->credentials->query)
+		appendStringInfo(&url, "%c%s", strchr(url.data, '?') ? '&' : '?', (char *) lfirst(cell));
+	PG_TRY();
+	{
+		if (!start(http, &settings, preview, url.data))
+			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+		wait_for_answer(http, &preview->result);
+	}
+	PG_FINALLY();
+	{
+		http_destroy(http);
+	}
+	PG_END_TRY();
+}
+
+/* Would this value go into its column?  NULL: yes; else why not. */
+static char *
+try_convert(Converter *converter, JsonSlice value)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile why = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		bool		is_null;
+
+		(void) converter_apply(converter, value, &is_null);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		why = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return why;
+}
+
+static void
+append_json(ByteBuffer *out, const char *text, bool quoted)
+{
+	if (quoted)
+		json_append_quoted(out, text, strlen(text));
+	else
+		buffer_append_string(out, text);
+}
+
+static void
+append_row(ByteBuffer *out, const Preview *preview, const Response *response, Converter **converters, int row)
+{
+	const Recipe *recipe = preview->recipe;
+	const char *error = response->row_errors ? response->row_errors[row] : NULL;
+
+	append_json(out, row > 0 ? ", {\"key\": " : "{\"key\": ", false);
+	append_json(out, preview->keys[row], false);
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		JsonSlice	value = response->values[row * recipe->output_count + i];
+		char	   *why = try_convert(converters[i], value);
+
+		append_json(out, ", ", false);
+		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
+		append_json(out, ": ", false);
+		if (value.start == NULL)
+			append_json(out, "null", false);
+		else
+			buffer_append(out, value.start, value.length);
+		if (error == NULL && why != NULL)
+			error = text_to_utf8(why);
+	}
+	if (error != NULL)
+	{
+		append_json(out, ", \"error\": ", false);
+		append_json(out, error, true);
+	}
+	append_json(out, "}", false);
+}
+
+/* UTF-8 bytes of an answer as text of this database: up to the first thing that is none. */
+static char *
+answer_text(const char *bytes, size_t length)
+{
+	char	   *text;
+
+	if (bytes == NULL)
+		return NULL;
+	length = utf8_valid_prefix(bytes, Min(length, strnlen(bytes, length)));
+	text = pnstrdup(bytes, length);
+	return pg_any_to_server(text, (int) length, PG_UTF8);
+}
+
+static void
+append_error(ByteBuffer *out, const char *error)
+{
+	append_json(out, "{\"error\": ", false);
+	append_json(out, error, true);
+	append_json(out, "}", false);
+}
+
+/* What would be written, or why not, as JSON text. */
+static void
+describe_results(const Preview *preview, ByteBuffer *out)
+{
+	const Recipe *recipe = preview->recipe;
+	const HttpResult *result = &preview->result;
+	Converter **converters = palloc(sizeof(Converter *) * recipe->output_count);
+	Response	response;
+	char		reason[400];
+
+	if (result->fault != HTTP_ANSWERED)
+	{
+		append_error(out, result->error);
+		return;
+	}
+	if (result->status / 100 != 2)
+	{
+		response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
+		append_error(out, psprintf("HTTP status %d: %s", result->status, reason));
+		return;
+	}
+	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count, &response);
+	if (response.status != RESPONSE_OK)
+		append_error(out, response.error);
+	else
+	{
+		for (int i = 0; i < recipe->output_count; i++)
+			converters[i] = converter_create(recipe->outputs[i].name, recipe->outputs[i].type,
+											 recipe->outputs[i].typmod);
+		append_json(out, "[", false);
+		for (int row = 0; row < preview->row_count; row++)
+			append_row(out, preview, &response, converters, row);
+		append_json(out, "]", false);
+	}
+	response_free(&response);
+}
+
+static Datum
+jsonb_of_utf8(ByteBuffer *json)
+{
+	char	   *text = pnstrdup(json->data, json->length);
+
+	buffer_free(json);
+	text = pg_any_to_server(text, (int) strlen(text), PG_UTF8);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+}
+
+static Datum
+form_result(FunctionCallInfo fcinfo, Preview *preview)
+{
+	TupleDesc	descriptor;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false};
+	ByteBuffer	results = {0};
+	char	   *response;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data, preview->url.length),
+											 preview->credentials));
+	values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
+												 preview->recipe->body != NULL));
+	nulls[2] = preview->recipe->body == NULL;
+	if (!nulls[2])
+		values[2] = CStringGetTextDatum(answer_text(preview->body.data, preview->body.length));
+	nulls[3] = preview->result.status == 0;
+	values[3] = Int32GetDatum(preview->result.status);
+	response = answer_text(preview->result.body.data, preview->result.body.length);
+	nulls[4] = response == NULL;
+	if (response != NULL)
+		values[4] = CStringGetTextDatum(mask_text(response, preview->credentials));
+	if (preview->row_count == 0)
+		append_error(&results, "no row would be sent");
+	else
+		describe_results(preview, &results);
+	values[5] = jsonb_of_utf8(&results);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+/* What is malloc'd goes with the call's memory context, errors included. */
+static void
+free_buffers(void *argument)
+{
+	Preview    *preview = argument;
+
+	buffer_free(&preview->url);
+	buffer_free(&preview->body);
+	buffer_free(&preview->result.body);
+}
+
+PG_FUNCTION_INFO_V1(enrich_preview);
+Datum
+enrich_preview(PG_FUNCTION_ARGS)
+{
+	Preview    *preview = palloc0(sizeof(Preview));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	Job		   *job;
+
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("cannot preview a job within a security-restricted operation"),
+				errhint("Call enrich.preview on its own."));
+	callback->func = free_buffers;
+	callback->arg = preview;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	job = start_read_arguments(fcinfo);
+	preview->recipe = recipe_make(job, server_load(job->server, false));
+	preview->credentials = credentials_load(preview->recipe->server, GetUserId());
+	if (job->rows == ROWS_MISSING && preview->recipe->target == InvalidOid)
+		job->rows = ROWS_ALL;	/* all rows are missing in a target that does not exist */
+	read_rows(preview);
+	if (preview->row_count > 0)
+	{
+		build(preview);
+		ask(preview);
+	}
+	PG_RETURN_DATUM(form_result(fcinfo, preview));
+}

@@ -1,0 +1,339 @@
+/*-------------------------------------------------------------------------
+ *
+ * recipe.c
+ *	  Resolving a job's source: relation, key, inputs, condition.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "recipe.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+
+char *
+relation_quoted_name(Oid relation)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  get_rel_name(relation));
+}
+
+char *
+text_to_utf8(const char *text)
+{
+	return pg_server_to_any(text, strlen(text), PG_UTF8);
+}
+
+void
+require_columns_privilege(Oid relation, uint64 mode, List *columns)
+{
+	ListCell   *cell;
+
+	if (pg_class_aclcheck(relation, GetUserId(), (AclMode) mode) == ACLCHECK_OK)
+		return;
+	foreach(cell, columns)
+	{
+		const char *column = lfirst(cell);
+
+		if (pg_attribute_aclcheck(relation, get_attnum(relation, column), GetUserId(),
+								  (AclMode) mode) != ACLCHECK_OK)
+			ereport(ERROR,
+					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied for table %s", get_rel_name(relation)),
+					errdetail("The job needs %s on column \"%s\".",
+							  mode == ACL_SELECT ? "SELECT" : mode == ACL_INSERT ? "INSERT" : "UPDATE",
+							  column),
+					errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
+	}
+}
+
+/* Can this one be read from by a worker? */
+static void
+check_source(Oid source)
+{
+	char		kind = get_rel_relkind(source);
+
+	if (kind == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("the source table does not exist any more"));
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
+		kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a table or view", get_rel_name(source)),
+				errhint("A source is a table, partitioned table, view, materialized view or foreign table."));
+	if (get_rel_persistence(source) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				errmsg("\"%s\" is a temporary table", get_rel_name(source)),
+				errdetail("Background workers cannot see the temporary tables of a session."),
+				errhint("Use an ordinary or an unlogged table."));
+}
+
+/* The columns of an index, by attribute number, in its order. */
+static List *
+index_columns(Form_pg_index index)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < index->indnkeyatts; i++)
+		columns = lappend_int(columns, index->indkey.values[i]);
+	return columns;
+}
+
+static List *
+primary_key_columns(Oid relation)
+{
+	Relation	rel = relation_open(relation, AccessShareLock);
+	List	   *names = NIL;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+		ListCell   *column;
+
+		if (index->indisprimary)
+			foreach(column, index_columns(index))
+				names = lappend(names, get_attname(relation, (AttrNumber) lfirst_int(column), false));
+		ReleaseSysCache(tuple);
+	}
+	relation_close(rel, AccessShareLock);
+	return names;
+}
+
+/* Does a unique index cover exactly these columns, and always hold? */
+static bool
+index_covers(Oid relation, Oid index_oid, int count, const KeyColumn *keys)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
+	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+	bool		covers;
+
+	covers = index->indisunique && index->indisvalid && index->indimmediate &&
+		index->indnkeyatts == count &&
+		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
+	for (int i = 0; i < count && covers; i++)
+		covers = list_member_int(index_columns(index), get_attnum(relation, keys[i].name));
+	ReleaseSysCache(tuple);
+	return covers;
+}
+
+bool
+relation_has_unique_key(Oid relation, int count, const KeyColumn *keys)
+{
+	Relation	rel;
+	ListCell   *cell;
+	bool		found = false;
+
+	rel = relation_open(relation, AccessShareLock);
+	if (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		rel->rd_rel->relkind == RELKIND_MATVIEW)
+		foreach(cell, RelationGetIndexList(rel))
+			found |= index_covers(relation, lfirst_oid(cell), count, keys);
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+static AttrNumber
+require_column(Oid relation, const char *column, const char *parameter)
+{
+	AttrNumber	number = get_attnum(relation, column);
+
+	if (number == InvalidAttrNumber || number < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("column \"%s\" of %s does not exist in \"%s\"",
+					   column, parameter, get_rel_name(relation)),
+				errhint("Names are case-sensitive here, and written without quotes."));
+	return number;
+}
+
+char *
+key_equality(const KeyColumn *key)
+{
+	Oid			operator = lookup_type_cache(key->type, TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	char	   *sql;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	sql = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+				   NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return sql;
+}
+
+static void
+require_equality(const KeyColumn *key)
+{
+	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
+
+	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->btree_opf))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FUNCTION),
+				errmsg("key column \"%s\" is of type %s, which has no ordering",
+					   key->name, format_type_be(key->type)),
+				errhint("Use key columns whose values can be compared and sorted."));
+}
+
+static void
+resolve_key(Recipe *recipe, Job *job)
+{
+	ListCell   *cell;
+	int			count = 0;
+
+	if (job->key == NIL)
+		job->key = primary_key_columns(job->source);
+	if (job->key == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"%s\" has no primary key", get_rel_name(job->source)),
+				errhint("Name the columns that identify a row: key => '{...}'."));
+	recipe->keys = palloc0(sizeof(KeyColumn) * list_length(job->key));
+	foreach(cell, job->key)
+	{
+		KeyColumn  *key = &recipe->keys[count++];
+		AttrNumber	number = require_column(job->source, lfirst(cell), "key");
+
+		key->name = lfirst(cell);
+		get_atttypetypmodcoll(job->source, number, &key->type, &key->typmod, &key->collation);
+		require_equality(key);
+		for (int i = 0; i < count - 1; i++)
+			if (strcmp(recipe->keys[i].name, key->name) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_DUPLICATE_COLUMN),
+						errmsg("key names column \"%s\" twice", key->name),
+						errhint("Name each key column once."));
+	}
+	recipe->key_count = count;
+	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys);
+}
+
+/* Key and input columns, each once. */
+static void
+collect_fields(Recipe *recipe, const Job *job)
+{
+	ListCell   *cell;
+	List	   *names = NIL;
+
+	foreach(cell, job->key)
+		names = lappend(names, makeString(lfirst(cell)));
+	foreach(cell, job->input)
+	{
+		char	   *column = lfirst(cell);
+
+		if (column[0] == '(')
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("expressions as input are not supported yet: %s", column),
+					errhint("Use a view that computes the expression as the source."));
+		require_column(job->source, column, "input");
+		if (!list_member(names, makeString(column)))
+			names = lappend(names, makeString(column));
+	}
+	recipe->fields = palloc(sizeof(char *) * list_length(names));
+	foreach(cell, names)
+		recipe->fields[recipe->field_count++] = strVal(lfirst(cell));
+}
+
+void
+check_is_expression(const char *text, const char *parameter)
+{
+	char	   *sql = psprintf("SELECT (%s\n)", text);
+	List	   *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+	SelectStmt *select = list_length(statements) == 1
+		? (SelectStmt *) linitial_node(RawStmt, statements)->stmt : NULL;
+
+	if (select == NULL || !IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
+		select->op != SETOP_NONE || select->fromClause || select->whereClause || select->sortClause ||
+		select->limitCount || select->groupClause || select->intoClause || select->withClause)
+		ereport(ERROR,
+				errcode(ERRCODE_SYNTAX_ERROR),
+				errmsg("%s is not a single SQL expression", parameter),
+				errhint("Write a condition as after WHERE, such as 'price > 10'."));
+	pfree(sql);
+}
+
+static void
+check_fields_privilege(const Recipe *recipe)
+{
+	List	   *columns = NIL;
+
+	for (int i = 0; i < recipe->field_count; i++)
+		columns = lappend(columns, recipe->fields[i]);
+	require_columns_privilege(recipe->job->source, ACL_SELECT, columns);
+}
+
+/* Templates are malloc'd: they go with the memory context of their recipe. */
+static void
+free_with_context(void *recipe)
+{
+	recipe_free(recipe);
+}
+
+Recipe *
+recipe_make(Job *job, const Server *server)
+{
+	Recipe	   *recipe = palloc0(sizeof(Recipe));
+
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = free_with_context;
+	callback->arg = recipe;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	server_check_usage(server, GetUserId());
+	recipe->job = job;
+	recipe->server = server;
+	check_source(job->source);
+	recipe->source = relation_quoted_name(job->source);
+	recipe->source_alias = quote_identifier(get_rel_name(job->source));
+	if (job->input == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("input names no column"),
+				errhint("Name the columns whose text is sent: input => '{title,body}'."));
+	resolve_key(recipe, job);
+	collect_fields(recipe, job);
+	check_fields_privilege(recipe);
+	if (job->where_clause != NULL)
+		check_is_expression(job->where_clause, "where_clause");
+	recipe_read_outputs(recipe);
+	recipe_resolve_target(recipe);
+	recipe_compile_shape(recipe);
+	return recipe;
+}
+
+void
+recipe_free(Recipe *recipe)
+{
+	template_free(recipe->body);
+	template_free(recipe->url);
+	recipe->body = recipe->url = NULL;
+}

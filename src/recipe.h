@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * recipe.h
+ *	  A job's parameters resolved against the database: columns with their
+ *	  types, compiled templates and paths, the target.
+ *
+ * Made by start (which checks everything by making it), by preview, and by
+ * each worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_RECIPE_H
+#define PG_ENRICH_RECIPE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "job.h"
+#include "request.h"
+#include "response.h"
+#include "server.h"
+
+typedef struct KeyColumn
+{
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+} KeyColumn;
+
+typedef struct OutputColumn
+{
+	char	   *name;
+	Oid			type;			/* InvalidOid: not given, and the column not there yet */
+	int32		typmod;
+	bool		type_given;
+	bool		missing;		/* the column has to be made */
+	char	   *path;			/* jsonpath text */
+} OutputColumn;
+
+typedef struct Recipe
+{
+	const Job  *job;
+	const Server *server;
+
+	char	   *source;			/* qualified and quoted */
+	const char *source_alias;	/* what its columns are qualified with: its bare name, quoted */
+	int			key_count;
+	KeyColumn  *keys;
+	bool		key_is_unique;	/* an index on the source says so, and no key column can be NULL */
+
+	/* Key and input columns, each once: what {{column}} may name.  Names in server encoding. */
+	int			field_count;
+	char	  **fields;
+	bool		stage_fields;	/* a template needs them */
+
+	int			output_count;
+	OutputColumn *outputs;
+
+	Oid			target;			/* the source for WRITE_UPDATE; InvalidOid: to be made */
+	char	   *target_name;	/* qualified and quoted */
+	bool		target_has_key; /* a unique index on the key */
+
+	bool		sends_body;
+	Template   *body;			/* NULL when no body is sent */
+	Template   *url;
+	int			batch_size;		/* rows in a request, never more than bucket_size */
+	ResponseShape shape;
+	bool		has_usage;
+	Path		usage;			/* where an answer reports tokens spent */
+} Recipe;
+
+/*
+ * Resolve a job for the current user, in the current memory context .  Raises errors with hints for whatever is wrong.
+ * job->key is filled in with the primary key when it is NIL, job->target made
+ * canonical.
+ */
+extern Recipe *recipe_make(Job *job, const Server *server);
+
+/* Free the templates, before they are compiled anew; at last they go with the recipe's memory context. */
+extern void recipe_free(Recipe *recipe);
+
+/* Make the target, or its columns that are missing, as the current user. */
+extern void recipe_make_target(Recipe *recipe);
+
+/* Parts of recipe_make, in files of their own. */
+extern void recipe_read_outputs(Recipe *recipe);
+extern void recipe_resolve_target(Recipe *recipe);
+extern void recipe_compile_shape(Recipe *recipe);
+
+/*
+ * Does a unique index that holds at once, on all rows, cover exactly these
+ * columns of a relation?
+ */
+extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys);
+
+/* Privileges on all of these columns, on the table as a whole or one by one. */
+extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
+
+/* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
+extern char *key_equality(const KeyColumn *key);
+
+/* A qualified and quoted name. */
+extern char *relation_quoted_name(Oid relation);
+
+/* Raises a syntax error unless the text is one SQL expression and nothing else. */
+extern void check_is_expression(const char *text, const char *parameter);
+
+/* Text in UTF-8, for templates and the wire. */
+extern char *text_to_utf8(const char *text);
+
+#endif							/* PG_ENRICH_RECIPE_H */

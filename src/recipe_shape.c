@@ -1,0 +1,173 @@
+/*-------------------------------------------------------------------------
+ *
+ * recipe_shape.c
+ *	  Resolving the API's side of a job: templates, paths, batch size.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "recipe.h"
+
+#include "lib/stringinfo.h"
+
+#include "compat.h"
+#include "path.h"
+
+#define DEFAULT_REQUEST "{\"input\": \"{{inputs}}\"}"
+#define DEFAULT_USAGE "$.usage.total_tokens"
+
+pg_noreturn static void
+raise_fault(const TemplateFault *fault, const char *parameter)
+{
+	ereport(ERROR,
+			errcode(fault->unsupported ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("%s: %s", parameter, fault->message),
+			fault->detail[0] ? errdetail("%s", fault->detail) : 0,
+			fault->hint[0] ? errhint("%s", fault->hint) : 0);
+}
+
+/* The names templates may use, in UTF-8. */
+static const char **
+field_names(const Recipe *recipe)
+{
+	const char **names = palloc(sizeof(char *) * (recipe->field_count + 1));
+
+	for (int i = 0; i < recipe->field_count; i++)
+		names[i] = text_to_utf8(recipe->fields[i]);
+	return names;
+}
+
+static void
+compile_templates(Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+	const char **names = field_names(recipe);
+	const char *request = job->request ? job->request
+		: recipe->server->request ? recipe->server->request : DEFAULT_REQUEST;
+	ByteBuffer		url = {0};
+	TemplateFault fault = {0};
+
+	if (job->path != NULL && !url_path_check(job->path, &fault))
+		raise_fault(&fault, "path");
+	url_join(&url, recipe->server->url, job->path ? job->path : "");
+	buffer_append_char(&url, '\0');
+	if (url.failed)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+	recipe->url = template_compile_url(text_to_utf8(url.data), names, recipe->field_count, &fault);
+	buffer_free(&url);
+	if (recipe->url == NULL)
+		raise_fault(&fault, job->path ? "path" : "server's url");
+
+	recipe->sends_body = strcmp(recipe->server->method, "GET") != 0;
+	if (recipe->sends_body)
+	{
+		char	   *utf8 = text_to_utf8(request);
+
+		recipe->body = template_compile_body(utf8, strlen(utf8), names, recipe->field_count, &fault);
+		if (recipe->body == NULL)
+			raise_fault(&fault, "request");
+	}
+	else if (job->request != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("request is given, but server \"%s\" is asked by GET, which sends no body",
+					   recipe->server->name),
+				errhint("Put placeholders into path, or set the server's option method to POST."));
+}
+
+static bool
+carries_rows(const Recipe *recipe)
+{
+	return template_carries_rows(recipe->url) ||
+		(recipe->body != NULL && template_carries_rows(recipe->body));
+}
+
+static void
+decide_batch_size(Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+	const char *single = template_single_row_placeholder(recipe->url);
+
+	if (single == NULL && recipe->body != NULL)
+		single = template_single_row_placeholder(recipe->body);
+	if (single != NULL && job->batch_size > 1)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("batch_size is %d, but \"{{%s}}\" stands for a single row", job->batch_size, single),
+				errhint("Leave batch_size out, or send many rows with {{inputs}}, {{rows}} or [\"{{each}}\", ...]."));
+	if (job->batch_size > job->bucket_size)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("batch_size %d is larger than bucket_size %d", job->batch_size, job->bucket_size),
+				errhint("A request holds rows of one bucket: raise bucket_size too."));
+	if (single != NULL)
+		recipe->batch_size = 1;
+	else if (job->batch_size > 0)
+		recipe->batch_size = job->batch_size;
+	else if (recipe->server->batch_size > 0)
+		recipe->batch_size = Min(recipe->server->batch_size, job->bucket_size);
+	else
+		recipe->batch_size = job->bucket_size;
+	if (!carries_rows(recipe))
+		ereport(WARNING,
+				errmsg("requests carry nothing of the rows they are sent for"),
+				errhint("Use {{inputs}}, {{rows}}, {{input}} or a column's name as a placeholder in request or path."));
+}
+
+static void
+refuse_unsupported(const Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+	const char *what = NULL;
+
+	if (job->content != NULL || recipe->server->content != NULL)
+		what = "content";
+	else if (job->result_key != NULL)
+		what = "result_key";
+	else if (strcmp(job->result_rows, "one") != 0)
+		what = "result_rows => 'many'";
+	else if (job->rows == ROWS_CHANGED)
+		what = "rows => 'changed'";
+	else if (job->max_tokens >= 0)
+		what = "max_tokens";
+	if (what != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s is not supported yet", what),
+				errhint("Leave it out."));
+}
+
+static void
+compile_paths(Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+	const char *results = job->results ? job->results : recipe->server->results;
+	const char *index = job->result_index ? job->result_index : recipe->server->result_index;
+	Path	   *outputs = palloc0(sizeof(Path) * recipe->output_count);
+
+	if (results == NULL)
+		results = recipe->batch_size == 1 ? "$" : "$[*]";
+	path_compile(results, "results", &recipe->shape.results);
+	if (index != NULL)
+	{
+		path_compile(index, "result_index", &recipe->shape.index);
+		recipe->shape.has_index = true;
+	}
+	for (int i = 0; i < recipe->output_count; i++)
+		path_compile(recipe->outputs[i].path,
+					 psprintf("output column \"%s\"", recipe->outputs[i].name), &outputs[i]);
+	recipe->shape.output_count = recipe->output_count;
+	recipe->shape.outputs = outputs;
+	path_compile(recipe->server->usage ? recipe->server->usage : DEFAULT_USAGE, "usage", &recipe->usage);
+	recipe->has_usage = true;
+}
+
+void
+recipe_compile_shape(Recipe *recipe)
+{
+	refuse_unsupported(recipe);
+	compile_templates(recipe);
+	decide_batch_size(recipe);
+	recipe->stage_fields = template_needs_fields(recipe->url) ||
+		(recipe->body != NULL && template_needs_fields(recipe->body));
+	compile_paths(recipe);
+}

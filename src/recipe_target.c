@@ -1,0 +1,485 @@
+/*-------------------------------------------------------------------------
+ *
+ * recipe_target.c
+ *	  Resolving where results go: output columns, the target, its making.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "recipe.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "parser/scansup.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "convert.h"
+
+/*
+ * Take an SQL identifier off the front of text: quoted, or folded to lower
+ * case.  *rest is what follows, without leading white space.
+ */
+static char *
+read_identifier(const char *text, const char **rest)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	while (scanner_isspace(*text))
+		text++;
+	if (*text == '"')
+	{
+		for (text++; *text != '\0' && (*text != '"' || text[1] == '"'); text++)
+		{
+			appendStringInfoChar(&name, *text);
+			if (*text == '"')
+				text++;
+		}
+		if (*text == '"')
+			text++;
+		else
+			name.len = 0;
+	}
+	else
+	{
+		while (*text != '\0' && !scanner_isspace(*text))
+			appendStringInfoChar(&name, *text++);
+		if (name.len > 0)
+		{
+			char	   *folded = downcase_truncate_identifier(name.data, name.len, false);
+
+			resetStringInfo(&name);
+			appendStringInfoString(&name, folded);
+		}
+	}
+	if (name.len == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_SYNTAX_ERROR),
+				errmsg("output has a key that is no column"),
+				errhint("Write each key as 'column' or 'column type', such as \"embedding real[]\"."));
+	truncate_identifier(name.data, name.len, true);
+	while (scanner_isspace(*text))
+		text++;
+	*rest = text;
+	return name.data;
+}
+
+static char *
+decode_utf8_string(JsonSlice string, const char *where)
+{
+	ByteBuffer		decoded = {0};
+	const char *why;
+	char	   *result;
+
+	if (!json_decode_string(string, &decoded, &why))
+	{
+		buffer_free(&decoded);
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid string in %s: %s", where, why));
+	}
+	result = pstrdup(decoded.data ? decoded.data : "");
+	buffer_free(&decoded);
+	return pg_any_to_server(result, strlen(result), PG_UTF8);
+}
+
+static void
+read_output(OutputColumn *output, JsonSlice name, JsonSlice value)
+{
+	char	   *declaration = decode_utf8_string(name, "output");
+	const char *type;
+
+	output->name = read_identifier(declaration, &type);
+	output->typmod = -1;
+	if (*type != '\0')
+	{
+		compat_parse_type(type, &output->type, &output->typmod);
+		output->type_given = true;
+	}
+	if (json_kind(value) != JSON_STRING)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("output column \"%s\" has no path", output->name),
+				errdetail("Its value is a JSON %s.", json_kind_name(json_kind(value))),
+				errhint("Give a jsonpath in a string, such as \"$.embedding\"."));
+	output->path = decode_utf8_string(value, "output");
+	if (strncmp(output->path, "{{", 2) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("placeholders as outputs are not supported yet: %s", output->path),
+				errhint("Give a jsonpath, such as \"$.embedding\"."));
+}
+
+static void
+check_output_name(const Recipe *recipe, int number)
+{
+	const char *name = recipe->outputs[number].name;
+
+	for (int i = 0; i < number; i++)
+		if (strcmp(recipe->outputs[i].name, name) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_COLUMN),
+					errmsg("output names column \"%s\" twice", name),
+					errhint("Name each output column once."));
+	for (int i = 0; i < recipe->key_count; i++)
+		if (strcmp(recipe->keys[i].name, name) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_COLUMN),
+					errmsg("output column \"%s\" is a key column", name),
+					errhint("Results are found by their key: it cannot be one of them."));
+}
+
+void
+recipe_read_outputs(Recipe *recipe)
+{
+	char	   *utf8 = text_to_utf8(recipe->job->output);
+	JsonSlice	object;
+	JsonSlice	name;
+	JsonSlice	value;
+	JsonFault	fault;
+	JsonCursor	cursor;
+	int			count = 0;
+
+	if (!json_parse(utf8, strlen(utf8), &object, &fault) || json_kind(object) != JSON_OBJECT)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("output is not a JSON object"),
+				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
+	cursor = json_members(object);
+	while (json_next_member(&cursor, &name, &value))
+		count++;
+	if (count == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("output names no column"),
+				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
+	recipe->outputs = palloc0(sizeof(OutputColumn) * count);
+	cursor = json_members(object);
+	while (json_next_member(&cursor, &name, &value))
+	{
+		read_output(&recipe->outputs[recipe->output_count], name, value);
+		check_output_name(recipe, recipe->output_count++);
+	}
+}
+
+/* An output column of an existing table: its type, and whether it can be written. */
+static void
+resolve_existing_column(OutputColumn *output, Oid relation)
+{
+	AttrNumber	number = get_attnum(relation, output->name);
+	HeapTuple	tuple;
+	Form_pg_attribute attribute;
+
+	if (number < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				errmsg("output column \"%s\" is a system column", output->name),
+				errhint("Choose another name."));
+	output->missing = number == InvalidAttrNumber;
+	if (output->missing)
+		return;
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(number));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u", number, relation);
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (attribute->attgenerated != '\0' || attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		ereport(ERROR,
+				errcode(ERRCODE_GENERATED_ALWAYS),
+				errmsg("output column \"%s\" is a generated column", output->name),
+				errhint("Results can be written to ordinary columns only."));
+	if (output->type_given &&
+		(output->type != attribute->atttypid ||
+		 (output->typmod >= 0 && output->typmod != attribute->atttypmod)))
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("column \"%s\" of \"%s\" is of type %s, not %s", output->name,
+					   get_rel_name(relation),
+					   format_type_with_typemod(attribute->atttypid, attribute->atttypmod),
+					   format_type_with_typemod(output->type, output->typmod)),
+				errhint("Leave the type out of output, or write to another column."));
+	output->type = attribute->atttypid;
+	output->typmod = attribute->atttypmod;
+	ReleaseSysCache(tuple);
+}
+
+static void
+check_missing_column(const OutputColumn *output, const char *relation)
+{
+	if (!output->type_given)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("column \"%s\" of \"%s\" does not exist", output->name, relation),
+				errhint("Give it a type to have it made: {\"%s text\": ...}.", output->name));
+	if (type_aclcheck(output->type, GetUserId()) != ACLCHECK_OK)
+		aclcheck_error_type(ACLCHECK_NO_PRIV, output->type);
+}
+
+static void
+resolve_outputs(Recipe *recipe, Oid relation, const char *relation_name)
+{
+	bool		any_missing = false;
+
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		OutputColumn *output = &recipe->outputs[i];
+
+		if (OidIsValid(relation))
+			resolve_existing_column(output, relation);
+		else
+			output->missing = true;
+		if (output->missing)
+			check_missing_column(output, relation_name);
+		any_missing |= output->missing;
+		(void) converter_create(output->name, output->type, output->typmod);
+	}
+	if (any_missing && OidIsValid(relation) && !class_ownercheck(relation, GetUserId()))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("must be owner of table %s to add output columns to it", relation_name),
+				errhint("Have its owner add the columns, or give a target."));
+}
+
+static List *
+existing_output_names(const Recipe *recipe)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < recipe->output_count; i++)
+		if (!recipe->outputs[i].missing)
+			names = lappend(names, recipe->outputs[i].name);
+	return names;
+}
+
+static void
+require_unique_key(const Recipe *recipe, const char *why)
+{
+	if (!recipe->target_has_key)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				errmsg("there is no unique index on the key of \"%s\"", get_rel_name(recipe->target)),
+				errdetail("%s needs a unique index on exactly the key columns, not partial, not deferrable.", why),
+				errhint("Make one with CREATE UNIQUE INDEX."));
+}
+
+/* Results update the source itself. */
+static void
+resolve_source_as_target(Recipe *recipe)
+{
+	Oid			source = recipe->job->source;
+	char		kind = get_rel_relkind(source);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("results cannot be written into \"%s\", which is not a table", get_rel_name(source)),
+				errhint("Give a target: target => '%s_enriched'.", get_rel_name(source)));
+	recipe->target = source;
+	recipe->target_name = recipe->source;
+	recipe->target_has_key = relation_has_unique_key(source, recipe->key_count, recipe->keys);
+	require_unique_key(recipe, "Updating the source");
+	resolve_outputs(recipe, source, get_rel_name(source));
+	require_columns_privilege(source, ACL_UPDATE, existing_output_names(recipe));
+}
+
+static void
+check_target_kind(const Recipe *recipe)
+{
+	char		kind = get_rel_relkind(recipe->target);
+	const char *name = get_rel_name(recipe->target);
+
+	if (recipe->target == recipe->job->source)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("target \"%s\" is the source", name),
+				errhint("Leave target out to write results into the source."));
+	if (get_rel_persistence(recipe->target) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				errmsg("target \"%s\" is a temporary table", name),
+				errdetail("Background workers cannot see the temporary tables of a session."),
+				errhint("Use an ordinary or an unlogged table."));
+	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
+		return;
+	if ((kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_VIEW) && recipe->job->write_mode == WRITE_INSERT)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			errmsg("results cannot be written into \"%s\" with write_mode %s",
+				   name, write_mode_name(recipe->job->write_mode)),
+			errhint("Use a table; a view or foreign table takes write_mode 'insert' only."));
+}
+
+static void
+check_target_keys(const Recipe *recipe)
+{
+	for (int i = 0; i < recipe->key_count; i++)
+	{
+		const KeyColumn *key = &recipe->keys[i];
+		AttrNumber	number = get_attnum(recipe->target, key->name);
+
+		if (number <= 0)
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_COLUMN),
+					errmsg("key column \"%s\" does not exist in target \"%s\"",
+						   key->name, get_rel_name(recipe->target)),
+					errhint("The target has the key columns of the source, under the same names."));
+		if (get_atttype(recipe->target, number) != key->type)
+			ereport(ERROR,
+					errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("key column \"%s\" of target \"%s\" is of type %s, not %s as in the source",
+						   key->name, get_rel_name(recipe->target),
+						   format_type_be(get_atttype(recipe->target, number)),
+						   format_type_be(key->type)),
+					errhint("Give the target's key columns the types of the source's."));
+	}
+}
+
+static void
+check_target_privileges(const Recipe *recipe)
+{
+	List	   *keys = list_copy(recipe->job->key);
+	List	   *outputs = existing_output_names(recipe);
+
+	require_columns_privilege(recipe->target, ACL_INSERT, list_concat_copy(keys, outputs));
+	if (recipe->job->write_mode == WRITE_UPSERT)
+	{
+		require_columns_privilege(recipe->target, ACL_UPDATE, outputs);
+		require_columns_privilege(recipe->target, ACL_SELECT, keys);
+	}
+	if (recipe->job->write_mode == WRITE_OVERWRITE &&
+		pg_class_aclcheck(recipe->target, GetUserId(), ACL_DELETE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(recipe->target));
+}
+
+static void
+resolve_existing_target(Recipe *recipe)
+{
+	check_target_kind(recipe);
+	check_target_keys(recipe);
+	recipe->target_name = relation_quoted_name(recipe->target);
+	recipe->target_has_key = relation_has_unique_key(recipe->target, recipe->key_count, recipe->keys);
+	if (recipe->job->write_mode == WRITE_UPSERT)
+		require_unique_key(recipe, "write_mode upsert");
+	resolve_outputs(recipe, recipe->target, get_rel_name(recipe->target));
+	check_target_privileges(recipe);
+}
+
+static void
+resolve_new_target(Recipe *recipe, RangeVar *name)
+{
+	Oid			schema = RangeVarGetCreationNamespace(name);
+
+	recipe->target_name = quote_qualified_identifier(get_namespace_name(schema), name->relname);
+	recipe->target_has_key = true;
+	resolve_outputs(recipe, InvalidOid, name->relname);
+}
+
+void
+recipe_resolve_target(Recipe *recipe)
+{
+	RangeVar   *name;
+
+	if (recipe->job->target == NULL)
+	{
+		resolve_source_as_target(recipe);
+		return;
+	}
+	name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(recipe->job->target)));
+	recipe->target = RangeVarGetRelid(name, NoLock, true);
+	if (OidIsValid(recipe->target))
+		resolve_existing_target(recipe);
+	else
+		resolve_new_target(recipe, name);
+}
+
+static void
+append_type(StringInfo sql, Oid type, int32 typmod, Oid collation)
+{
+	appendStringInfoString(sql, format_type_extended(type, typmod,
+													 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(collation) && collation != get_typcollation(type))
+		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
+}
+
+static void
+append_create_table(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfo(sql, "CREATE TABLE %s (", recipe->target_name);
+	for (int i = 0; i < recipe->key_count; i++)
+	{
+		const KeyColumn *key = &recipe->keys[i];
+
+		appendStringInfo(sql, "%s ", quote_identifier(key->name));
+		append_type(sql, key->type, key->typmod, key->collation);
+		appendStringInfoString(sql, ", ");
+	}
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		const OutputColumn *output = &recipe->outputs[i];
+
+		appendStringInfo(sql, "%s ", quote_identifier(output->name));
+		append_type(sql, output->type, output->typmod, InvalidOid);
+		appendStringInfoString(sql, ", ");
+	}
+	appendStringInfoString(sql, "PRIMARY KEY (");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	appendStringInfoString(sql, "))");
+}
+
+/* False: nothing is missing. */
+static bool
+append_add_columns(StringInfo sql, const Recipe *recipe)
+{
+	bool		any = false;
+
+	appendStringInfo(sql, "ALTER TABLE %s ", recipe->target_name);
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		const OutputColumn *output = &recipe->outputs[i];
+
+		if (!output->missing)
+			continue;
+		appendStringInfo(sql, "%sADD COLUMN %s ", any ? ", " : "", quote_identifier(output->name));
+		append_type(sql, output->type, output->typmod, InvalidOid);
+		any = true;
+	}
+	return any;
+}
+
+void
+recipe_make_target(Recipe *recipe)
+{
+	StringInfoData sql;
+	int			result;
+
+	initStringInfo(&sql);
+	if (!OidIsValid(recipe->target))
+		append_create_table(&sql, recipe);
+	else if (!append_add_columns(&sql, recipe))
+		return;
+	SPI_connect();
+	result = SPI_execute(sql.data, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "could not make the target: %s", SPI_result_code_string(result));
+	SPI_finish();
+	if (!OidIsValid(recipe->target))
+		recipe->target = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(recipe->target_name))),
+										  NoLock, false);
+}

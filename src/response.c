@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * response.c
+ *	  From an answer's bytes to the values that belong to each row.
+ *
+ * The answer is checked once as a whole, then walked: an item's values are
+ * slices of it, put where its row's values belong as soon as it is found.  So
+ * beside the values there is only one flag a row (with an index), and the
+ * arrays made of several finds.  Owns what a Response holds, until
+ * response_free.  Failure is a status with a reason for a person; a result
+ * never lands on a wrong row, since an answer that does not match its request
+ * gives no values at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "response.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* A value that is in Response.made, which still moves. */
+typedef struct MadeValue
+{
+	size_t		slot;			/* in Response.values */
+	size_t		offset;			/* in Response.made */
+} MadeValue;
+
+typedef struct Decoder
+{
+	Response   *response;
+	const ResponseShape *shape;
+	int64_t		item_count;		/* items seen so far */
+	unsigned char *seen;		/* with an index: a flag a row */
+	ByteBuffer		made_values;	/* of MadeValue */
+} Decoder;
+
+/* What one path found in one item. */
+typedef struct Finds
+{
+	int64_t		count;
+	JsonSlice	value;			/* the first */
+	ByteBuffer	   *made;			/* from the second on: their JSON array grows here, */
+	size_t		offset;			/* from here */
+} Finds;
+
+/* Ends the decoding with a reason.  False, always. */
+static bool give_up(Response *response, ResponseStatus status, const char *format,...)
+	__attribute__((format(printf, 3, 4)));
+
+static bool
+give_up(Response *response, ResponseStatus status, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(response->error, sizeof(response->error), format, args);
+	va_end(args);
+	response->error[utf8_valid_prefix(response->error, strlen(response->error))] = '\0';
+	response->status = status;
+	return false;
+}
+
+static bool
+out_of_memory(Response *response)
+{
+	return give_up(response, RESPONSE_OUT_OF_MEMORY, "out of memory for an answer to %d rows",
+				   response->row_count);
+}
+
+/* PathVisitor: keeps the first find, makes an array of more. */
+static bool
+collect_find(JsonSlice found, void *state)
+{
+	Finds	   *finds = state;
+
+	if (finds->count == 0)
+		finds->value = found;
+	else
+	{
+		if (finds->count == 1)
+		{
+			finds->offset = finds->made->length;
+			buffer_append_char(finds->made, '[');
+			buffer_append(finds->made, finds->value.start, finds->value.length);
+		}
+		buffer_append_char(finds->made, ',');
+		buffer_append(finds->made, found.start, found.length);
+	}
+	finds->count++;
+	return !finds->made->failed;
+}
+
+/* PathVisitor: keeps the first find, counts two at most. */
+static bool
+first_find(JsonSlice found, void *state)
+{
+	Finds	   *finds = state;
+
+	if (finds->count++ == 0)
+		finds->value = found;
+	return finds->count < 2;
+}
+
+static bool
+set_row_error(Response *response, int row, const char *problem, const Path *path)
+{
+	size_t		size = strlen(problem) + strlen(path->text) + 16;
+
+	if (response->row_errors == NULL)
+		response->row_errors = calloc(response->row_count, sizeof(char *));
+	if (response->row_errors == NULL)
+		return out_of_memory(response);
+	if (response->row_errors[row] != NULL)
+		return true;			/* the first one tells */
+	response->row_errors[row] = malloc(size);
+	if (response->row_errors[row] == NULL)
+		return out_of_memory(response);
+	snprintf(response->row_errors[row], size, "the item %s %s", problem, path->text);
+	return true;
+}
+
+/* Notes a value that is an array made of several finds. */
+static bool
+add_made_value(Decoder *decoder, size_t slot, const Finds *finds)
+{
+	Response   *response = decoder->response;
+	MadeValue	made = {slot, finds->offset};
+
+	buffer_append_char(&response->made, ']');
+	buffer_append(&decoder->made_values, (const char *) &made, sizeof(made));
+	if (response->made.failed || decoder->made_values.failed)
+		return out_of_memory(response);
+	response->values[slot].length = response->made.length - finds->offset;
+	return true;
+}
+
+/* What one output path finds in the item of a row. */
+static bool
+decode_output(Decoder *decoder, JsonSlice item, int row, int output)
+{
+	Response   *response = decoder->response;
+	const Path *path = &decoder->shape->outputs[output];
+	size_t		slot = (size_t) row * response->output_count + output;
+	Finds		finds = {0, {NULL, 0}, &response->made, 0};
+
+	if (!path_walk(path, item, collect_find, &finds))
+	{
+		if (finds.count > 1)
+			response->made.length = finds.offset;
+		return set_row_error(response, row, "does not fit", path);
+	}
+	if (response->made.failed)
+		return out_of_memory(response);
+	response->found_any |= finds.count > 0;
+	if (path->strict && finds.count == 0)
+		return set_row_error(response, row, "has nothing at", path);
+	if (path->strict && finds.count == 1 && json_kind(finds.value) == JSON_NULL)
+		return set_row_error(response, row, "has null at", path);
+	if (finds.count > 1)
+		return add_made_value(decoder, slot, &finds);
+	response->values[slot] = finds.value;
+	return true;
+}
+
+/* Gives up on an item whose index is no integer, and shows it if it is short. */
+static bool
+not_a_position(Decoder *decoder, JsonSlice value)
+{
+	JsonKind	kind = json_kind(value);
+	bool		shown = value.length <= 60 && kind != JSON_ARRAY && kind != JSON_OBJECT;
+	const char *name = json_kind_name(kind);
+
+	return give_up(decoder->response, RESPONSE_MISMATCHED,
+				   "item %lld of the answer, counted from 0, has no integer at %s but: %.*s",
+				   (long long) decoder->item_count, decoder->shape->index.text,
+				   shown ? (int) value.length : (int) strlen(name), shown ? value.start : name);
+}
+
+/* Which row an item belongs to, by its index.  False after giving up. */
+static bool
+item_position(Decoder *decoder, JsonSlice item, int *row)
+{
+	Response   *response = decoder->response;
+	const Path *path = &decoder->shape->index;
+	long long	number = decoder->item_count;
+	Finds		finds = {0, {NULL, 0}, NULL, 0};
+	int64_t		position;
+
+	if (!path_walk(path, item, first_find, &finds) || finds.count == 0)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "item %lld of the answer, counted from 0, has no position at %s",
+					   number, path->text);
+	if (finds.count > 1)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "item %lld of the answer, counted from 0, has more than one position at %s",
+					   number, path->text);
+	if (json_kind(finds.value) != JSON_NUMBER || !json_to_int64(finds.value, &position))
+		return not_a_position(decoder, finds.value);
+	if (position < 0 || position >= response->row_count)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "the answer has an item for position %lld,"
+					   " but the positions of the request are 0 to %d",
+					   (long long) position, response->row_count - 1);
+	if (decoder->seen[position])
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "the answer has more than one item for position %lld",
+					   (long long) position);
+	decoder->seen[position] = 1;
+	*row = (int) position;
+	return true;
+}
+
+/* PathVisitor: an item of the answer. */
+static bool
+decode_item(JsonSlice item, void *state)
+{
+	Decoder    *decoder = state;
+	Response   *response = decoder->response;
+	int			row = 0;
+
+	if (decoder->shape->has_index)
+	{
+		if (!item_position(decoder, item, &row))
+			return false;
+	}
+	else if (decoder->item_count < response->row_count)
+		row = (int) decoder->item_count;
+	else
+		row = -1;				/* too many: only the number counts now */
+	decoder->item_count++;
+	for (int i = 0; row >= 0 && i < response->output_count; i++)
+	{
+		if (!decode_output(decoder, item, row, i))
+			return false;
+	}
+	return true;
+}
+
+/* With an index no item is in excess or there twice, so too few means a gap. */
+static bool
+check_count(Decoder *decoder)
+{
+	Response   *response = decoder->response;
+	long long	missing = response->row_count - decoder->item_count;
+	int			position = 0;
+
+	if (missing == 0)
+		return true;
+	if (decoder->item_count == 0)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "the answer has nothing at %s for %d rows",
+					   decoder->shape->results.text, response->row_count);
+	if (!decoder->shape->has_index)
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has %lld item%s for %d row%s",
+					   (long long) decoder->item_count, decoder->item_count == 1 ? "" : "s",
+					   response->row_count, response->row_count == 1 ? "" : "s");
+	while (decoder->seen[position])
+		position++;
+	if (missing == 1)
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has no item for position %d",
+					   position);
+	return give_up(response, RESPONSE_MISMATCHED,
+				   "the answer has no item for position %d, nor for %lld others",
+				   position, missing - 1);
+}
+
+/* The answer as one checked JSON value. */
+static bool
+parse_answer(const char *body, size_t length, Response *response, JsonSlice *answer)
+{
+	JsonFault	fault;
+	size_t		mark = strlen(BYTE_ORDER_MARK);
+
+	if (length == 0)
+		return give_up(response, RESPONSE_MALFORMED, "the answer is empty");
+	if (length < mark || memcmp(body, BYTE_ORDER_MARK, mark) != 0)
+		mark = 0;				/* RFC 8259 lets a reader skip one */
+	if (json_parse(body + mark, length - mark, answer, &fault))
+		return true;
+	if (fault.at_end)
+		return give_up(response, RESPONSE_MALFORMED, "the answer is cut off after %zu bytes",
+					   length);
+	return give_up(response, RESPONSE_MALFORMED, "the answer is not JSON: %s at byte %zu",
+				   fault.message, fault.offset + mark);
+}
+
+/* Now that it moves no more, points the values that were made into it. */
+static void
+settle_made_values(Decoder *decoder)
+{
+	const MadeValue *made = (const MadeValue *) decoder->made_values.data;
+	size_t		count = decoder->made_values.length / sizeof(MadeValue);
+	Response   *response = decoder->response;
+
+	for (size_t i = 0; i < count; i++)
+		response->values[made[i].slot].start = response->made.data + made[i].offset;
+}
+
+static bool
+decode_answer(Decoder *decoder, const char *body, size_t length)
+{
+	Response   *response = decoder->response;
+	const Path *results = &decoder->shape->results;
+	size_t		slots = (size_t) response->row_count * response->output_count;
+	JsonSlice	answer;
+
+	if (!parse_answer(body, length, response, &answer))
+		return false;
+	response->values = calloc(slots > 0 ? slots : 1, sizeof(JsonSlice));
+	if (decoder->shape->has_index)
+		decoder->seen = calloc(response->row_count > 0 ? response->row_count : 1, 1);
+	if (response->values == NULL || (decoder->shape->has_index && decoder->seen == NULL))
+		return out_of_memory(response);
+	if (!path_walk(results, answer, decode_item, decoder))
+		return give_up(response, RESPONSE_MISMATCHED, "the answer does not fit %s",
+					   results->text);
+	if (response->status != RESPONSE_OK || !check_count(decoder))
+		return false;
+	settle_made_values(decoder);
+	return true;
+}
+
+/* Frees the values and all that belongs to them. */
+static void
+free_values(Response *response)
+{
+	for (int i = 0; response->row_errors != NULL && i < response->row_count; i++)
+		free(response->row_errors[i]);
+	free(response->row_errors);
+	free(response->values);
+	buffer_free(&response->made);
+	response->row_errors = NULL;
+	response->values = NULL;
+	response->found_any = false;
+}
+
+void
+response_decode(const char *body, size_t length, const ResponseShape *shape, int row_count,
+				Response *response)
+{
+	Decoder		decoder = {response, shape, 0, NULL, {NULL, 0, 0, false}};
+
+	memset(response, 0, sizeof(*response));
+	response->status = RESPONSE_OK;
+	response->row_count = row_count;
+	response->output_count = shape->output_count;
+	if (!decode_answer(&decoder, body, length))
+		free_values(response);
+	free(decoder.seen);
+	buffer_free(&decoder.made_values);
+}
+
+void
+response_free(Response *response)
+{
+	free_values(response);
+}

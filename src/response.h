@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * response.h
+ *	  From an answer's bytes to the values that belong to each row.
+ *
+ * Pure: builds and tests without a server.  The paths come compiled, as steps;
+ * path.c makes them from jsonpath text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_RESPONSE_H
+#define PG_ENRICH_RESPONSE_H
+
+#include "buffer.h"
+#include "json.h"
+
+typedef enum PathStepKind
+{
+	PATH_MEMBER,				/* .name */
+	PATH_ELEMENT,				/* [n] */
+	PATH_ALL					/* [*] */
+} PathStepKind;
+
+typedef struct PathStep
+{
+	PathStepKind kind;
+	const char *name;			/* PATH_MEMBER: decoded, UTF-8 */
+	size_t		name_length;
+	int			index;			/* PATH_ELEMENT: from 0 */
+} PathStep;
+
+/* A plain jsonpath: "$", members, elements; lax unless strict. */
+typedef struct Path
+{
+	int			step_count;
+	const PathStep *steps;
+	bool		strict;
+	const char *text;			/* as the user wrote it, for messages */
+} Path;
+
+/* The shape of an API's answer. */
+typedef struct ResponseShape
+{
+	Path		results;		/* where the items are */
+	bool		has_index;
+	Path		index;			/* in an item: its row's position in the request, from 0 */
+	int			output_count;
+	const Path *outputs;		/* in an item */
+} ResponseShape;
+
+typedef enum ResponseStatus
+{
+	RESPONSE_OK,
+	RESPONSE_MALFORMED,			/* not JSON, or cut off: worth another attempt */
+	RESPONSE_MISMATCHED,		/* items do not match the rows that were sent */
+	RESPONSE_OUT_OF_MEMORY
+} ResponseStatus;
+
+/*
+ * What an answer says.  The values point into the body (or into "made"), which
+ * must outlive this.
+ */
+typedef struct Response
+{
+	ResponseStatus status;
+	char		error[512];		/* unless RESPONSE_OK: a reason a person can act on */
+	int			row_count;
+	int			output_count;
+	JsonSlice  *values;			/* row_count × output_count; start NULL: nothing was found */
+	char	  **row_errors;		/* a row_count array of NULL or a reason, or NULL: no row has one (strict path found nothing) */
+	ByteBuffer		made;			/* arrays made of several finds of one path */
+	bool		found_any;		/* at least one output path found something */
+} Response;
+
+/*
+ * Appends each find of a path in a value, in order, with the meaning of
+ * jsonb_path_query: lax mode unwraps arrays for members and wraps scalars for
+ * subscripts.  visit returns false to stop.  Returns false only in strict
+ * mode, when the path does not fit the value.
+ */
+typedef bool (*PathVisitor) (JsonSlice found, void *state);
+extern bool path_walk(const Path *path, JsonSlice value, PathVisitor visit, void *state);
+
+/*
+ * Decode an answer to a request of row_count rows.  Always fills *response;
+ * response_free frees what it holds.  A path that finds several values gives one JSON array of them.
+ */
+extern void response_decode(const char *body, size_t length, const ResponseShape *shape,
+							int row_count, Response *response);
+extern void response_free(Response *response);
+
+/*
+ * The reason in an error answer, for a person: error.message, error, message,
+ * detail or the like where the body is JSON, else its first line of text.
+ * Control characters are replaced, at most size - 1 bytes are written, whole
+ * UTF-8 characters.
+ */
+extern void response_error_text(const char *body, size_t length, char *out, size_t size);
+
+#endif							/* PG_ENRICH_RESPONSE_H */

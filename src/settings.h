@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *	  pg_enrich's settings (GUCs).  All can be changed by a reload.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_SETTINGS_H
+#define PG_ENRICH_SETTINGS_H
+
+#include "postgres.h"
+
+extern int	settings_max_concurrency;	/* requests in flight in the cluster; 0 stops everything */
+extern bool settings_autostart; /* unfinished jobs go on after a server start */
+extern int	settings_worker_memory; /* kB that a worker holds for rows, requests and answers */
+extern int	settings_job_retention; /* seconds that finished jobs are kept; -1: forever */
+
+extern void settings_define(void);
+
+#endif							/* PG_ENRICH_SETTINGS_H */

@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.c
+ *	  Shared memory: which jobs want workers, who works on what, who must look.
+ *
+ * Backends tell of changes only when they have committed: a list of jobs that
+ * the transaction touched is kept until its end.  A spurious wake is harmless;
+ * a missed one would leave a job waiting, so every doubt ends in a visit by a
+ * clerk, who reads the catalog.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+SharedState *shared = NULL;
+
+static LWLock *lock = NULL;
+static shmem_request_hook_type previous_request_hook = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+/* Jobs that the current transaction changed; in TopTransactionContext. */
+static List *touched = NIL;
+static bool callback_registered = false;
+
+static Size
+shared_size(void)
+{
+	return add_size(offsetof(SharedState, slots),
+					mul_size(max_worker_processes, sizeof(WorkerSlot)));
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche("pg_enrich", 1);
+}
+
+static void
+start_up(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("pg_enrich", shared_size(), &found);
+	if (!found)
+	{
+		memset(shared, 0, shared_size());
+		shared->slot_count = max_worker_processes;
+		ConditionVariableInit(&shared->state_changed);
+	}
+	lock = &(GetNamedLWLockTranche("pg_enrich"))->lock;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+shared_request(void)
+{
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_up;
+}
+
+void
+shared_lock(void)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+}
+
+void
+shared_unlock(void)
+{
+	LWLockRelease(lock);
+}
+
+void
+shared_require(void)
+{
+	if (shared == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("pg_enrich is not preloaded"),
+				errdetail("Its background workers are started by the server itself."),
+				errhint("Add pg_enrich to shared_preload_libraries in postgresql.conf and restart the server."));
+}
+
+/* Wake a process of ours.  It may be gone: then there is nobody to wake. */
+static void
+wake(pid_t pid)
+{
+	PGPROC	   *proc = pid == 0 ? NULL : BackendPidGetProc(pid);
+
+	if (proc)
+		SetLatch(&proc->procLatch);
+}
+
+void
+shared_wake_launcher(void)
+{
+	wake(shared->launcher_pid);
+}
+
+void
+shared_wake_workers(int job_index)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		const WorkerSlot *slot = &shared->slots[i];
+
+		if (slot->in_use && slot->pid != 0 && (job_index < 0 || slot->job_index == job_index))
+			wake(slot->pid);
+	}
+}
+
+/* The entry of a database, made if need be; NULL: no room.  The caller holds the lock. */
+static DatabaseEntry *
+database_entry(Oid database)
+{
+	DatabaseEntry *unused = NULL;
+
+	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
+	{
+		DatabaseEntry *entry = &shared->databases[i];
+
+		if (entry->database == database)
+			return entry;
+		if (unused == NULL && entry->database == InvalidOid)
+			unused = entry;
+	}
+	if (unused != NULL)
+	{
+		memset(unused, 0, sizeof(*unused));
+		unused->database = database;
+	}
+	return unused;
+}
+
+void
+shared_visit(Oid database, bool just_started)
+{
+	DatabaseEntry *entry;
+
+	shared_lock();
+	entry = database_entry(database);
+	if (entry != NULL)
+	{
+		entry->dirty = true;
+		entry->just_started |= just_started;
+	}
+	else
+		shared->all_dirty = true;
+	shared_unlock();
+	shared_wake_launcher();
+}
+
+void
+shared_visit_at(Oid database, TimestampTz at)
+{
+	DatabaseEntry *entry;
+
+	shared_lock();
+	entry = database_entry(database);
+	if (entry != NULL && (entry->next_visit == 0 || entry->next_visit > at))
+		entry->next_visit = at;
+	shared_unlock();
+	shared_wake_launcher();
+}
+
+void
+shared_state_changed(void)
+{
+	ConditionVariableBroadcast(&shared->state_changed);
+}
+
+/* What this transaction changed has become true: tell everybody concerned. */
+static void
+tell_touched(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, touched)
+	{
+		int64		job = *(int64 *) lfirst(cell);
+		int			index;
+
+		shared_lock();
+		index = shared_find_job(MyDatabaseId, job);
+		if (index >= 0)
+		{
+			shared->jobs[index].version++;
+			shared->jobs[index].not_before = 0;
+		}
+		shared_unlock();
+		if (index >= 0)
+			shared_wake_workers(index);
+	}
+	shared_visit(MyDatabaseId, false);
+	shared_state_changed();
+}
+
+static void
+end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
+{
+	if (touched == NIL)
+		return;
+	if (event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot PREPARE a transaction that has changed pg_enrich jobs"),
+				errhint("COMMIT it instead."));
+	if (event == XACT_EVENT_COMMIT)
+		tell_touched();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		touched = NIL;			/* its memory goes with the transaction's */
+}
+
+void
+shared_touch_at_commit(int64 job)
+{
+	MemoryContext old;
+	int64	   *item;
+
+	if (shared == NULL || shared_touched(job))
+		return;
+	if (!callback_registered)
+	{
+		RegisterXactCallback(end_of_transaction, NULL);
+		callback_registered = true;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	item = palloc(sizeof(int64));
+	*item = job;
+	touched = lappend(touched, item);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+shared_touched(int64 job)
+{
+	ListCell   *cell;
+
+	foreach(cell, touched)
+		if (*(int64 *) lfirst(cell) == job)
+			return true;
+	return false;
+}
+
+int
+shared_find_job(Oid database, int64 job)
+{
+	for (int i = 0; i < SHARED_MAX_JOBS; i++)
+		if (shared->jobs[i].in_use && shared->jobs[i].job == job &&
+			shared->jobs[i].database == database)
+			return i;
+	return -1;
+}
+
+static bool
+has_workers(int job_index)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
+			return true;
+	return false;
+}
+
+/* A job that wants no workers and has none needs no entry. */
+static void
+free_job_if_idle(int job_index)
+{
+	if (shared->jobs[job_index].wanted == 0 && !has_workers(job_index))
+		shared->jobs[job_index].in_use = false;
+}
+
+static int
+new_job(Oid database, int64 job, Oid owner)
+{
+	for (int i = 0; i < SHARED_MAX_JOBS; i++)
+	{
+		JobEntry   *entry = &shared->jobs[i];
+
+		if (entry->in_use)
+			continue;
+		memset(entry, 0, sizeof(*entry));
+		entry->in_use = true;
+		entry->database = database;
+		entry->job = job;
+		entry->owner = owner;
+		return i;
+	}
+	return -1;
+}
+
+bool
+shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency)
+{
+	int			index;
+
+	shared_lock();
+	index = shared_find_job(database, job);
+	if (index < 0 && wanted > 0)
+		index = new_job(database, job, owner);
+	if (index >= 0)
+	{
+		shared->jobs[index].wanted = wanted;
+		shared->jobs[index].concurrency = concurrency;
+		free_job_if_idle(index);
+	}
+	shared_unlock();
+	shared_wake_launcher();
+	return index >= 0 || wanted == 0;
+}
+
+int
+shared_take_slot(int job_index, int worker_number)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		WorkerSlot *slot = &shared->slots[i];
+
+		if (slot->in_use)
+			continue;
+		memset(slot, 0, sizeof(*slot));
+		slot->in_use = true;
+		slot->generation = ++shared->next_generation;
+		slot->job_index = job_index;
+		slot->worker_number = worker_number;
+		slot->server_index = -1;
+		return i;
+	}
+	return -1;
+}
+
+void
+shared_free_slot(int slot_index)
+{
+	WorkerSlot *slot = &shared->slots[slot_index];
+	JobEntry   *entry = &shared->jobs[slot->job_index];
+
+	/* What it had claimed and not finished is anybody's again. */
+	if (slot->claim_count > 0)
+		entry->next_bucket = 0;
+	slot->in_use = false;
+	slot->in_flight = 0;
+	slot->claim_count = 0;
+	free_job_if_idle(slot->job_index);
+}
+
+const char *
+shared_waiting_name(WaitingFor waiting_for)
+{
+	switch (waiting_for)
+	{
+		case WAITING_NOTHING:
+			return NULL;
+		case WAITING_SERVER:
+			return "server";
+		case WAITING_CAP:
+			return "cap";
+		case WAITING_RATE:
+			return "rate";
+		case WAITING_SLOT:
+			return "slot";
+		case WAITING_LOCK:
+			return "lock";
+	}
+	return NULL;
+}

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.h
+ *	  Shared memory: which jobs want workers, who works on what, who must look.
+ *
+ * All of it is a cache of the catalog and may be lost at any time (a crash
+ * restart clears it): clerks fill it again.  No pointers, file descriptors or
+ * other process-local values stand in it.
+ *
+ * shared_lock() guards every field; a holder does no I/O and raises no error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_SHARED_H
+#define PG_ENRICH_SHARED_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "storage/condition_variable.h"
+
+#include "latency.h"
+#include "quota.h"
+
+#define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further ones wait their turn */
+#define SHARED_MAX_SERVERS 256	/* servers in use at one time, in all databases */
+#define SHARED_MAX_DATABASES 128	/* databases that something changed in since a clerk looked */
+#define SHARED_MAX_CLAIMS 64	/* runs of consecutive buckets that a worker works on */
+
+/* Why a job that is running sends nothing at the moment. */
+typedef enum WaitingFor
+{
+	WAITING_NOTHING,
+	WAITING_SERVER,				/* the server was asked to be left alone for a while */
+	WAITING_CAP,				/* a cap on requests in flight is reached or zero */
+	WAITING_RATE,				/* the server's rate limit */
+	WAITING_SLOT,				/* no background worker is free */
+	WAITING_LOCK				/* somebody holds a lock on target rows */
+} WaitingFor;
+
+/* A run of buckets, both ends included. */
+typedef struct Claim
+{
+	int64		first;
+	int64		last;
+} Claim;
+
+/* A job that wants workers.  Made by a clerk; freed when it wants none and has none. */
+typedef struct JobEntry
+{
+	bool		in_use;
+	Oid			database;
+	int64		job;
+	Oid			owner;
+	int			wanted;			/* how many workers it wants now */
+	uint32		version;		/* moves on with every steering call that touched it */
+	int			concurrency;	/* the job's cap */
+	int64		next_bucket;	/* no bucket from here on was ever claimed; back to 0 when a worker dies */
+	int64		rows_staged;	/* while bucketizing */
+	int			failures;		/* starts in a row that ended in an error */
+	TimestampTz not_before;		/* no worker before this: backoff */
+	bool		no_slot;		/* no worker slot was free at the last try */
+} JobEntry;
+
+/* A background worker, from the launcher's decision to its exit. */
+typedef struct WorkerSlot
+{
+	bool		in_use;
+	uint32		generation;		/* told to the worker, so that a stray one knows itself */
+	pid_t		pid;			/* 0 until the worker has attached */
+	bool		clean_exit;		/* the worker left because there was nothing to do */
+	int			job_index;		/* in JobEntry */
+	int			worker_number;	/* from 0, within the job */
+	int			server_index;	/* in ServerEntry, -1: not known yet */
+	int			in_flight;
+	bool		wants;			/* has a request ready and no permit for it */
+	WaitingFor	waiting_for;
+	double		rows_per_second;
+	int			claim_count;
+	Claim		claims[SHARED_MAX_CLAIMS];
+} WorkerSlot;
+
+/* A server's caps, rates and statistics. */
+typedef struct ServerEntry
+{
+	bool		in_use;
+	Oid			database;
+	Oid			server;
+	int			max_concurrency;	/* -1: unlimited */
+	int			requests_per_minute;	/* -1: unlimited */
+	int			tokens_per_minute;	/* -1: unlimited */
+	Quota		request_quota;
+	Quota		token_quota;
+	TimestampTz stats_reset;
+	int64		requests;
+	int64		answers[6];		/* by the first digit of the status; [0] unused */
+	int64		throttled;
+	int64		errors;			/* requests that no whole answer came to */
+	int64		bytes_in;
+	int64		bytes_out;
+	int64		tokens;
+	Latency		latency;
+} ServerEntry;
+
+/* A database that a clerk must look into. */
+typedef struct DatabaseEntry
+{
+	Oid			database;		/* InvalidOid: free */
+	bool		dirty;			/* something changed since the last clerk began */
+	bool		just_started;	/* the server has just started: autostart counts */
+	uint32		clerk;			/* generation of the clerk at work, 0: none */
+	TimestampTz next_visit;		/* when retention or a retry falls due; 0: never */
+} DatabaseEntry;
+
+typedef struct SharedState
+{
+	pid_t		launcher_pid;
+	uint32		next_generation;
+	bool		all_dirty;		/* more databases changed than fit */
+	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
+	int			slot_count;		/* max_worker_processes */
+	DatabaseEntry databases[SHARED_MAX_DATABASES];
+	JobEntry	jobs[SHARED_MAX_JOBS];
+	ServerEntry servers[SHARED_MAX_SERVERS];
+	WorkerSlot	slots[FLEXIBLE_ARRAY_MEMBER];
+} SharedState;
+
+extern SharedState *shared;		/* NULL: the library is not preloaded */
+
+extern void shared_request(void);	/* from _PG_init, when preloaded */
+extern void shared_lock(void);
+extern void shared_unlock(void);
+
+/* Raises an error with a hint unless the library is preloaded. */
+extern void shared_require(void);
+
+/*
+ * Told at commit of a transaction that changed jobs: the launcher looks, the
+ * job's workers reread it, and those that wait for it are woken.  At a rollback nothing happens.
+ */
+extern void shared_touch_at_commit(int64 job);
+
+/* Did this transaction change the job? */
+extern bool shared_touched(int64 job);
+
+/* A state changed, committed by the caller: wake those who wait, and the launcher. */
+extern void shared_state_changed(void);
+
+/* A clerk must look into the database: now, or no later than at a time. */
+extern void shared_visit(Oid database, bool just_started);
+extern void shared_visit_at(Oid database, TimestampTz at);
+
+/* Wakes the launcher, and the workers of a job (or -1: all). */
+extern void shared_wake_launcher(void);
+extern void shared_wake_workers(int job_index);
+
+/* This job wants so many workers, and has this cap.  False: no room. */
+extern bool shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency);
+
+/* The entry of a job, or -1.  The caller holds the lock. */
+extern int	shared_find_job(Oid database, int64 job);
+
+/* Launcher: takes a free slot for one more worker of a job; -1: none is free. */
+extern int	shared_take_slot(int job_index, int worker_number);
+
+/* Gives a slot back, with what its worker held.  The caller holds the lock. */
+extern void shared_free_slot(int slot_index);
+
+extern const char *shared_waiting_name(WaitingFor waiting_for);
+
+#endif							/* PG_ENRICH_SHARED_H */

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.h
+ *	  Outcomes of requests into target rows, failures and counters: exactly once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_STORE_H
+#define PG_ENRICH_STORE_H
+
+#include "postgres.h"
+
+#include "bucket.h"
+#include "recipe.h"
+#include "response.h"
+
+typedef enum OutcomeKind
+{
+	OUTCOME_ANSWERED,			/* response holds the rows' values */
+	OUTCOME_SKIPPED,			/* nothing was sent: the outputs become NULL */
+	OUTCOME_FAILED				/* the rows fail with error */
+} OutcomeKind;
+
+/* What became of some rows of one bucket, waiting to be stored.  malloc'd. */
+typedef struct Outcome
+{
+	OutcomeKind kind;
+	Bucket	   *bucket;
+	int			row_count;
+	Row		  **rows;			/* malloc'd */
+	Response	response;
+	ByteBuffer		answer;			/* the bytes that response points into */
+	int			http_status;	/* 0: no answer */
+	int			attempts;
+	char		error[512];		/* OUTCOME_FAILED */
+	struct Outcome *next;
+} Outcome;
+
+extern void outcome_free(Outcome *outcome);
+
+/* A worker's way to its target: statements and converters, made once. */
+typedef struct Store Store;
+
+extern Store *store_make(const Recipe *recipe, int worker_number, MemoryContext parent);
+
+/*
+ * Write a list of outcomes in the current transaction, as the current user:
+ * results, buckets, failures and counters.  add comes with requests, retries
+ * and tokens and gets the numbers of rows and buckets.  A row whose value does
+ * not fit fails alone; errors of other kinds are raised.  Call
+ * store_committed after the commit, and only then.
+ */
+extern void store_outcomes(Store *store, Outcome *outcomes, Counters *add);
+
+/* The commit went through: the buckets in memory follow. */
+extern void store_committed(Store *store);
+
+/* With write_mode overwrite, at the end: replace the target's rows by the collected ones. */
+extern void store_replace(Store *store);
+
+#endif							/* PG_ENRICH_STORE_H */

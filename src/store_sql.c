@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_sql.c
+ *	  The statements that write results into the target.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "store_sql.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "staging.h"
+
+/* key columns, then outputs: "prefix name, …" with names of the target or numbered ones. */
+static void
+append_target_columns(StringInfo sql, const Recipe *recipe)
+{
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	for (int i = 0; i < recipe->output_count; i++)
+		appendStringInfo(sql, ", %s", quote_identifier(recipe->outputs[i].name));
+}
+
+static void
+append_result_columns(StringInfo sql, const Recipe *recipe)
+{
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%skey_%d", i > 0 ? ", " : "", i + 1);
+	for (int i = 0; i < recipe->output_count; i++)
+		appendStringInfo(sql, ", output_%d", i + 1);
+}
+
+static void
+append_update(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfo(sql, "UPDATE %s pg_enrich_target SET ", recipe->target_name);
+	for (int i = 0; i < recipe->output_count; i++)
+		appendStringInfo(sql, "%s%s = r.output_%d", i > 0 ? ", " : "",
+						 quote_identifier(recipe->outputs[i].name), i + 1);
+	appendStringInfo(sql, " FROM %s r WHERE ", RESULTS_RELATION);
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+}
+
+/* Key columns that are GENERATED ALWAYS in the target take the source's values all the same. */
+static void
+append_insert(StringInfo sql, const Recipe *recipe, const char *from)
+{
+	appendStringInfo(sql, "INSERT INTO %s (", recipe->target_name);
+	append_target_columns(sql, recipe);
+	appendStringInfoString(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+	append_result_columns(sql, recipe);
+	appendStringInfo(sql, " FROM %s", from);
+}
+
+static void
+append_on_conflict(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfoString(sql, " ON CONFLICT (");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	appendStringInfoString(sql, ") DO UPDATE SET ");
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		const char *name = quote_identifier(recipe->outputs[i].name);
+
+		appendStringInfo(sql, "%s%s = EXCLUDED.%s", i > 0 ? ", " : "", name, name);
+	}
+}
+
+static void
+append_collect(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfo(sql, "INSERT INTO %s (row_number, ", staging_results_name(recipe->job->id));
+	append_result_columns(sql, recipe);
+	appendStringInfoString(sql, ") SELECT row_number, ");
+	append_result_columns(sql, recipe);
+	appendStringInfo(sql, " FROM %s", RESULTS_RELATION);
+}
+
+char *
+store_sql_write(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	switch (recipe->job->write_mode)
+	{
+		case WRITE_UPDATE:
+			append_update(&sql, recipe);
+			break;
+		case WRITE_INSERT:
+			append_insert(&sql, recipe, RESULTS_RELATION);
+			break;
+		case WRITE_UPSERT:
+			append_insert(&sql, recipe, RESULTS_RELATION);
+			append_on_conflict(&sql, recipe);
+			break;
+		case WRITE_OVERWRITE:
+			/* Once the target is replaced, rows that are retried go straight into it. */
+			if (!recipe->job->replaced)
+				append_collect(&sql, recipe);
+			else
+			{
+				append_insert(&sql, recipe, RESULTS_RELATION);
+				if (recipe->target_has_key)
+					append_on_conflict(&sql, recipe);
+			}
+			break;
+	}
+	return sql.data;
+}
+
+char *
+store_sql_insert_collected(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	append_insert(&sql, recipe, staging_results_name(recipe->job->id));
+	appendStringInfoString(&sql, " ORDER BY row_number");
+	return sql.data;
+}
+
+/* {"key column": value, …} of a staging row. */
+static void
+append_key_object(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfoString(sql, "pg_catalog.jsonb_build_object(");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s%s, key_%d", i > 0 ? ", " : "",
+						 quote_literal_cstr(recipe->keys[i].name), i + 1);
+	appendStringInfoChar(sql, ')');
+}
+
+static void
+append_staging_columns(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfoString(sql, "row_number");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, ", key_%d", i + 1);
+	appendStringInfoString(sql, ", input, fields");
+}
+
+char *
+store_sql_move_failed(const Recipe *recipe, int partition)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "WITH moved AS (DELETE FROM %s WHERE row_number"
+					 " OPERATOR(pg_catalog.=) ANY ($1) RETURNING ",
+					 staging_name(recipe->job->id, partition));
+	append_staging_columns(&sql, recipe);
+	appendStringInfo(&sql, "), kept AS (INSERT INTO %s (partition, ",
+					 staging_name(recipe->job->id, STAGING_FAILED));
+	append_staging_columns(&sql, recipe);
+	appendStringInfo(&sql, ") SELECT %d, ", STAGING_FAILED);
+	append_staging_columns(&sql, recipe);
+	appendStringInfoString(&sql, " FROM moved) SELECT row_number, ");
+	append_key_object(&sql, recipe);
+	appendStringInfoString(&sql, ", input FROM moved");
+	return sql.data;
+}
+
+char *
+store_sql_read_failed(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT row_number, ");
+	append_key_object(&sql, recipe);
+	appendStringInfo(&sql, ", input FROM %s WHERE row_number OPERATOR(pg_catalog.=) ANY ($1)",
+					 staging_name(recipe->job->id, STAGING_FAILED));
+	return sql.data;
+}
+
+char *
+store_sql_delete_failed(const Recipe *recipe)
+{
+	return psprintf("DELETE FROM %s WHERE row_number OPERATOR(pg_catalog.=) ANY ($1)",
+					staging_name(recipe->job->id, STAGING_FAILED));
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_sql.h
+ *	  The statements that write results into the target.
+ *
+ * Results come as an ephemeral named relation, pg_enrich_results, with columns
+ * row_number, key_1 …, output_1 …: any type fits, where arrays of arrays
+ * would not.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_STORE_SQL_H
+#define PG_ENRICH_STORE_SQL_H
+
+#include "postgres.h"
+
+#include "recipe.h"
+
+#define RESULTS_RELATION "pg_enrich_results"
+
+/* Results into the target, the way the job's write_mode says. */
+extern char *store_sql_write(const Recipe *recipe);
+
+/* For write_mode overwrite: what replaces the target's rows by the collected ones. */
+extern char *store_sql_insert_collected(const Recipe *recipe);
+
+/*
+ * A failed row leaves its partition for that of failed rows; $1: row numbers.
+ * Both return row_number, key (jsonb) and input; the second one for rows that are there already.
+ */
+extern char *store_sql_move_failed(const Recipe *recipe, int partition);
+extern char *store_sql_read_failed(const Recipe *recipe);
+
+/* Rows that were retried and are done leave the partition of failed rows; $1: row numbers. */
+extern char *store_sql_delete_failed(const Recipe *recipe);
+
+#endif							/* PG_ENRICH_STORE_SQL_H */

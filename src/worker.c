@@ -1,0 +1,415 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  A worker process, from its start to its end: one job, as its owner.
+ *
+ * A worker bucketizes the job's source when that is still to be done, then runs
+ * the loop.  It is never restarted by the postmaster: the launcher does that,
+ * with backoff, and only while the job wants workers.  Whatever goes wrong here
+ * harms this job alone, and its memory goes with the process.
+ *
+ * How it ends: with nothing left to do, cleanly; by SIGTERM, FATAL at once,
+ * with requests in flight or not; with an error, which either pauses the job
+ * (something must be fixed) or is left to a restart.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/resource.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "bucketize.h"
+#include "catalog.h"
+#include "clock.h"
+#include "compat.h"
+#include "launcher.h"
+#include "worker_loop.h"
+
+/* Starts without any progress after which a job is paused. */
+#define MAX_STARTS 3
+
+/* Descriptors left to PostgreSQL itself, and the most that are asked for. */
+#define RESERVED_DESCRIPTORS 256
+#define WANTED_DESCRIPTORS 8192
+
+static Worker worker;
+
+/* Give back what this process holds in shared memory. */
+static void
+release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+{
+	shared_lock();
+	if (worker.slot->clean_exit)
+	{
+		worker.entry->failures = 0;
+		if (worker.entry->version == worker.seen_version)
+			worker.entry->wanted = 0;
+	}
+	else
+	{
+		int			delay = Min(60, 1 << Min(worker.entry->failures, 6));
+
+		worker.entry->failures++;
+		worker.entry->not_before = GetCurrentTimestamp() + delay * USECS_PER_SEC;
+	}
+	shared_free_slot(worker.slot_index);
+	shared_unlock();
+	shared_wake_workers(-1);
+	shared_visit(worker.database, false);
+}
+
+/* False: the slot is not ours any more. */
+static bool
+attach(int slot_index, const WorkerOrder *order)
+{
+	bool		ours;
+
+	worker.slot_index = slot_index;
+	worker.slot = &shared->slots[slot_index];
+	worker.entry = &shared->jobs[worker.slot->job_index];
+	worker.database = order->database;
+	shared_lock();
+	ours = worker.slot->in_use && worker.slot->pid == 0 && worker.slot->generation == order->generation &&
+		worker.entry->in_use && worker.entry->job == order->job;
+	if (ours)
+	{
+		worker.slot->pid = MyProcPid;
+		worker.seen_version = worker.entry->version;
+	}
+	shared_unlock();
+	return ours;
+}
+
+/* Many connections want many descriptors: ask for what the hard limit allows. */
+static int
+max_connections(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return RESERVED_DESCRIPTORS;
+	if (limit.rlim_cur < WANTED_DESCRIPTORS && limit.rlim_cur < limit.rlim_max)
+	{
+		struct rlimit raised = limit;
+
+		raised.rlim_cur = Min(limit.rlim_max, (rlim_t) WANTED_DESCRIPTORS);
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			limit = raised;
+	}
+	return (int) Max((rlim_t) 16, Min(limit.rlim_cur, (rlim_t) WANTED_DESCRIPTORS) -
+					 Min(limit.rlim_cur / 2, (rlim_t) RESERVED_DESCRIPTORS));
+}
+
+static void
+set(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
+}
+
+/* What user SQL runs under: as captured at start, and nothing that a role's defaults could break. */
+static void
+apply_settings(const Job *job)
+{
+	ListCell   *cell;
+
+	foreach(cell, job->settings)
+	{
+		char	   *name = pstrdup(lfirst(cell));
+		char	   *value = strchr(name, '=');
+
+		*value++ = '\0';
+		set(name, value);
+	}
+	set("default_transaction_isolation", "read committed");
+	set("default_transaction_read_only", "off");
+	set("default_transaction_deferrable", "off");
+	set("synchronize_seqscans", "off");
+	set("row_security", "on");
+	if (COMPAT_HAS_TRANSACTION_TIMEOUT)
+		set("transaction_timeout", "0");
+}
+
+/*
+ * Read the job and note the start.  False: there is nothing to do, or it was
+ * paused because too many starts came to nothing.
+ */
+static bool
+open_job(void)
+{
+	Job		   *job;
+	int			starts;
+	bool		wanted;
+
+	if (!worker_begin(&worker))
+		return false;
+	MemoryContextSwitchTo(worker.context);
+	job = catalog_load_job(worker.entry->job);
+	wanted = job != NULL && (job->state == JOB_QUEUED || job->state == JOB_BUCKETIZING ||
+							 (job->state == JOB_RUNNING && job->concurrency > 0));
+	if (wanted)
+	{
+		worker.job = job;
+		apply_settings(job);
+		starts = catalog_count_start(job->id, worker.slot->worker_number);
+		if (starts > MAX_STARTS)
+			wanted = !catalog_transition(job->id, JOB_PAUSED, "crash",
+										 psprintf("workers ended %d times without any progress", MAX_STARTS),
+										 "See the server log for the reason. enrich.resume tries again.", NULL);
+	}
+	worker_commit();
+	MemoryContextSwitchTo(worker.context);
+	if (wanted)
+	{
+		char		name[NAMEDATALEN];
+
+		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
+		set("application_name", name);
+	}
+	return wanted;
+}
+
+/* While bucketizing: show how far it is, and stop when the job was canceled or the extension is to go. */
+static void
+bucketize_progress(int64 rows)
+{
+	static int64 shown_at = 0;
+	int64		now = clock_now();
+
+	CHECK_FOR_INTERRUPTS();
+	shared_lock();
+	worker.entry->rows_staged = rows;
+	shared_unlock();
+	if (now - shown_at > 500000)
+	{
+		char		text[128];
+
+		shown_at = now;
+		snprintf(text, sizeof(text), "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
+				 worker.job->id, worker.job->source_name, rows);
+		pgstat_report_activity(STATE_RUNNING, text);
+		worker.abandoned |= catalog_extension_is_wanted();
+	}
+	if (worker.entry->version != worker.seen_version)
+	{
+		Job		   *job = catalog_load_job(worker.job->id);
+
+		worker.seen_version = worker.entry->version;
+		worker.abandoned |= job == NULL || job_is_finished(job->state);
+	}
+	if (worker.abandoned)
+		ereport(ERROR,
+				errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("bucketizing was canceled"));
+}
+
+static void
+bucketize_step(Worker *self)
+{
+	Bucketized	found;
+
+	/* User queries may wait for locks as long as they like: nothing else waits for them. */
+	set("lock_timeout", "0");
+	intake_job(self);
+	found = bucketize(self->recipe, bucketize_progress);
+	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
+	{
+		self->abandoned = true;
+		ereport(ERROR,
+				errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("bucketizing was canceled"));
+	}
+	catalog_forget_starts(self->job->id);
+}
+
+static void
+begin_bucketizing_step(Worker *self)
+{
+	(void) catalog_transition(self->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
+}
+
+/* Fill the staging table; the job is running after that, or paused. */
+static void
+run_bucketize(void)
+{
+	if (worker.job->state == JOB_QUEUED && !worker_try(&worker, begin_bucketizing_step))
+		return;
+	worker.seen_version = worker.entry->version;
+	worker.bucketizing = true;
+	(void) worker_try(&worker, bucketize_step);
+	worker.bucketizing = false;
+}
+
+static void
+intake_step(Worker *self)
+{
+	intake_job(self);
+	if (self->job != NULL && self->job->state == JOB_RUNNING)
+		self->store = store_make(self->recipe, self->slot->worker_number, self->context);
+}
+
+static void
+run_enrich(void)
+{
+	char		error[256];
+
+	set("lock_timeout", "200ms");
+	worker.http = http_create(max_connections(), clock_now, error, sizeof(error));
+	if (worker.http == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				errmsg("could not set up HTTP: %s", error));
+	worker.outcomes_end = &worker.outcomes;
+	worker.permit_not_before = CLOCK_NEVER;
+	worker.seen_version = worker.entry->version;
+	if (!worker_try(&worker, intake_step) || worker.store == NULL)
+		return;
+	shared_lock();
+	worker.entry->concurrency = worker.job->concurrency;
+	shared_unlock();
+	worker_run_loop(&worker);
+}
+
+/* Nothing to be repaired by trying again: a person must change something. */
+static bool
+is_configuration_error(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_CATALOG_NAME:
+		case ERRCODE_INVALID_SCHEMA_NAME:
+		case ERRCODE_FDW_ERROR:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_PLPGSQL_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Errors of a whole system in trouble: bucketizing is begun again by the next worker. */
+static bool
+is_passing_error(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+record_error(const ErrorData *error)
+{
+	const char *hint = error->hint;
+	char	   *message = error->detail ? psprintf("%s (%s)", error->message, error->detail)
+		: pstrdup(error->message);
+
+	if (worker.job == NULL || !worker_begin(&worker))
+		return;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		catalog_transition(worker.job->id, JOB_PAUSED, "user", "the worker's query was canceled",
+						   "enrich.resume lets the job go on.", NULL);
+	else if (worker.bucketizing && !is_passing_error(error->sqlerrcode))
+		catalog_transition(worker.job->id, JOB_FAILED, NULL, message, hint, NULL);
+	else if (is_configuration_error(error->sqlerrcode))
+		catalog_transition(worker.job->id, JOB_PAUSED, "configuration", message,
+						   hint ? hint : "Mend what the error says, then use enrich.resume.", NULL);
+	else
+		catalog_set_error(worker.job->id, message, hint);
+	worker_commit();
+}
+
+/* The error at hand: into the log and the job's row.  True: the job is at rest, nothing is to be restarted. */
+static bool
+handle_error(void)
+{
+	ErrorData  *error;
+	bool		at_rest;
+
+	MemoryContextSwitchTo(worker.context);
+	error = CopyErrorData();
+	HOLD_INTERRUPTS();
+	if (!worker.abandoned)
+		EmitErrorReport();
+	FlushErrorState();
+	AbortOutOfAnyTransaction();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(worker.context);
+	if (worker.abandoned)
+		return true;
+	at_rest = error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		(worker.bucketizing && !is_passing_error(error->sqlerrcode)) ||
+		is_configuration_error(error->sqlerrcode);
+	record_error(error);
+	return at_rest;
+}
+
+/* Returns whether the worker leaves because there is nothing (more) for it to do. */
+static bool
+run(void)
+{
+	volatile bool clean = true;
+
+	PG_TRY();
+	{
+		if (open_job())
+		{
+			if (worker.job->state != JOB_RUNNING)
+				run_bucketize();
+			else
+				run_enrich();
+		}
+	}
+	PG_CATCH();
+	{
+		clean = handle_error();
+	}
+	PG_END_TRY();
+	return clean;
+}
+
+void
+worker_main(Datum argument)
+{
+	WorkerOrder order;
+	bool		clean;
+
+	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
+	if (!attach(DatumGetInt32(argument), &order))
+		proc_exit(0);
+	before_shmem_exit(release_slot, (Datum) 0);
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner, COMPAT_BYPASS_ROLELOGINCHECK);
+
+	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker", ALLOCSET_DEFAULT_SIZES);
+	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
+	intake_watch_changes();
+	clean = run();
+	if (worker.http != NULL)
+		http_destroy(worker.http);
+	worker.slot->clean_exit = clean;
+	proc_exit(clean ? 0 : 1);
+}

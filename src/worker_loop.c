@@ -1,0 +1,384 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_loop.c
+ *	  A worker's loop: where load, send, collect and store meet.
+ *
+ * A turn does whatever can be done without waiting, then the worker sleeps
+ * until a socket, its latch or a time wakes it.  The latch is set when the job
+ * was steered, a permit came free, settings changed or the server shuts down.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker_loop.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "catalog.h"
+#include "claims.h"
+#include "clock.h"
+#include "compat.h"
+#include "permits.h"
+#include "staging.h"
+
+/*
+ * Longest sleep.  Invalidations (ALTER SERVER, DROP EXTENSION) do not wake an
+ * idle worker: it looks for them this often.
+ */
+#define TICK_US 500000
+
+/* Weight of the last tick in the speed that is shown. */
+#define SPEED_WEIGHT 0.15
+
+bool
+worker_begin(Worker *worker)
+{
+	/* Without this now() would stay what it was when the worker started. */
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (!catalog_lock_extension())
+	{
+		AbortCurrentTransaction();
+		worker->abandoned = true;
+		MemoryContextSwitchTo(worker->turn);
+		return false;
+	}
+	/* Each statement takes a snapshot of its own, but SPI wants one to be there. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(worker->turn);
+	return true;
+}
+
+void
+worker_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* A lock, a deadlock or a conflict: gone when tried again. */
+static bool
+is_passing(int sqlstate)
+{
+	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+bool
+worker_try(Worker *worker, WorkerStep step)
+{
+	volatile bool done = false;
+
+	if (!worker_begin(worker))
+		return false;
+	PG_TRY();
+	{
+		step(worker);
+		worker_commit();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		int			sqlstate = geterrcode();
+
+		if (!is_passing(sqlstate))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(worker->turn);
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->turn);
+	return done;
+}
+
+void
+worker_set_waiting(Worker *worker, WaitingFor waiting_for)
+{
+	shared_lock();
+	worker->slot->waiting_for = waiting_for;
+	shared_unlock();
+}
+
+void
+worker_rescan(Worker *worker)
+{
+	shared_lock();
+	worker->entry->next_bucket = 0;
+	shared_unlock();
+	worker->exhausted = false;
+}
+
+void
+worker_check_failures(Worker *worker)
+{
+	const Job  *job = worker->job;
+	Counters	sum;
+	int64		failed;
+
+	if (job->max_failed_rows < 0)
+		return;
+	catalog_sum_counters(job->id, &sum);
+	failed = sum.rows_failed - job->failures_accepted;
+	if (failed <= job->max_failed_rows)
+		return;
+	if (catalog_transition(job->id, JOB_PAUSED, "failures",
+						   psprintf(INT64_FORMAT " rows have failed, more than max_failed_rows (" INT64_FORMAT ")",
+									failed, job->max_failed_rows),
+						   "See enrich.failures for the reasons. enrich.resume goes on, enrich.retry tries the failed rows again.",
+						   NULL))
+		worker->stopping = true;
+}
+
+void
+worker_note_progress(Worker *worker)
+{
+	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +
+		worker->storing.rows_skipped;
+	worker->stored_before = true;
+	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+	shared_lock();
+	worker->entry->failures = 0;
+	if (worker->slot->waiting_for == WAITING_LOCK)
+		worker->slot->waiting_for = WAITING_NOTHING;
+	shared_unlock();
+}
+
+/* The job was steered: what is it to be now? */
+static void
+reread_step(Worker *worker)
+{
+	Job		   *job = catalog_load_job(worker->job->id);
+
+	if (job == NULL || job_is_finished(job->state))
+	{
+		worker->abandoned = true;
+		return;
+	}
+	worker->job->state = job->state;
+	worker->job->concurrency = job->concurrency;
+	worker->job->max_failed_rows = job->max_failed_rows;
+	worker->job->failures_accepted = job->failures_accepted;
+	worker->job->loss_accepted = job->loss_accepted;
+	worker->job->replaced = job->replaced;
+	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0;
+	shared_lock();
+	worker->entry->concurrency = job->concurrency;
+	shared_unlock();
+}
+
+static void
+nothing_step(Worker *worker pg_attribute_unused())
+{
+}
+
+/* Take note of what others have changed since the last turn. */
+static void
+notice_changes(Worker *worker)
+{
+	uint32		version = worker->entry->version;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	AcceptInvalidationMessages();
+	if (intake_server_changed && !worker->abandoned)
+		(void) worker_try(worker, intake_server);
+	if (intake_catalog_changed && !worker->abandoned)
+	{
+		intake_catalog_changed = false;
+		(void) worker_try(worker, nothing_step);
+	}
+	if (version != worker->seen_version && !worker->abandoned && worker_try(worker, reread_step))
+		worker->seen_version = version;
+}
+
+/* Is nothing on its way any more? */
+static bool
+is_idle(const Worker *worker)
+{
+	if (http_in_flight(worker->http) > 0 || worker->outcomes != NULL)
+		return false;
+	return worker->stopping ||
+		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted);
+}
+
+/*
+ * All buckets are done: replace the target's rows (overwrite), drop staging but
+ * for failed rows, and call the job completed.  Staging that somebody uses now is
+ * left to a clerk.
+ */
+static void
+finish_step(Worker *worker)
+{
+	const Job  *job = worker->job;
+	Counters	sum;
+
+	catalog_sum_counters(job->id, &sum);
+	if (sum.buckets_done < job->buckets_total)
+		return;					/* other workers are not done yet */
+	if (job->write_mode == WRITE_OVERWRITE && !job->replaced)
+	{
+		if (sum.rows_failed > 0 && !job->loss_accepted)
+		{
+			catalog_transition(job->id, JOB_PAUSED, "failures",
+							   psprintf(INT64_FORMAT " rows have failed: they would be missing in %s",
+										sum.rows_failed, worker->recipe->target_name),
+							   "enrich.retry tries them again; enrich.resume replaces the target's rows without them.",
+							   NULL);
+			worker->stopping = true;
+			return;
+		}
+		store_replace(worker->store);
+	}
+	if (sum.rows_failed == 0)
+		(void) staging_drop(job->id, true);
+	if (catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL))
+		worker->abandoned = true;
+}
+
+/* Partitions whose buckets are all finished are not needed any more. */
+static void
+drop_partitions_step(Worker *worker)
+{
+	ListCell   *cell;
+
+	foreach(cell, catalog_finished_partitions(worker->job->id, false))
+		(void) staging_drop_partition(worker->job->id, ((PartitionRow *) lfirst(cell))->partition);
+}
+
+/*
+ * Look for finished partitions when this worker's lowest claimed bucket has
+ * passed the end of one: whoever passes last sees them all done.
+ */
+static void
+drop_finished_partitions(Worker *worker)
+{
+	int64		lowest = worker->entry->next_bucket;
+
+	for (int i = 0; i < worker->slot->claim_count; i++)
+		lowest = Min(lowest, worker->slot->claims[i].first);
+	if (lowest <= worker->partition_checked_at + worker->partition_stride)
+		return;
+	worker->partition_checked_at = lowest;
+	(void) worker_try(worker, drop_partitions_step);
+}
+
+static void
+show_activity(Worker *worker)
+{
+	char		text[256];
+
+	snprintf(text, sizeof(text), "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
+			 worker->job->id, worker->job->source_name, http_in_flight(worker->http),
+			 outbox_count(&worker->outbox), worker->outcome_rows);
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+/* Once a tick: speed, and what pg_stat_activity shows. */
+static void
+tick(Worker *worker)
+{
+	int64		now = clock_now();
+	double		speed;
+
+	if (now - worker->tick_at < TICK_US)
+		return;
+	speed = worker->rows_since_tick * 1e6 / (double) (now - worker->tick_at);
+	shared_lock();
+	if (worker->slot->rows_per_second == 0)
+		worker->slot->rows_per_second = speed;
+	else
+		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
+	shared_unlock();
+	worker->rows_since_tick = 0;
+	worker->tick_at = now;
+	show_activity(worker);
+	drop_finished_partitions(worker);
+}
+
+/* Milliseconds until something is due, rounded up. */
+static long
+time_to_sleep(const Worker *worker)
+{
+	int64		now = clock_now();
+	int64		wake_at = worker->tick_at + TICK_US;
+	int64		http = http_timeout(worker->http);
+
+	wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
+	wake_at = Min(wake_at, worker->permit_not_before);
+	if (worker->outcomes != NULL)
+		wake_at = Min(wake_at, worker->store_not_before);
+	if (http >= 0)
+		wake_at = Min(wake_at, now + http * 1000);
+	return (long) Max(0, (wake_at - now + 999) / 1000);
+}
+
+static void
+sleep_until_event(Worker *worker, WaitEventSet *events)
+{
+	static uint32 wait_event = 0;
+	WaitEvent	event;
+	long		timeout = time_to_sleep(worker);
+
+	/* What happens in a transaction must never wait for the network. */
+	Assert(!IsTransactionState());
+	(void) WaitEventSetWait(events, timeout, &event, 1, COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
+	ResetLatch(MyLatch);
+}
+
+static WaitEventSet *
+make_events(const Worker *worker)
+{
+	WaitEventSet *events = compat_create_wait_event_set(3);
+
+	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(events, WL_SOCKET_READABLE, http_descriptor(worker->http), NULL, NULL);
+	return events;
+}
+
+void
+worker_run_loop(Worker *worker)
+{
+	WaitEventSet *events = make_events(worker);
+
+	worker->tick_at = clock_now();
+	worker->partition_stride = 50000 / worker->job->bucket_size;
+	show_activity(worker);
+	while (!worker->abandoned)
+	{
+		MemoryContextReset(worker->turn);
+		MemoryContextSwitchTo(worker->turn);
+		/* First, so that time spent in the database counts for no deadline. */
+		turn_collect(worker);
+		notice_changes(worker);
+		if (worker->abandoned)
+			break;
+		turn_load(worker);
+		turn_send(worker);
+		turn_store(worker);
+		if (!worker->abandoned && is_idle(worker))
+		{
+			if (worker->stopping)
+				break;
+			if (!claims_any(worker->slot->job_index))
+				(void) worker_try(worker, finish_step);
+			if (worker->abandoned || worker->stopping)
+				break;
+		}
+		tick(worker);
+		sleep_until_event(worker, events);
+	}
+	FreeWaitEventSet(events);
+}

@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_loop.h
+ *	  A worker at its job: the state of its loop, and the steps of a turn.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_WORKER_LOOP_H
+#define PG_ENRICH_WORKER_LOOP_H
+
+#include "postgres.h"
+
+#include "http.h"
+#include "outbox.h"
+#include "recipe.h"
+#include "shared.h"
+#include "store.h"
+
+typedef struct Worker
+{
+	int			slot_index;
+	WorkerSlot *slot;
+	JobEntry   *entry;
+	Oid			database;
+	uint32		seen_version;	/* of the entry, when the job was last read */
+
+	Job		   *job;
+	Server	   *server;
+	Credentials *credentials;
+	HttpSettings http_settings;
+	Recipe	   *recipe;
+	MemoryContext job_context;	/* of the four above; replaced when the server changes */
+
+	/* The pipeline, in the order data flows */
+	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
+	Outbox		outbox;
+	Http	   *http;
+	Outcome    *outcomes;		/* to be stored */
+	Outcome   **outcomes_end;
+	Store	   *store;
+	Counters	unsaved;		/* requests, retries, tokens since the last store */
+	Counters	storing;		/* what the store under way adds */
+	bool		exhausted;		/* no bucket was left to claim at the last look */
+
+	Size		loaded_bytes;	/* rows in memory, roughly */
+	Size		outcome_bytes;	/* answers in memory */
+	int			outcome_rows;
+	int64		outcomes_since; /* clock of the first of them */
+	int64		store_not_before;	/* a lock was in the way: clock of the next try */
+	int64		permit_not_before;	/* no permit before this, unless woken */
+
+	bool		stored_before;	/* this worker has stored something */
+	bool		bucketizing;	/* an error now fails the job */
+	bool		stopping;		/* nothing new is sent; what is in flight is still stored */
+	bool		abandoned;		/* nothing matters any more: leave at once */
+
+	/* Partitions are looked at when the lowest open bucket has moved on this much */
+	int64		partition_checked_at;
+	int64		partition_stride;
+
+	/* Speed, over the last ticks */
+	int64		tick_at;
+	int64		rows_since_tick;
+	MemoryContext context;		/* for the worker's life */
+	MemoryContext turn;			/* reset each turn */
+} Worker;
+
+/*
+ * Transactions.  worker_begin is false when the extension is gone, or about to
+ * be: then no transaction is open, and worker->abandoned is set.
+ */
+extern bool worker_begin(Worker *worker);
+extern void worker_commit(void);
+
+/*
+ * Run a step in a transaction of its own.  False: a lock was in the way, or the
+ * like (55P03, 40P01, 40001); nothing is changed, try again.  Raises what else goes wrong.
+ */
+typedef void (*WorkerStep) (Worker *worker);
+extern bool worker_try(Worker *worker, WorkerStep step);
+
+/* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
+extern void worker_run_loop(Worker *worker);
+
+/* Parts of a turn, in worker_turn.c: each takes what the one before made. */
+extern void turn_load(Worker *worker);
+extern void turn_send(Worker *worker);
+extern void turn_collect(Worker *worker);
+extern void turn_store(Worker *worker);
+
+/* Services to those parts. */
+extern void worker_check_failures(Worker *worker);	/* in a transaction: too many rows have failed? */
+extern void worker_note_progress(Worker *worker);	/* a store was committed */
+extern void worker_rescan(Worker *worker);	/* look at all buckets again */
+extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
+
+/* Reading job and server, in intake.c. */
+extern void intake_job(Worker *worker);		/* in a transaction: job, server, credentials, recipe */
+extern void intake_server(Worker *worker);	/* the same, after the server or a mapping changed */
+extern void intake_watch_changes(void);
+extern bool intake_server_changed;	/* set by invalidations */
+extern bool intake_catalog_changed;
+
+/* How many requests of the job may be in flight now, shares of other jobs apart. */
+extern int	worker_effective_cap(Worker *worker);
+
+#endif							/* PG_ENRICH_WORKER_LOOP_H */

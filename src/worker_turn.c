@@ -1,0 +1,565 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_turn.c
+ *	  The steps of a worker's turn, in the order data flows: load, send,
+ *	  collect, store.
+ *
+ * Only load and store open transactions, short ones; while the network is
+ * waited for none is open.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker_loop.h"
+
+#include <poll.h>
+
+#include "common/pg_prng.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "claims.h"
+#include "clock.h"
+#include "permits.h"
+#include "settings.h"
+
+/* Rows loaded by one query, but for a single request that holds more. */
+#define LOAD_ROWS 10000
+
+/* Buckets claimed at a time. */
+#define CLAIM_BUCKETS 1000
+
+/* Outcomes are stored when this much has come back, or when there is nothing else to do. */
+#define STORE_ROWS 5000
+#define STORE_BYTES (32 * 1024 * 1024)
+#define STORE_AGE_US 200000
+
+/* Between two tries at a store that a lock stands in the way of. */
+#define STORE_RETRY_US 250000
+
+static Size
+memory_limit(void)
+{
+	return (Size) settings_worker_memory * 1024;
+}
+
+static Size
+memory_used(const Worker *worker)
+{
+	return worker->loaded_bytes + worker->outcome_bytes + (Size) http_received_bytes(worker->http);
+}
+
+static void
+add_outcome(Worker *worker, Outcome *outcome)
+{
+	outcome->next = NULL;
+	*worker->outcomes_end = outcome;
+	worker->outcomes_end = &outcome->next;
+	if (worker->outcome_rows == 0)
+		worker->outcomes_since = clock_now();
+	worker->outcome_rows += outcome->row_count;
+	worker->outcome_bytes += outcome->answer.capacity + outcome->response.made.capacity;
+}
+
+/*
+ * Load.
+ */
+
+/* Requests that a bucket makes, about. */
+static int
+requests_of_bucket(const Worker *worker)
+{
+	return (worker->job->bucket_size + worker->recipe->batch_size - 1) / worker->recipe->batch_size;
+}
+
+/* How many more requests should lie ready, so that no free permit waits for the database. */
+static int
+wanted_requests(Worker *worker)
+{
+	return worker_effective_cap(worker) - worker->outbox.ready;
+}
+
+static void
+claim(Worker *worker)
+{
+	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
+	List	   *rows = claims_take(worker->slot_index, worker->job->buckets_total,
+								   Min(count, CLAIM_BUCKETS));
+	MemoryContext old = MemoryContextSwitchTo(worker->context);
+	ListCell   *cell;
+
+	worker->exhausted = rows == NIL;
+	foreach(cell, rows)
+		worker->unloaded = lappend(worker->unloaded, bucket_make(lfirst(cell), worker->context));
+	MemoryContextSwitchTo(old);
+}
+
+/* The buckets that the next query can load together, and how many rows of them. */
+static List *
+choose_buckets(Worker *worker, int *rows)
+{
+	int			batch = worker->recipe->batch_size;
+	int			limit = Max(LOAD_ROWS / batch, 1) * batch;
+	const Bucket *first = linitial(worker->unloaded);
+	List	   *chosen = NIL;
+	ListCell   *cell;
+
+	limit = Min(limit, Max(wanted_requests(worker), 1) * batch);
+	*rows = 0;
+	foreach(cell, worker->unloaded)
+	{
+		Bucket	   *bucket = lfirst(cell);
+
+		if (chosen != NIL && (*rows + bucket->rows_open > limit || first->row.retried ||
+							  bucket->row.retried || bucket->row.partition != first->row.partition))
+			break;
+		chosen = lappend(chosen, bucket);
+		*rows += bucket->rows_open;
+	}
+	*rows = Min(*rows, limit);
+	return chosen;
+}
+
+static void
+forget_loaded(Worker *worker, List *buckets)
+{
+	ListCell   *cell;
+
+	foreach(cell, buckets)
+		if (bucket_is_loaded(lfirst(cell)))
+			worker->unloaded = list_delete_first(worker->unloaded);
+}
+
+static void
+load_step(Worker *worker)
+{
+	int			rows;
+	List	   *buckets;
+	Outcome    *unsent;
+	Slice	   *slice;
+
+	server_check_usage(worker->server, GetUserId());
+	if (worker->unloaded == NIL)
+		claim(worker);
+	if (worker->unloaded == NIL)
+		return;
+	buckets = choose_buckets(worker, &rows);
+	slice = bucket_load(worker->recipe, buckets, rows, memory_limit() / 8, worker->context);
+	forget_loaded(worker, buckets);
+	worker->loaded_bytes += slice->bytes;
+	unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
+	while (unsent != NULL)
+	{
+		Outcome    *next = unsent->next;
+
+		add_outcome(worker, unsent);
+		unsent = next;
+	}
+	if (slice->row_count == 0)
+		MemoryContextDelete(slice->context);
+}
+
+/* Has any worker of the job a bucket left to claim? */
+static bool
+may_claim(const Worker *worker)
+{
+	return worker->slot->claim_count < SHARED_MAX_CLAIMS &&
+		worker->entry->next_bucket <= worker->job->buckets_total;
+}
+
+void
+turn_load(Worker *worker)
+{
+	while (!worker->stopping && wanted_requests(worker) > 0)
+	{
+		if (worker->unloaded == NIL && !may_claim(worker))
+		{
+			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
+			return;
+		}
+		if (memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
+			return;
+		if (!worker_try(worker, load_step) || worker->exhausted)
+			return;
+	}
+}
+
+/*
+ * Send.
+ */
+
+static void
+fail_request(Worker *worker, Request *request, int http_status, const char *error)
+{
+	Outcome    *outcome = request_into_outcome(request, OUTCOME_FAILED);
+
+	outcome->http_status = http_status;
+	strlcpy(outcome->error, error, sizeof(outcome->error));
+	outcome->bucket->http_status = http_status;
+	add_outcome(worker, outcome);
+}
+
+/* The URL's query gets what the user mapping adds to it. */
+static void
+append_secret_query(ByteBuffer *url, const Credentials *credentials)
+{
+	bool		has_query = url->data != NULL && memchr(url->data, '?', url->length) != NULL;
+	ListCell   *cell;
+
+	foreach(cell, credentials->query)
+	{
+		buffer_append_char(url, has_query ? '&' : '?');
+		buffer_append_string(url, lfirst(cell));
+		has_query = true;
+	}
+}
+
+/* Fill the templates.  False: *why says why not. */
+static bool
+build(Worker *worker, Request *request, const char **why)
+{
+	RequestRow *rows = palloc(sizeof(RequestRow) * request->row_count);
+	RequestScope scope = {worker->job->id, request->bucket->row.bucket, rows, request->row_count};
+
+	for (int i = 0; i < request->row_count; i++)
+		rows[i] = request->rows[i]->request;
+	buffer_reset(&request->url);
+	buffer_reset(&request->body);
+	if (!template_fill(worker->recipe->url, &scope, &request->url, why))
+		return false;
+	append_secret_query(&request->url, worker->credentials);
+	if (worker->recipe->body != NULL &&
+		!template_fill(worker->recipe->body, &scope, &request->body, why))
+		return false;
+	pfree(rows);
+	return true;
+}
+
+static const char **
+header_lines(const Worker *worker, int *count)
+{
+	const char **lines = palloc(sizeof(char *) * (list_length(worker->server->headers) +
+												  list_length(worker->credentials->headers) + 1));
+	ListCell   *cell;
+
+	*count = 0;
+	foreach(cell, worker->server->headers)
+		lines[(*count)++] = lfirst(cell);
+	foreach(cell, worker->credentials->headers)
+		lines[(*count)++] = lfirst(cell);
+	return lines;
+}
+
+static bool
+start(Worker *worker, Request *request)
+{
+	HttpRequest call = {0};
+	int			count;
+
+	call.method = worker->server->method;
+	call.url = request->url.data;
+	call.headers = header_lines(worker, &count);
+	call.header_count = count;
+	call.userpwd = worker->credentials->userpwd;
+	if (worker->recipe->body != NULL)
+	{
+		call.body = request->body.data;
+		call.body_length = request->body.length;
+	}
+	call.tag = request;
+	return http_start(worker->http, &worker->http_settings, &call);
+}
+
+static void
+note_sent(Worker *worker, Request *request)
+{
+	if (request->bucket->started_at == 0)
+		request->bucket->started_at = GetCurrentTimestamp();
+	request->bucket->row.attempts++;
+	worker->unsaved.requests++;
+	if (request->attempts++ > 0)
+		worker->unsaved.retries++;
+}
+
+/* Send one request, for which a permit is held. */
+static void
+send_request(Worker *worker, Request *request)
+{
+	const char *why = "";
+
+	if (build(worker, request, &why) && start(worker, request))
+	{
+		note_sent(worker, request);
+		return;
+	}
+	permits_return_unused(worker->slot_index);
+	fail_request(worker, request, 0, why[0] != '\0' ? why : "out of memory while the request was made");
+}
+
+void
+turn_send(Worker *worker)
+{
+	Request    *request;
+
+	worker->permit_not_before = CLOCK_NEVER;
+	while (!worker->stopping && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
+	{
+		WaitingFor	waiting_for;
+		int64		wait_us;
+
+		if (memory_used(worker) > memory_limit() && http_in_flight(worker->http) > 0)
+			return;
+		if (!permits_take(worker->slot_index, request->tokens, &waiting_for, &wait_us))
+		{
+			if (wait_us != CLOCK_NEVER)
+				worker->permit_not_before = clock_now() + wait_us;
+			return;
+		}
+		outbox_pop(&worker->outbox);
+		send_request(worker, request);
+	}
+	if (worker->slot->wants)
+		permits_want_nothing(worker->slot_index);
+}
+
+/*
+ * Collect.
+ */
+
+/* Exponential backoff with full jitter: anything from now to base * 2^(attempts - 1), capped. */
+static int64
+backoff_us(const Server *server, int attempts)
+{
+	double		limit = (double) server->backoff_base_ms * (double) (INT64CONST(1) << Min(attempts - 1, 30));
+
+	limit = Min(limit, (double) server->backoff_max_ms);
+	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
+}
+
+/* A failure that may pass: try again later, or give up after max_attempts. */
+static void
+retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
+{
+	int64		wait = backoff_us(worker->server, request->attempts);
+
+	request->bucket->http_status = result->status;
+	if (request->attempts >= worker->server->max_attempts)
+	{
+		fail_request(worker, request, result->status, error);
+		return;
+	}
+	if (result->retry_after_ms >= 0)
+		wait = Max(wait, result->retry_after_ms * 1000);
+	request->not_before = clock_now() + wait;
+	outbox_put(&worker->outbox, request);
+}
+
+typedef struct TokenFind
+{
+	int64_t		tokens;
+} TokenFind;
+
+static bool
+find_tokens(JsonSlice found, void *state)
+{
+	(void) (json_kind(found) == JSON_NUMBER && json_to_int64(found, &((TokenFind *) state)->tokens));
+	return false;
+}
+
+/* The tokens an answer says it cost; 0 where it does not say. */
+static int64
+reported_tokens(const Worker *worker, const HttpResult *result)
+{
+	JsonSlice	root;
+	JsonFault	fault;
+	TokenFind	find = {0};
+
+	if (result->fault != HTTP_ANSWERED || result->status / 100 != 2 ||
+		!json_parse(result->body.data, result->body.length, &root, &fault))
+		return 0;
+	(void) path_walk(&worker->recipe->usage, root, find_tokens, &find);
+	return Max(find.tokens, 0);
+}
+
+static void
+decode(Worker *worker, Request *request, HttpResult *result)
+{
+	Response	response;
+	Outcome    *outcome;
+
+	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
+					request->row_count, &response);
+	if (response.status != RESPONSE_OK)
+	{
+		if (response.status == RESPONSE_MISMATCHED)
+			fail_request(worker, request, result->status, response.error);
+		else
+			retry_request(worker, request, result, response.error);
+		response_free(&response);
+		return;
+	}
+	request->bucket->http_status = result->status;
+	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
+	outcome->http_status = result->status;
+	outcome->response = response;
+	outcome->answer = result->body;
+	memset(&result->body, 0, sizeof(result->body));
+	add_outcome(worker, outcome);
+}
+
+/* A whole answer with a status that is no success. */
+static void
+refuse(Worker *worker, Request *request, const HttpResult *result)
+{
+	char		reason[400];
+	char		error[512];
+
+	response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
+	snprintf(error, sizeof(error), reason[0] != '\0' ? "HTTP status %d: %s" : "HTTP status %d",
+			 result->status, reason);
+	if (result->status >= 500)
+		retry_request(worker, request, result, error);
+	else
+		fail_request(worker, request, result->status, error);
+}
+
+static void
+settle(Worker *worker, HttpResult *result)
+{
+	Request    *request = result->tag;
+
+	buffer_free(&request->body);
+	buffer_free(&request->url);
+	switch (result->fault)
+	{
+		case HTTP_ANSWERED:
+			if (result->status / 100 == 2)
+				decode(worker, request, result);
+			else
+				refuse(worker, request, result);
+			break;
+		case HTTP_TRANSIENT:
+		case HTTP_INTERNAL:
+			retry_request(worker, request, result, result->error);
+			break;
+		case HTTP_REFUSED:
+		case HTTP_TOO_LARGE:
+			fail_request(worker, request, result->status, result->error);
+			break;
+	}
+	buffer_free(&result->body);
+}
+
+void
+turn_collect(Worker *worker)
+{
+	Answer		answers[64];
+	int			count = 0;
+	HttpResult	result;
+
+	http_pump(worker->http);
+	while (http_next_finished(worker->http, &result))
+	{
+		Answer	   *answer = &answers[count++];
+
+		answer->status = result.fault == HTTP_ANSWERED ? result.status : 0;
+		answer->elapsed_us = result.elapsed_us;
+		answer->bytes_in = result.bytes_in;
+		answer->bytes_out = result.bytes_out;
+		answer->tokens = reported_tokens(worker, &result);
+		worker->unsaved.tokens += answer->tokens;
+		settle(worker, &result);
+		if (count == lengthof(answers))
+		{
+			permits_give_back(worker->slot_index, answers, count);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		permits_give_back(worker->slot_index, answers, count);
+}
+
+/*
+ * Store.
+ */
+
+static bool
+network_is_busy(const Worker *worker)
+{
+	struct pollfd descriptor = {http_descriptor(worker->http), POLLIN, 0};
+
+	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
+}
+
+static bool
+store_is_due(const Worker *worker)
+{
+	int64		now = clock_now();
+
+	if (worker->outcomes == NULL || now < worker->store_not_before)
+		return false;
+	return worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
+		now - worker->outcomes_since >= STORE_AGE_US || !network_is_busy(worker);
+}
+
+static void
+store_step(Worker *worker)
+{
+	worker->storing = worker->unsaved;
+	store_outcomes(worker->store, worker->outcomes, &worker->storing);
+	if (worker->storing.rows_failed > 0)
+		worker_check_failures(worker);
+	/* What an earlier worker stumbled over is over. */
+	if (!worker->stored_before)
+		catalog_set_error(worker->job->id, NULL, NULL);
+}
+
+/* All rows of an outcome are settled: they go, and their bucket with its last one. */
+static void
+release_outcome(Worker *worker, Outcome *outcome)
+{
+	Bucket	   *bucket = outcome->bucket;
+
+	for (int i = 0; i < outcome->row_count; i++)
+	{
+		Slice	   *slice = outcome->rows[i]->slice;
+
+		if (slice->rows_open == 1)
+			worker->loaded_bytes -= slice->bytes;
+		slice_release_row(outcome->rows[i]);
+	}
+	bucket->rows_open -= outcome->row_count;
+	outcome_free(outcome);
+	if (bucket->rows_open > 0)
+		return;
+	if (bucket->lost)
+		worker_rescan(worker);
+	claims_release(worker->slot_index, bucket->row.bucket);
+	bucket_free(bucket);
+}
+
+void
+turn_store(Worker *worker)
+{
+	Outcome    *outcome;
+
+	if (!store_is_due(worker))
+		return;
+	if (!worker_try(worker, store_step))
+	{
+		worker->store_not_before = clock_now() + STORE_RETRY_US;
+		worker_set_waiting(worker, WAITING_LOCK);
+		return;
+	}
+	store_committed(worker->store);
+	worker_note_progress(worker);
+	while ((outcome = worker->outcomes) != NULL)
+	{
+		worker->outcomes = outcome->next;
+		release_outcome(worker, outcome);
+	}
+	worker->outcomes_end = &worker->outcomes;
+	worker->outcome_rows = 0;
+	worker->outcome_bytes = 0;
+}

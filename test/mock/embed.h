@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * embed.h
+ *	  Embeddings that mean something: texts that share words are near.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MOCK_EMBED_H
+#define MOCK_EMBED_H
+
+#include "text.h"
+
+#define EMBED_MAX_DIMENSIONS 16384
+
+/* Fills vector with the text's embedding, of length 1; the same in every run. */
+extern void embed(Slice text, float *vector, size_t dimensions);
+
+#endif							/* MOCK_EMBED_H */

@@ -1,0 +1,560 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_test.c
+ *	  Unit tests of templates and URLs: template*.c, request.c, placeholder.c,
+ *	  url.c.
+ *
+ * Most are tables: a template and what it becomes for the same two rows, or a
+ * template and words of the fault it is refused with.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+
+#include "request.h"
+#include "tap.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COLUMN_COUNT 8
+
+static const char *const columns[COLUMN_COUNT] = {
+	"id", "name", "n", "tags", "job", "a\"b", "caf\xc3\xa9", "odd {name}"
+};
+
+static const char *const first_fields[COLUMN_COUNT] = {
+	"7", "\"Ann \\\"A\\\" / B\"", NULL, "[\"x\", 1.50]", "\"a job\"", " \"quote\" ",
+	"\"caf\xc3\xa9\"", "true"
+};
+
+static const char *const second_fields[COLUMN_COUNT] = {
+	"8", "\"..\"", " null", "{}", "null", "\"\"", "12345678901234567890.50", "\".\""
+};
+
+static const RequestRow rows[] = {
+	{"one \"1\"\n", 8, first_fields},
+	{"two", 3, second_fields},
+	{"", 0, NULL},
+};
+
+/* Fills a template for rows [first, first + count); NULL where that is refused. */
+static const char *
+fill(const Template *tpl, int first, int count, ByteBuffer *out)
+{
+	RequestScope scope = {42, -3, rows + first, count};
+	const char *why = NULL;
+
+	buffer_reset(out);
+	buffer_append_string(out, "kept");
+	if (!template_fill(tpl, &scope, out, &why))
+		return why != NULL && strcmp(out->data,
+			"kept") == 0 && out->length == 4 ? NULL : "no reason, or a rest";
+	return out->data + 4;
+}
+
+static Template *
+compile_body(const char *json, TemplateFault *fault)
+{
+	size_t		length = strlen(json);
+	char	   *copy = malloc(length > 0 ? length : 1);
+	Template   *tpl;
+
+	memcpy(copy, json, length);
+	memset(fault, 0x7f, sizeof(*fault));
+	tpl = template_compile_body(copy, length, columns, COLUMN_COUNT, fault);
+	free(copy);
+	return tpl;
+}
+
+typedef struct Filling
+{
+	const char *text;
+	const char *filled;
+} Filling;
+
+/* For two rows; what means a single row means the first. */
+static const Filling bodies[] = {
+	{"{\"model\": \"m\", \"n\": 1.50, \"input\": \"{{inputs}}\"}",
+	"{\"model\": \"m\", \"n\": 1.50, \"input\": [\"one \\\"1\\\"\\n\",\"two\"]}"},
+	{" [ 1 , \"a\\u0041\" ] ", " [ 1 , \"a\\u0041\" ] "},
+	{"\"{{inputs}}\"", "[\"one \\\"1\\\"\\n\",\"two\"]"},
+	{"{\"z\":\"{{job}}\",\"a\":\"{{bucket}}\"}", "{\"z\":42,\"a\":-3}"},
+	{"[\"job {{job}}, bucket {{bucket}}.\"]", "[\"job 42, bucket -3.\"]"},
+	{"\"{{ inputs }}\"", "[\"one \\\"1\\\"\\n\",\"two\"]"},
+	{"\" {{inputs}}\"", "\" [\\\"one \\\\\\\"1\\\\\\\"\\\\n\\\",\\\"two\\\"]\""},
+	{"\"{{input}}\"", "\"one \\\"1\\\"\\n\""},
+	{"\"Say: {{input}}!\"", "\"Say: one \\\"1\\\"\\n!\""},
+	{"[\"{{id}}\",\"{{name}}\",\"{{n}}\",\"{{tags}}\"]",
+	"[7,\"Ann \\\"A\\\" / B\",null,[\"x\", 1.50]]"},
+	{"\"{{id}}|{{name}}|{{n}}|{{tags}}|\"", "\"7|Ann \\\"A\\\" / B||[\\\"x\\\", 1.50]|\""},
+	{"\"{{a\\\"b}}\"", "\"quote\""},
+	{"\"{{caf\\u00e9}}\"", "\"caf\xc3\xa9\""},
+	{"\"{{\tcaf\xc3\xa9 }}\"", NULL},
+	{"\"{{ odd {name} }}\"", "true"},
+	{"\"{{odd {name}}}\"", NULL},
+	{"\"\\u007b{input\\u007D}\"", "\"one \\\"1\\\"\\n\""},
+	{"\"{{{{input}}\"", "\"{{input}}\""},
+	{"\"{{{{{{id}}\"", "\"{{7\""},
+	{"\"{{{id}}}\"", "\"{7}\""},
+	{"\"{ {id} } }}\"", "\"{ {id} } }}\""},
+	{"\"\\\\{{id}}\\\\\"", "\"\\\\7\\\\\""},
+	{"\"\\\\u007b{id}}\"", "\"\\\\u007b{id}}\""},
+	{"\"{{id}}{{id}}\"", "\"77\""},
+	{"{\"{{{{key}}\": 1}", "{\"{{key}}\": 1}"},
+	{"[\"{{each}}\", \"{{input}}\"]", "[\"one \\\"1\\\"\\n\",\"two\"]"},
+	{"{\"a\": [ \"{{ each }}\" , {\"id\": \"r{{id}}\", \"all\": \"{{job}}\"} ], \"b\": [1]}",
+	"{\"a\": [{\"id\": \"r7\", \"all\": 42} ,{\"id\": \"r8\", \"all\": 42} ], \"b\": [1]}"},
+	{"[[\"{{each}}\",[1]],[\"{{each}}\",\"{{n}}\"],\"{{id}}\"]", "[[[1],[1]],[null,null],7]"},
+	{"[\"{{each}}\",\"{{inputs}}\"]",
+	"[[\"one \\\"1\\\"\\n\",\"two\"],[\"one \\\"1\\\"\\n\",\"two\"]]"},
+	{"[[\"{{each}}\",\"x\"],\"y\"]", "[[\"x\",\"x\"],\"y\"]"},
+	{"[{\"a\":1},{\"a\":{\"a\":2}}]", "[{\"a\":1},{\"a\":{\"a\":2}}]"},
+};
+
+static void
+test_bodies(void)
+{
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+
+	for (size_t i = 0; i < COUNT(bodies); i++)
+	{
+		Template   *tpl = compile_body(bodies[i].text, &fault);
+		const char *filled = tpl != NULL ? fill(tpl, 0, 2, &out) : NULL;
+		JsonSlice	value;
+		JsonFault	json_fault;
+
+		is_str(filled, bodies[i].filled, bodies[i].text);
+		if (filled != NULL)
+			ok(json_parse(filled, strlen(filled), &value, &json_fault), "is JSON");
+		template_free(tpl);
+	}
+	buffer_free(&out);
+}
+
+static void
+test_rows(void)
+{
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+	static const char *const two[] = {"id", "caf\xc3\xa9 \"x\""};
+	static const char expected[] = "{\"r\":["
+	"{\"id\":7,\"caf\xc3\xa9 \\\"x\\\"\":\"Ann \\\"A\\\" / B\"},"
+	"{\"id\":8,\"caf\xc3\xa9 \\\"x\\\"\":\"..\"},{\"id\":null,\"caf\xc3\xa9 \\\"x\\\"\":null}]}";
+	Template   *tpl = template_compile_body("{\"r\":\"{{rows}}\"}", 16, two, 2, &fault);
+
+	is_str(fill(tpl, 0, 3, &out), expected, "{{rows}}: objects of all columns");
+	is_str(fill(tpl, 0, 0, &out), "{\"r\":[]}", "of no row");
+	template_free(tpl);
+	tpl = template_compile_body("\"{{rows}} {{inputs}}\"", 21, NULL, 0, &fault);
+	is_str(fill(tpl, 1, 2, &out), "\"[{},{}] [\\\"two\\\",\\\"\\\"]\"", "without columns, as text");
+	template_free(tpl);
+	tpl = compile_body("[[\"{{each}}\",\"{{id}}\"],\"{{input}}\",\"{{id}}\"]", &fault);
+	is_str(fill(tpl, 0, 0, &out), "[[],\"\",null]", "an each of no row");
+	is_str(fill(tpl, 1, 1, &out), "[[8],\"two\",8]", "an each of one row");
+	template_free(tpl);
+	buffer_free(&out);
+}
+
+typedef struct Refusal
+{
+	const char *text;
+	const char *words;			/* in the message, detail or hint */
+} Refusal;
+
+static const Refusal refused_bodies[] = {
+	{"", "At byte 0: unexpected end of text"},
+	{"{{inputs}}", "At byte 1: expected a member name"},
+	{"{\"input\": {{inputs}}}", "not JSON"},
+	{"\"{{foo}}\"", "unknown placeholder \"{{foo}}\""},
+	{"\"{{foo}}\"", "{{inputs}}, {{rows}}, {{job}}, {{bucket}}, {{input}}, {{id}}, {{name}}"},
+	{"\"{{}}\"", "unknown placeholder \"{{}}\""},
+	{"\"{{Inputs}}\"", "unknown placeholder"},
+	{"\"{{now}}\"", "placeholder \"{{now}}\" cannot be sent"},
+	{"\"at {{fingerprint}}\"", "cannot be sent"},
+	{"[1,\"{{input\"]", "byte 4"},
+	{"\"{{input}\"", "unterminated"},
+	{"\"{{a\\u0000}}\"", "malformed placeholder"},
+	{"{\"{{id}}\":1}", "placeholder \"{{id}}\" in a key"},
+	{"{\"x{{foo}}\":1}", "placeholder \"{{foo}}\" in a key"},
+	{"{\"{{each}}\":1}", "misplaced"},
+	{"{\"{{\":1}", "unterminated"},
+	{"{\"a\":1,\"b\":2,\"a\":3}", "key \"a\" is repeated"},
+	{"[{\"x\":{\"a\":1,\"\\u0061\":[]}}]", "key \"a\" is repeated"},
+	{"{\"a\":{\"b\":1},\"c\":{\"b\":1},\"a\":{}}", "key \"a\" is repeated"},
+	{"{\"\\ud800\":1}", "malformed key"},
+	{"\"{{each}}\"", "[\"{{each}}\", T]"},
+	{"[\"{{each}}\"]", "nothing to repeat"},
+	{"[\"{{each}}\",1,2]", "more than one"},
+	{"[1,\"{{each}}\"]", "misplaced"},
+	{"[\" {{each}}\",1]", "misplaced"},
+	{"{\"a\":\"{{each}}\"}", "misplaced"},
+	{"[\"{{each}}\",\"{{each}}\"]", "misplaced"},
+	{"[\"{{each}}\",[\"{{each}}\",1]]", "inside another"},
+	{"[\"{{each}}\",{\"a\":[[\"{{each}}\",1]]}]", "inside another"},
+};
+
+static bool
+has_words(const TemplateFault *fault, const char *words)
+{
+	return strstr(fault->message, words) != NULL || strstr(fault->detail, words) != NULL ||
+		strstr(fault->hint, words) != NULL;
+}
+
+static void
+test_refused_bodies(void)
+{
+	for (size_t i = 0; i < COUNT(refused_bodies); i++)
+	{
+		TemplateFault fault;
+		Template   *tpl = compile_body(refused_bodies[i].text, &fault);
+
+		if (!ok(tpl == NULL && has_words(&fault, refused_bodies[i].words),
+			refused_bodies[i].text) &&
+			tpl == NULL)
+			printf("# %s\n# %s\n# %s\n", fault.message, fault.detail, fault.hint);
+		template_free(tpl);
+	}
+}
+
+/* Messages are whole characters however long the names. */
+static void
+test_long_names(void)
+{
+	ByteBuffer		text = {0};
+	TemplateFault fault;
+	const char *many[300];
+	bool		whole;
+
+	for (size_t i = 0; i < COUNT(many); i++)
+		many[i] = "gr\xc3\xb6\xc3\x9f" "e";
+	for (int shift = 0; shift < 3; shift++)
+	{
+		buffer_reset(&text);
+		buffer_append(&text, "\"{{xxx", 3 + shift);
+		for (int i = 0; i < 1000; i++)
+			buffer_append_string(&text, "\xe2\x82\xac");
+		buffer_append_string(&text, "}}\"");
+		ok(template_compile_body(text.data, text.length, many, COUNT(many), &fault) == NULL,
+		   "a long name");
+		whole = utf8_valid_prefix(fault.message, strlen(fault.message)) == strlen(fault.message);
+		ok(whole && strlen(fault.message) > 200, "is cut at a whole character");
+		ok(strstr(fault.hint, ", ... can stand here.") != NULL, "and so is the list of columns");
+	}
+	buffer_free(&text);
+}
+
+static void
+test_big_templates(void)
+{
+	ByteBuffer		text = {0};
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+	Template   *tpl;
+
+	for (int i = 0; i < JSON_MAX_DEPTH - 1; i++)
+		buffer_append_string(&text, i % 2 == 0 ? "[" : "{\"a\":");
+	buffer_append_string(&text, "[\"{{each}}\",\"{{input}}\"]");
+	for (int i = JSON_MAX_DEPTH - 2; i >= 0; i--)
+		buffer_append_char(&text, i % 2 == 0 ? ']' : '}');
+	tpl = template_compile_body(text.data, text.length, NULL, 0, &fault);
+	ok(tpl != NULL && strstr(fill(tpl, 0, 2, &out), "[\"one") != NULL, "the deepest template");
+	template_free(tpl);
+	buffer_reset(&text);
+	for (int i = 0; i < 100000; i++)
+		buffer_append_string(&text, i % 2 == 0 ? "[" : "{\"a\":");
+	ok(template_compile_body(text.data, text.length, NULL, 0, &fault) == NULL, "one too deep");
+	buffer_reset(&text);
+	buffer_append_char(&text, '{');
+	for (int i = 0; i < 100000; i++)
+	{
+		buffer_append_string(&text, i > 0 ? ",\"" : "\"");
+		buffer_append_integer(&text, i);
+		buffer_append_string(&text, "\":\"{{job}}\"");
+	}
+	buffer_append_char(&text, '}');
+	tpl = template_compile_body(text.data, text.length, NULL, 0, &fault);
+	ok(tpl != NULL && fill(tpl, 0, 1, &out) != NULL && out.length > 1000000, "100,000 keys");
+	template_free(tpl);
+	buffer_free(&text);
+	buffer_free(&out);
+}
+
+/* A template cut anywhere or damaged anywhere is refused or compiles; it never crashes. */
+static void
+test_damage(void)
+{
+	static const char sample[] = "{\"a\":[\"{{each}}\",{\"x\":\"{{id}} {{{{ {{\\u0069d}}\",\"y\":"
+	"\"{{rows}}\"}],\"b\":\"\\u007b{input}}\",\"c\":[\"{{{job}}}\"]}";
+	size_t		length = strlen(sample);
+	char		copy[sizeof(sample)];
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+	unsigned	random = 7;
+	int			refused = 0;
+	int			compiled = 0;
+
+	for (size_t cut = 0; cut < length; cut++)
+	{
+		memcpy(copy, sample, length);
+		copy[cut] = '\0';
+		refused += compile_body(copy, &fault) == NULL;
+	}
+	is_int(refused, (int64_t) length, "the sample, cut at every byte");
+	for (int turn = 0; turn < 50000; turn++)
+	{
+		Template   *tpl;
+
+		memcpy(copy, sample, sizeof(sample));
+		for (int flips = turn % 3; flips >= 0; flips--)
+		{
+			random = random * 1103515245 + 12345;
+			copy[(random >> 8) % length] = "[]{}\",:\\u }{x"[(random >> 4) % 13];
+		}
+		tpl = turn % 2 ? compile_body(copy, &fault) :
+			template_compile_url(copy, columns, COLUMN_COUNT, &fault);
+		if (tpl != NULL)
+		{
+			compiled++;
+			fill(tpl, 0, 2, &out);
+			template_free(tpl);
+		}
+		url_check(copy, &fault);
+		url_path_check(copy, &fault);
+		buffer_reset(&out);
+		url_join(&out, copy, copy + length / 2);
+	}
+	ok(compiled > 0, "50,000 damaged samples, some of them templates still");
+	buffer_free(&out);
+}
+
+typedef struct Traits
+{
+	const char *text;
+	const char *single_row;
+	bool		needs_fields;
+	bool		carries_rows;
+} Traits;
+
+static void
+test_traits(void)
+{
+	static const Traits traits[] = {
+		{"{}", NULL, false, false}, {"\"{{job}} {{bucket}}\"", NULL, false, false},
+		{"\"{{inputs}}\"", NULL, false, true}, {"\"{{rows}}\"", NULL, true, true},
+		{"\"{{ input }}\"", "input", false, true}, {"\"{{name}}{{id}}\"", "name", true, true},
+		{"[\"{{each}}\",\"{{input}}\"]", NULL, false, true},
+		{"[\"{{each}}\",\"{{id}}\"]", NULL, true, true},
+		{"[[\"{{each}}\",\"{{id}}\"],\"{{input}}\"]", "input", true, true},
+		{"[\"{{each}}\",1]", NULL, false, false},
+	};
+
+	for (size_t i = 0; i < COUNT(traits); i++)
+	{
+		TemplateFault fault;
+		Template   *tpl = compile_body(traits[i].text, &fault);
+
+		is_str(template_single_row_placeholder(tpl), traits[i].single_row, traits[i].text);
+		ok(template_needs_fields(tpl) == traits[i].needs_fields, "needs fields");
+		ok(template_carries_rows(tpl) == traits[i].carries_rows, "carries rows");
+		template_free(tpl);
+	}
+}
+
+static const Filling urls[] = {
+	{"http://h/v1", "http://h/v1"},
+	{"http://h/{{id}}", "http://h/7"},
+	{"http://h/x/{{name}}/y?q={{input}}",
+	"http://h/x/Ann%20%22A%22%20%2F%20B/y?q=one%20%221%22%0A"},
+	{"http://h/{{ caf\xc3\xa9 }}", "http://h/caf%C3%A9"},
+	{"http://h/{{tags}}", "http://h/%5B%22x%22%2C%201.50%5D"},
+	{"http://h/?i={{inputs}}&j={{job}}/{{bucket}}",
+	"http://h/?i=%5B%22one%20%5C%221%5C%22%5Cn%22%2C%22two%22%5D&j=42/-3"},
+	{"http://h/a{{n}}", "http://h/a"},
+	{"http://h/a?n={{n}}&//../", "http://h/a?n=&//../"},
+	{"http://h?x={{n}}", "http://h?x="},
+	{"http://h/a?{{n}}/b/{{n}}/", "http://h/a?/b//"},
+	{"http://h/{{{{id}}", "http://h/{{id}}"},
+	{"http://h/{{n}}", NULL},
+	{"http://h/{{n}}/x", NULL},
+	{"http://h/a/{{n}}?x", NULL},
+	{"http://h/a/{{n}}{{n}}/", NULL},
+	{"http://h/.{{n}}/", NULL},
+	{"http://h/..{{n}}", NULL},
+	{"http://h/%2e{{n}}%2E", NULL},
+	{"http://h/...{{n}}", "http://h/..."},
+	{"/{{id}}/{{n}}", NULL},
+};
+
+/* The same for the second row. */
+static const Filling second_urls[] = {
+	{"http://h/{{name}}", NULL}, {"http://h/x{{name}}", "http://h/x.."},
+	{"http://h/?q={{name}}", "http://h/?q=.."},
+	{"http://h/.{{odd {name} }}/", NULL}, {"http://h/{{odd {name} }}/", NULL},
+	{"http://h/a/{{odd {name} }}{{ odd {name} }}?b", NULL}, {"http://h/{{a\"b}}", NULL},
+	{"http://h/{{ caf\xc3\xa9 }}", "http://h/12345678901234567890.50"},
+	{"http://h/x{{n}}", "http://h/x"},
+};
+
+static void
+test_filled_urls(const Filling *cases, size_t count, int row)
+{
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		Template   *tpl = template_compile_url(cases[i].text, columns, COLUMN_COUNT, &fault);
+
+		ok(tpl != NULL, "a url template");
+		if (tpl != NULL)
+			is_str(fill(tpl, row, row == 0 ? 2 : 1, &out), cases[i].filled, cases[i].text);
+		template_free(tpl);
+	}
+	buffer_free(&out);
+}
+
+static void
+test_refused_url_templates(void)
+{
+	static const Refusal cases[] = {
+		{"http://h/{{id", "byte 9 of the url"},
+		{"http://h/{{foo}}", "unknown placeholder \"{{foo}}\""},
+		{"http://h/{{each}}", "cannot stand in a url"}, {"http://h/{{now}}", "cannot be sent"},
+	};
+	static const char *const fields[] = {"\"\\u0000\""};
+	static const char *const names[] = {"x"};
+	RequestRow	row = {"", 0, fields};
+	RequestScope scope = {1, 1, &row, 1};
+	ByteBuffer		out = {0};
+	TemplateFault fault;
+	Template   *tpl;
+	const char *why = NULL;
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		ok(template_compile_url(cases[i].text, columns, COLUMN_COUNT, &fault) == NULL &&
+		   has_words(&fault, cases[i].words), cases[i].text);
+	tpl = template_compile_url("http://h/{{x}}", names, 1, &fault);
+	ok(!template_fill(tpl, &scope, &out, &why) && strstr(why, "u0000") != NULL,
+	   "a value that is no text");
+	template_free(tpl);
+	buffer_free(&out);
+}
+
+static const char *const good_urls[] = {
+	"http://h", "https://api.example.com/v1", "HTTP://H/", "hTTps://h:8080/a/b/?x=1&y=//..",
+	"http://127.0.0.1:1",
+	"http://[::1]:65535/x", "http://[fe80::1%25eth0]/", "http://b\xc3\xbc" "cher.example/",
+	"http://h?x={{id}}",
+	"http://h/{{ odd #/..//@ name }}/x?y={{a b}}", "http://h/a..b/...", "http://h/{{{{x",
+	"http://h/%20", "http://h/a:b@c",
+};
+
+static const Refusal bad_urls[] = {
+	{"", "http://"}, {"h/v1", "does not begin with"}, {"ftp://h/", "does not begin with"},
+	{"//h/", "does not begin with"},
+	{"http:/h", "does not begin with"}, {"http://", "has no host"}, {"http:///x", "has no host"},
+	{"http://:80/", "has no host"},
+	{"http://?x", "has no host"}, {"https://[]/", "has no host"}, {"http://[::1", "malformed host"},
+	{"http://h<>/", "malformed host"}, {"http://[::1]x/", "malformed host"},
+	{"http://h:/", "malformed port"}, {"http://h:0/", "malformed port"},
+	{"http://h:65536/", "malformed port"},
+	{"http://h:8o/", "malformed port"}, {"http://h:100000000000/", "malformed port"},
+	{"http://h:+80/", "malformed port"},
+	{"http://user@h/", "USER MAPPING"}, {"http://user:secret@h/", "holds a user or a password"},
+	{"http://{{id}}/", "scheme or host"}, {"http://h:{{id}}/", "scheme or host"},
+	{"{{id}}://h/", "scheme or host"},
+	{"http://h{{a/b}}.com/", "scheme or host"}, {"http://{{id}}@h/", "scheme or host"},
+	{"http://h/#x", "fragment"}, {"http://h/?x#y", "fragment"}, {"http://h/a b", "white space"},
+	{" http://h/", "white space"},
+	{"http://h/\n", "white space"}, {"http://h/\x7f", "control"}, {"http://h/a\\b", "backslash"},
+	{"http://h/../x", "\"..\" segment"}, {"http://h/a/..", "\"..\" segment"},
+	{"http://h/a/..?x", "\"..\" segment"},
+	{"http://h/%2e%2E/", "\"..\" segment"}, {"http://h/a%2f..%2Fb", "\"..\" segment"},
+	{"http://h/.%2e%5cb", "\"..\" segment"},
+	{"http://h//x", "\"//\""}, {"http://h/a//b", "\"//\""}, {"http://h//", "\"//\""},
+	{"http://h/{{id", "byte 9"},
+	{"http://h/{{id}}//{{id}}", "\"//\""},
+};
+
+static const char *const good_paths[] = {
+	"", "/", "/v1/embeddings", "embeddings", "models/m:predict?alt=json", "?x=1",
+	"/{{a/../b}}/{{id}}", "/a?b=../c//d",
+	"/a/", "/x?u=http://y/", "/...",
+};
+
+static const Refusal bad_paths[] = {
+	{"//h/x", "\"//\""}, {"/a//b", "\"//\""}, {"..", "\"..\" segment"}, {"/..", "\"..\" segment"},
+	{"/a/../b", "\"..\" segment"},
+	{"../a", "\"..\" segment"}, {"/%2e./a", "\"..\" segment"}, {"https://evil/x", "scheme"},
+	{"/x/y://z", "scheme"},
+	{"/a#b", "fragment"}, {"/a b", "white space"}, {"/a\tb", "white space"},
+	{"/{{id", "byte 1 of the path"}, {"\\..\\a", "backslash"},
+	{"/..%2f{{id}}", "\"..\" segment"},
+};
+
+static void
+test_checks(bool (*check) (const char *, TemplateFault *), const char *const *good,
+	size_t good_count,
+			const Refusal *bad, size_t bad_count)
+{
+	TemplateFault fault;
+
+	for (size_t i = 0; i < good_count; i++)
+	{
+		if (!ok(check(good[i], &fault), good[i]))
+			printf("# %s\n", fault.message);
+	}
+	for (size_t i = 0; i < bad_count; i++)
+	{
+		bool		refused = !check(bad[i].text, &fault);
+
+		if (!ok(refused && has_words(&fault, bad[i].words) && !fault.unsupported, bad[i].text))
+			printf("# %s\n", refused ? fault.message : "accepted");
+	}
+}
+
+static void
+test_join(void)
+{
+	static const char *const joins[][3] = {
+		{"http://h/v1?x=1", "/embed", "http://h/v1/embed?x=1"},
+		{"http://h/v1", "embed", "http://h/v1/embed"},
+		{"http://h/v1/", "/embed", "http://h/v1/embed"}, {"http://h", "/", "http://h/"},
+		{"http://h/v1?x=1", "/e?y=2", "http://h/v1/e?x=1&y=2"},
+		{"http://h/v1", "?y=2", "http://h/v1?y=2"},
+		{"http://h/v1?", "/e?", "http://h/v1/e"}, {"http://h/v1?x=1", NULL, "http://h/v1?x=1"},
+		{"http://h/", "", "http://h/"},
+		{"http://h?x={{a?b}}", "{{c?d}}?{{e}}", "http://h/{{c?d}}?x={{a?b}}&{{e}}"},
+	};
+	ByteBuffer		out = {0};
+
+	for (size_t i = 0; i < COUNT(joins); i++)
+	{
+		buffer_reset(&out);
+		url_join(&out, joins[i][0], joins[i][1]);
+		is_str(out.data, joins[i][2], joins[i][2]);
+	}
+	buffer_reset(&out);
+	url_append_encoded(&out, "aZ09-._~ /?#%\xc3\xa9\0", 16);
+	is_str(out.data, "aZ09-._~%20%2F%3F%23%25%C3%A9%00", "percent-encoding");
+	buffer_free(&out);
+}
+
+int
+main(void)
+{
+	test_bodies();
+	test_rows();
+	test_refused_bodies();
+	test_long_names();
+	test_big_templates();
+	test_damage();
+	test_traits();
+	test_filled_urls(urls, COUNT(urls), 0);
+	test_filled_urls(second_urls, COUNT(second_urls), 1);
+	test_refused_url_templates();
+	test_checks(url_check, good_urls, COUNT(good_urls), bad_urls, COUNT(bad_urls));
+	test_checks(url_path_check, good_paths, COUNT(good_paths), bad_paths, COUNT(bad_paths));
+	test_join();
+	return done_testing();
+}
