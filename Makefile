@@ -26,8 +26,6 @@ REGRESS = setup server
 REGRESS_OPTS = --inputdir=. --load-extension=pg_enrich
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
-PROVE_FLAGS = -I $(srcdir)/test/perl
-
 
 # The unit drivers run without a server, and under sanitizers unless told otherwise.
 UNIT_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror \
@@ -44,6 +42,12 @@ include $(PGXS)
 # The server's own headers are not held to our warnings.
 override CPPFLAGS := $(patsubst -I$(includedir_server),-isystem $(includedir_server),$(CPPFLAGS))
 
+# Headers are few and widely used: whoever changes one rebuilds all.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
+
+# PGXS runs TAP tests by this; the support module of ours lies beside them.
+PG_PROVE_FLAGS += -I $(srcdir)/test/perl
+
 # Each driver is linked with all pure files: they are few, and none has a main().
 test/unit/pure/%.o: src/%.c $(wildcard src/*.h)
 	@mkdir -p $(@D)
@@ -58,7 +62,7 @@ check-unit: unit
 	$(PROVE) -j2 -e '' $(UNIT_TESTS)
 
 mock:
-	$(MAKE) -C test/mock CPPFLAGS= CFLAGS='-O2 -g' LDFLAGS=
+	$(MAKE) -C test/mock
 
 check-mock: mock
 	cd test/mock && $(PROVE) -e '' ./selftest

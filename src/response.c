@@ -280,7 +280,10 @@ parse_answer(const char *body, size_t length, Response *response, JsonSlice *ans
 	if (length < mark || memcmp(body, BYTE_ORDER_MARK, mark) != 0)
 		mark = 0;				/* RFC 8259 lets a reader skip one */
 	if (json_parse(body + mark, length - mark, answer, &fault))
+	{
+		response->root = *answer;
 		return true;
+	}
 	if (fault.at_end)
 		return give_up(response, RESPONSE_MALFORMED, "the answer is cut off after %zu bytes",
 					   length);

@@ -64,6 +64,7 @@ typedef struct Response
 {
 	ResponseStatus status;
 	char		error[512];		/* unless RESPONSE_OK: a reason a person can act on */
+	JsonSlice	root;			/* the whole answer, where it is JSON; else start NULL */
 	int			row_count;
 	int			output_count;
 	JsonSlice  *values;			/* row_count × output_count; start NULL: nothing was found */

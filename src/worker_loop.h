@@ -44,6 +44,7 @@ typedef struct Worker
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		outcome_bytes;	/* answers in memory */
+	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
 	int64		outcomes_since; /* clock of the first of them */
 	int64		store_not_before;	/* a lock was in the way: clock of the next try */

@@ -27,6 +27,9 @@
 /* Rows loaded by one query, but for a single request that holds more. */
 #define LOAD_ROWS 10000
 
+/* Rows a query should bring at least, beyond the requests that are needed at once. */
+#define LOAD_MIN_ROWS 1000
+
 /* Buckets claimed at a time. */
 #define CLAIM_BUCKETS 1000
 
@@ -44,10 +47,14 @@ memory_limit(void)
 	return (Size) settings_worker_memory * 1024;
 }
 
+/* Rows, answers at hand, and answers to come, by the size of those before. */
 static Size
 memory_used(const Worker *worker)
 {
-	return worker->loaded_bytes + worker->outcome_bytes + (Size) http_received_bytes(worker->http);
+	Size		to_come = (Size) http_in_flight(worker->http) * worker->answer_size;
+
+	return worker->loaded_bytes + worker->outcome_bytes +
+		Max(to_come, (Size) http_received_bytes(worker->http));
 }
 
 static void
@@ -73,11 +80,19 @@ requests_of_bucket(const Worker *worker)
 	return (worker->job->bucket_size + worker->recipe->batch_size - 1) / worker->recipe->batch_size;
 }
 
-/* How many more requests should lie ready, so that no free permit waits for the database. */
+/*
+ * How many requests to load now: none while a whole cap's worth lies ready, so
+ * that no free permit waits for the database; then enough for each query to
+ * bring a decent number of rows.
+ */
 static int
 wanted_requests(Worker *worker)
 {
-	return worker_effective_cap(worker) - worker->outbox.ready;
+	int			cap = worker_effective_cap(worker);
+
+	if (cap == 0 || worker->outbox.ready >= cap)
+		return 0;
+	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
 }
 
 static void
@@ -369,27 +384,26 @@ find_tokens(JsonSlice found, void *state)
 
 /* The tokens an answer says it cost; 0 where it does not say. */
 static int64
-reported_tokens(const Worker *worker, const HttpResult *result)
+reported_tokens(const Worker *worker, const Response *response)
 {
-	JsonSlice	root;
-	JsonFault	fault;
 	TokenFind	find = {0};
 
-	if (result->fault != HTTP_ANSWERED || result->status / 100 != 2 ||
-		!json_parse(result->body.data, result->body.length, &root, &fault))
-		return 0;
-	(void) path_walk(&worker->recipe->usage, root, find_tokens, &find);
+	if (response->root.start != NULL)
+		(void) path_walk(&worker->recipe->usage, response->root, find_tokens, &find);
 	return Max(find.tokens, 0);
 }
 
-static void
+/* Returns the tokens it cost. */
+static int64
 decode(Worker *worker, Request *request, HttpResult *result)
 {
 	Response	response;
 	Outcome    *outcome;
+	int64		tokens;
 
 	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
 					request->row_count, &response);
+	tokens = reported_tokens(worker, &response);
 	if (response.status != RESPONSE_OK)
 	{
 		if (response.status == RESPONSE_MISMATCHED)
@@ -397,7 +411,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 		else
 			retry_request(worker, request, result, response.error);
 		response_free(&response);
-		return;
+		return tokens;
 	}
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
@@ -406,6 +420,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	outcome->answer = result->body;
 	memset(&result->body, 0, sizeof(result->body));
 	add_outcome(worker, outcome);
+	return tokens;
 }
 
 /* A whole answer with a status that is no success. */
@@ -424,10 +439,12 @@ refuse(Worker *worker, Request *request, const HttpResult *result)
 		fail_request(worker, request, result->status, error);
 }
 
-static void
+/* What becomes of a request that has ended.  Returns the tokens it cost. */
+static int64
 settle(Worker *worker, HttpResult *result)
 {
 	Request    *request = result->tag;
+	int64		tokens = 0;
 
 	buffer_free(&request->body);
 	buffer_free(&request->url);
@@ -435,7 +452,7 @@ settle(Worker *worker, HttpResult *result)
 	{
 		case HTTP_ANSWERED:
 			if (result->status / 100 == 2)
-				decode(worker, request, result);
+				tokens = decode(worker, request, result);
 			else
 				refuse(worker, request, result);
 			break;
@@ -449,6 +466,17 @@ settle(Worker *worker, HttpResult *result)
 			break;
 	}
 	buffer_free(&result->body);
+	return tokens;
+}
+
+/* How large answers are: the average follows quickly upwards, slowly downwards. */
+static void
+note_answer_size(Worker *worker, size_t length)
+{
+	if (length > worker->answer_size)
+		worker->answer_size = length;
+	else
+		worker->answer_size -= (worker->answer_size - length) / 16;
 }
 
 void
@@ -467,9 +495,9 @@ turn_collect(Worker *worker)
 		answer->elapsed_us = result.elapsed_us;
 		answer->bytes_in = result.bytes_in;
 		answer->bytes_out = result.bytes_out;
-		answer->tokens = reported_tokens(worker, &result);
+		note_answer_size(worker, result.body.length);
+		answer->tokens = settle(worker, &result);
 		worker->unsaved.tokens += answer->tokens;
-		settle(worker, &result);
 		if (count == lengthof(answers))
 		{
 			permits_give_back(worker->slot_index, answers, count);

@@ -1,0 +1,301 @@
+# shellcheck shell=bash
+#
+# What test/check and test/demo share: packages, a work directory with a copy of
+# the tree and a PostgreSQL installation of its own, and leaving nothing behind.
+#
+# Nothing outside the work directory changes, but that missing Debian packages
+# are installed.  PostgreSQL finds its files relative to its executable; so a copy
+# of the executables, with links to the rest of the installation beside them, is
+# an installation that the extension can be installed into without touching the
+# machine's.  Several runs at the same time do not disturb one another.
+#
+# PostgreSQL refuses to run as root.  As root, everything in the work directory
+# is done by user postgres, to whom it belongs; otherwise by whoever runs this.
+
+set -euo pipefail
+
+source_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+work=					# the work directory, once there is one
+tree=					# in it: the copy of the source tree
+pg_bin=					# in it: the executables of PostgreSQL
+pg_major=				# major version of PostgreSQL
+running=				# process group of what run_logged has started
+finishing=				# a function to call before the work directory goes
+
+# Packages besides PostgreSQL's own; build-essential brings the sanitizers.
+packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
+	zlib1g-dev libipc-run-perl perl curl)
+
+die()
+{
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+am_root()
+{
+	[ "$(id -u)" -eq 0 ]
+}
+
+# as_owner COMMAND …: in a clean environment, as the owner of the work directory.
+as_owner()
+{
+	local identity=()
+
+	am_root && identity=(setpriv --reuid=postgres --regid=postgres --init-groups)
+	env -i "${identity[@]}" env PATH="$pg_bin:/usr/local/bin:/usr/bin:/bin" \
+		HOME="$work" TMPDIR="$work/tmp" LANG=C.UTF-8 LC_ALL=C.UTF-8 "$@"
+}
+
+#
+# Packages
+#
+
+# The PostgreSQL to use: PG_MAJOR, else the newest that extensions can be built
+# for, else the release's own.
+find_major()
+{
+	local pgxs
+
+	pg_major=${PG_MAJOR:-}
+	[ -z "$pg_major" ] || return 0
+	pgxs=$(find /usr/lib/postgresql/*/lib/pgxs/src/makefiles/pgxs.mk 2>/dev/null |
+		sort -V | tail -n 1) || true
+	if [ -n "$pgxs" ]
+	then
+		pg_major=$(cut -d / -f 5 <<<"$pgxs")
+	else
+		need_package_lists 1
+		pg_major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
+		[ -n "$pg_major" ] || die "this release has no package postgresql"
+	fi
+}
+
+# need_package_lists COUNT: sees to it that apt knows so many packages.
+need_package_lists()
+{
+	command -v apt-cache >/dev/null || die "this needs Debian, for its packages"
+	[ "$(known_packages)" -lt "$1" ] || return 0
+	am_root || die "apt knows no packages yet: run this as root, or apt-get update first"
+	echo "Fetching apt's package lists ..."
+	apt-get -qq update
+	[ "$(known_packages)" -ge "$1" ] || die "apt-get update brought no package lists"
+}
+
+known_packages()
+{
+	apt-cache dumpavail 2>/dev/null | grep -c '^Package:' || true
+}
+
+is_installed()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_packages()
+{
+	local missing=() package
+
+	command -v dpkg-query >/dev/null || die "this needs Debian, for its packages"
+	find_major
+	for package in "postgresql-$pg_major" "postgresql-server-dev-$pg_major" "${packages[@]}"
+	do
+		is_installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	am_root || die "packages are missing, and only root can install them: ${missing[*]}"
+	need_package_lists 1000
+	echo "Installing ${missing[*]} ..."
+	apt_install "${missing[@]}" || {
+		# lists that are there may be out of date
+		apt-get -qq update
+		apt_install "${missing[@]}"
+	}
+}
+
+# PostgreSQL's package would create a cluster and start it: see that it does not,
+# and leave no trace of that setting.
+apt_install()
+{
+	local conf=/etc/postgresql-common/createcluster.conf saved status=0
+
+	quiet_apt postgresql-common || return 1
+	saved=$(mktemp)
+	cp -p "$conf" "$saved"
+	echo 'create_main_cluster = false' >>"$conf"
+	quiet_apt "$@" || status=1
+	cp -p "$saved" "$conf"
+	rm -f "$saved"
+	return $status
+}
+
+quiet_apt()
+{
+	local log status=0
+
+	log=$(mktemp)
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+		-o Dpkg::Use-Pty=0 install "$@" </dev/null >"$log" 2>&1 || status=1
+	[ $status -eq 0 ] || tail -n 20 "$log" >&2
+	rm -f "$log"
+	return $status
+}
+
+#
+# The work directory
+#
+
+make_work_directory()
+{
+	# /tmp in any case: the names of sockets must be short, and TMPDIR of root
+	# may be closed to user postgres
+	work=$(mktemp -d /tmp/pg_enrich.XXXXXX)
+	tree=$work/tree
+	mkdir "$tree" "$work/tmp" "$work/log"
+	tar -C "$source_tree" --exclude-vcs --exclude='*.o' --exclude='*.d' --exclude='*.so' \
+		--exclude='*.bc' --exclude='*.run' --exclude=./test/mock/mockapi --exclude=./tmp_check \
+		--exclude=./results --exclude=./log -cf - . | tar -C "$tree" --no-same-owner -xf -
+	chmod -R go+rX "$work"
+	am_root && chown -R postgres: "$work"
+	copy_postgres
+}
+
+# An installation of PostgreSQL in the work directory: see the head of this file.
+copy_postgres()
+{
+	local original=/usr/lib/postgresql/$pg_major/bin/pg_config dir
+
+	[ -x "$original" ] || die "$original is missing"
+	pg_bin=$work$("$original" --bindir)
+	for dir in "$("$original" --pkglibdir)" "$("$original" --sharedir)"
+	do
+		as_owner mkdir -p "$(dirname "$work$dir")"
+		as_owner cp -as "$dir" "$work$dir"
+	done
+	as_owner cp -a "$("$original" --bindir)" "$pg_bin"
+	as_owner ln -s "$("$original" --includedir | sed 's,/postgresql$,,')" "$work/usr/include"
+	# whatever version of the extension the machine has is none of ours
+	as_owner rm -rf "$("$pg_bin/pg_config" --pkglibdir)"/{,bitcode/}pg_enrich* \
+		"$("$pg_bin/pg_config" --sharedir)"/extension/pg_enrich*
+}
+
+# in_tree TARGET|VARIABLE …: make, for the copied PostgreSQL.
+in_tree()
+{
+	as_owner make -C "$tree" PG_CONFIG="$pg_bin/pg_config" with_llvm=no "$@"
+}
+
+# build MAKE-ARGUMENT …: the extension, installed, and the mock API server.
+build()
+{
+	quietly build in_tree -j "$(nproc)" all mock "$@"
+	quietly install in_tree install "$@"
+}
+
+# quietly NAME COMMAND …: its output is shown only if it fails.
+quietly()
+{
+	local log=$work/log/$1.log
+
+	shift
+	start_job "$log" "$@"
+	if ! wait_job
+	then
+		tail -n 60 "$log" >&2
+		die "failed: $*"
+	fi
+}
+
+#
+# Commands that can be interrupted
+#
+# Bash runs a trap only when its foreground command has ended, and what that has
+# started need not end with it.  So commands run in the background, each in a
+# process group of its own, and are waited for.
+#
+
+start_job()		# LOG COMMAND …
+{
+	local log=$1
+
+	shift
+	set -m
+	"$@" </dev/null >"$log" 2>&1 &
+	running=$!
+	set +m
+}
+
+# The status of what start_job started.
+wait_job()
+{
+	local status=0
+
+	wait "$running" || status=$?
+	running=
+	return $status
+}
+
+# run_logged LOG COMMAND …: shows what the command prints, and keeps it in LOG.
+run_logged()
+{
+	local log=$1 follower status=0
+
+	: >"$log"
+	start_job "$@"
+	tail -n +1 -s 0.2 -f --pid="$running" "$log" &
+	follower=$!
+	wait_job || status=$?
+	wait "$follower" || true
+	return $status
+}
+
+#
+# The end
+#
+
+# Ends what still runs in the work directory, by the process ids written there.
+stop_servers()
+{
+	local file pid
+
+	while read -r file
+	do
+		pid=$(head -n 1 "$file" 2>/dev/null) || continue
+		[[ $(readlink "/proc/$pid/cwd" 2>/dev/null) != "$work"/* ]] ||
+			kill -QUIT "$pid" 2>/dev/null || true
+	done < <(find "$work" -name postmaster.pid 2>/dev/null)
+}
+
+stop_running()
+{
+	local tries
+
+	[ -n "$running" ] || return 0
+	kill -TERM -- "-$running" 2>/dev/null || true
+	for ((tries = 0; tries < 100; tries++))
+	do
+		kill -0 -- "-$running" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL -- "-$running" 2>/dev/null || true
+}
+
+# Whatever way the script ends.
+clean_up()
+{
+	local status=$?
+
+	trap '' INT TERM HUP
+	set +e
+	[ -z "$work" ] && exit $status
+	stop_running
+	[ -z "$finishing" ] || "$finishing"
+	stop_servers
+	rm -rf "$work" 2>/dev/null || { sleep 1; rm -rf "$work"; }
+	exit $status
+}
+
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM

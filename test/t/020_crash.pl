@@ -1,0 +1,212 @@
+# Whatever dies, and however: a job goes on by itself, no row is lost, no result
+# is written twice, and no more is asked for again than was in flight.
+
+use strict;
+use warnings;
+
+use EnrichTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use constant ROWS => 20_000;
+use constant CONCURRENCY => 40;
+use constant PATIENCE => 60;
+
+my $t = EnrichTest->new(conf => <<'END');
+restart_after_crash = on
+max_connections = 40
+END
+my $node = $t->node;
+
+$t->create_server('api');
+$t->sql(<<'END');
+CREATE TABLE source (id integer PRIMARY KEY, txt text);
+INSERT INTO source SELECT i, 'row ' || i FROM generate_series(1, 20000) i;
+
+-- takes some two seconds to read
+CREATE VIEW slow AS
+	SELECT id, txt FROM source
+		CROSS JOIN LATERAL (SELECT pg_sleep(CASE WHEN id % 1000 = 0 THEN 0.1 ELSE 0 END)) s;
+
+CREATE TABLE target (id integer PRIMARY KEY, upper text, value bigint);
+CREATE TABLE written (id integer);
+CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS
+	$$BEGIN INSERT INTO written VALUES (NEW.id); RETURN NULL; END$$;
+CREATE TRIGGER note_write AFTER INSERT OR UPDATE ON target
+	FOR EACH ROW EXECUTE FUNCTION note_write();
+END
+
+# Starts a job on the empty target: 2,000 requests, which take about two seconds.
+sub begin
+{
+	my (%parameter) = @_;
+
+	$t->sql('TRUNCATE target, written');
+	$t->mock_reset;
+	$t->mock_script({ latency => '20-60' });
+	return $t->start_job(
+		source => 'source', server => 'api', path => '/items', input => ['txt'], key => ['id'],
+		results => '$.items[*]', output => { upper => '$.upper', value => '$.value' },
+		target => 'target', write_mode => 'insert', bucket_size => 100, batch_size => 10,
+		concurrency => CONCURRENCY, %parameter);
+}
+
+# Waits until the job has done some of its rows, and returns its worker.
+sub midway
+{
+	my ($job, $rows) = @_;
+
+	$rows //= 3_000;
+	my $progress = $t->poll_for("job $job to be midway", sub {
+		my $now = $t->progress($job);
+		return @{ $now->{pids} } && $now->{rows_done} >= $rows && $now;
+	}, PATIENCE);
+	cmp_ok($progress->{rows_done}, '<', ROWS, 'the job is midway');
+	return $progress->{pids}[0];
+}
+
+sub kill_and_wait_for_restart
+{
+	my ($pid) = @_;
+	my $position = $t->log_position;
+
+	kill 'KILL', $pid;
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
+	$node->poll_query_until('postgres', 'SELECT true') or die 'no crash recovery';
+	return;
+}
+
+# The job completes, and everything is as if nothing had happened.
+sub is_exact
+{
+	my ($job, $what, $repeats) = @_;
+
+	my $progress = $t->wait_job($job, 'completed', PATIENCE);
+	is($progress->{rows_done}, ROWS, "$what: all rows are counted as done");
+	is($progress->{buckets_done}, $progress->{buckets_total}, "$what: all buckets are done");
+	is($t->sql(<<'END'), '0', "$what: every row has its answer");
+SELECT count(*) FROM source s FULL JOIN target t USING (id)
+WHERE (t.upper = upper(s.txt) AND t.value =
+	('x' || substr(md5(s.txt), 1, 8))::bit(32)::bigint % 1000000) IS NOT TRUE
+END
+	is($t->sql('SELECT count(*), count(DISTINCT id) FROM written'), ROWS . '|' . ROWS,
+		"$what: every row is written once");
+	cmp_ok($t->mock_stats->{repeats}, '<=', $repeats, "$what: only what was in flight is repeated");
+	$t->poll(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'enrich_staging'::regnamespace},
+		'0', PATIENCE);
+	return;
+}
+
+#
+# A worker is terminated
+#
+my $job = begin();
+my $pid = midway($job);
+$t->sql("SELECT pg_terminate_backend($pid)");
+is_exact($job, 'terminated worker', CONCURRENCY);
+
+#
+# A worker is killed, four times, so the whole cluster restarts; as each worker
+# has got on, the job is not given up
+#
+$job = begin();
+for my $rows (3_000, 6_000, 9_000, 12_000)
+{
+	kill_and_wait_for_restart(midway($job, $rows));
+}
+is_exact($job, 'killed worker', 4 * CONCURRENCY);
+
+#
+# The server is stopped
+#
+for my $mode (qw(immediate fast))
+{
+	$job = begin();
+	midway($job);
+	$node->stop($mode);
+	$node->start;
+	is_exact($job, "$mode stop", CONCURRENCY);
+}
+
+#
+# The launcher ends, and is there again for the next job, and for a worker that dies
+#
+my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_enrich launcher'};
+$job = begin();
+$pid = midway($job);
+my $old = $t->sql($launcher);
+$t->sql("SELECT pg_terminate_backend($old)");
+$t->sql("SELECT pg_terminate_backend($pid)");
+is_exact($job, 'terminated launcher', CONCURRENCY);
+$t->poll("SELECT count(*) FROM ($launcher) l WHERE pid <> $old", '1', PATIENCE);
+
+$job = begin();
+$t->sql("SELECT pg_terminate_backend(pid) FROM ($launcher) l");
+is_exact($job, 'terminated launcher, new job', 0);
+
+#
+# A worker ends while it bucketizes
+#
+for my $signal (qw(TERM KILL))
+{
+	$job = begin(source => 'slow');
+	$pid = $t->poll_for('bucketizing to be midway', sub {
+		my $now = $t->progress($job);
+		return $now->{state} eq 'bucketizing' && $now->{rows_total} > 3_000 && $now->{pids}[0];
+	}, PATIENCE);
+	if ($signal eq 'KILL')
+	{
+		kill_and_wait_for_restart($pid);
+	}
+	else
+	{
+		$t->sql("SELECT pg_terminate_backend($pid)");
+	}
+	like($t->progress($job)->{state}, qr/^(bucketizing|queued)$/, "$signal: not bucketized yet");
+	is_exact($job, "$signal while bucketizing", 0);
+	is($t->sql("SELECT count(*), sum(rows) FROM enrich.buckets WHERE job = $job"), '200|20000',
+		"$signal: bucketized once");
+}
+
+#
+# A job whose workers die without getting anywhere is paused, and can be resumed
+#
+$t->sql(<<'END');
+CREATE FUNCTION kill_writer() RETURNS trigger LANGUAGE plpgsql AS
+	$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); RETURN NULL; END$$;
+CREATE TRIGGER kill_writer AFTER INSERT ON target
+	FOR EACH ROW WHEN (NEW.id = 15000) EXECUTE FUNCTION kill_writer();
+END
+$job = begin();
+my $progress = $t->wait_job($job, 'paused', PATIENCE);
+is($progress->{reason}, 'crash', 'paused after three deaths without progress: reason');
+like($progress->{error}, qr/3 times/, 'paused after three deaths without progress: error');
+is($t->sql('SELECT count(*) FROM target WHERE id = 15000'), '0', 'the row that kills is not written');
+$t->poll("SELECT pids FROM enrich.progress WHERE job = $job", '{}', PATIENCE);
+
+$t->sql('DROP TRIGGER kill_writer ON target');
+$t->sql("SELECT enrich.resume($job)");
+is_exact($job, 'resumed after deaths', 4 * CONCURRENCY);
+
+#
+# The same by crashes of the whole cluster, which forgets everything else
+#
+$job = begin();
+$t->mock_script({ hang => 1 });
+my $position = $t->log_position;
+for my $death (1 .. 3)
+{
+	$pid = $t->poll_for('requests in flight', sub {
+		my $now = $t->progress($job);
+		return $now->{in_flight} == CONCURRENCY && $now->{pids}[0];
+	}, PATIENCE);
+	kill_and_wait_for_restart($pid);
+}
+$progress = $t->wait_job($job, 'paused', PATIENCE);
+is($progress->{reason}, 'crash', 'paused after three crashes without progress');
+$t->mock_script({ latency => '20-60' });
+$t->sql("SELECT enrich.resume($job)");
+is_exact($job, 'resumed after crashes', 3 * CONCURRENCY);
+
+$t->stop;
+done_testing();
