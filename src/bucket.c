@@ -275,8 +275,12 @@ rows_to_load(List *buckets)
 	return rows;
 }
 
+/*
+ * Rows that are finished need no loading: without this a bucket whose last rows
+ * are would count as not loaded yet, and outlive its own end in the worker's list.
+ */
 static void
-set_all_loaded(List *buckets)
+skip_finished_rows(List *buckets)
 {
 	ListCell   *cell;
 
@@ -284,7 +288,8 @@ set_all_loaded(List *buckets)
 	{
 		Bucket	   *bucket = lfirst(cell);
 
-		bucket->next_row = bucket->row.first_row + bucket->row.row_count;
+		while (!bucket_is_loaded(bucket) && bucket_row_is_finished(bucket, bucket->next_row))
+			bucket->next_row++;
 	}
 }
 
@@ -330,8 +335,7 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 					errhint("Somebody changed the staging table. Cancel the job and start it again."));
 	}
 	SPI_finish();
-	if (slice->row_count == expected)
-		set_all_loaded(buckets);
+	skip_finished_rows(buckets);
 	slice->rows_open = slice->row_count;
 	return slice;
 }

@@ -90,7 +90,6 @@ intake_job(Worker *worker)
 
 	worker->job_context = AllocSetContextCreate(worker->context, "pg_enrich job", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(worker->job_context);
-	intake_server_changed = false;
 	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
 	worker->job = catalog_load_job(worker->entry->job);
 	if (worker->job != NULL)
@@ -110,7 +109,6 @@ intake_server(Worker *worker)
 {
 	MemoryContext old = MemoryContextSwitchTo(worker->job_context);
 
-	intake_server_changed = false;
 	read_server(worker);
 	worker->recipe->server = worker->server;
 	recipe_free(worker->recipe);

@@ -343,13 +343,14 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	response_free(&response);
 }
 
+/* An answer may echo what it was asked with: so no secret is left in what it says, either. */
 static Datum
-jsonb_of_utf8(ByteBuffer *json)
+jsonb_of_utf8(ByteBuffer *json, const Credentials *credentials)
 {
 	char	   *text = pnstrdup(json->data, json->length);
 
 	buffer_free(json);
-	text = pg_any_to_server(text, (int) strlen(text), PG_UTF8);
+	text = mask_text(pg_any_to_server(text, (int) strlen(text), PG_UTF8), credentials);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 
@@ -381,7 +382,7 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 		append_error(&results, "no row would be sent");
 	else
 		describe_results(preview, &results);
-	values[5] = jsonb_of_utf8(&results);
+	values[5] = jsonb_of_utf8(&results, preview->credentials);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 

@@ -193,7 +193,10 @@ notice_changes(Worker *worker)
 	}
 	AcceptInvalidationMessages();
 	if (intake_server_changed && !worker->abandoned)
-		(void) worker_try(worker, intake_server);
+	{
+		intake_server_changed = false;
+		intake_server_changed |= !worker_try(worker, intake_server);
+	}
 	if (intake_catalog_changed && !worker->abandoned)
 	{
 		intake_catalog_changed = false;
