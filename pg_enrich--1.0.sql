@@ -150,6 +150,7 @@ CREATE TABLE enrich.failure (
 	at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (job, row_number)
 );
+CREATE INDEX failure_bucket_idx ON enrich.failure (job, bucket);
 COMMENT ON TABLE enrich.failure IS 'one row per row of a job that failed; shown by enrich.failures';
 
 /*

@@ -21,12 +21,15 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 
 #include "catalog.h"
@@ -155,15 +158,54 @@ bucketize_source_query(const Recipe *recipe, int64 limit)
 	return sql.data;
 }
 
+/* The query's plan; errors in where_clause point into it. */
+static SPIPlanPtr
+prepare_source_query(const char *sql, const char *where_clause)
+{
+	ExpressionSubject subject = {where_clause, "where_clause", 0};
+	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+	SPIPlanPtr	plan;
+
+	if (where_clause != NULL)
+	{
+		const char *found = strstr(sql, psprintf("(%s\n)", where_clause));
+
+		subject.offset = pg_mbstrlen_with_len(sql, (int) (found - sql) + 1);
+		error_context_stack = &callback;
+	}
+	plan = SPI_prepare(sql, 0, NULL);
+	error_context_stack = callback.previous;
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* A condition may hold subqueries, and these name tables. */
+static void
+refuse_temporary_tables(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	ListCell   *cell;
+
+	foreach(cell, source->query_list)
+		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					errmsg("where_clause reads a temporary table"),
+					errdetail("Background workers cannot see the temporary tables of a session."),
+					errhint("Use an ordinary or an unlogged table."));
+}
+
 void
 bucketize_check_query(const Recipe *recipe)
 {
-	SPIPlanPtr	plan;
+	char	   *sql = bucketize_source_query(recipe, recipe->job->max_rows);
 
 	SPI_connect();
-	plan = SPI_prepare(bucketize_source_query(recipe, recipe->job->max_rows), 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
+	refuse_temporary_tables(prepare_source_query(sql, recipe->job->where_clause));
+	/* this looks at privileges too, and reads nothing */
+	if (SPI_execute(psprintf("EXPLAIN %s", sql), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not plan the source query");
 	SPI_finish();
 }
 
@@ -370,7 +412,8 @@ check_unique(const Recipe *recipe)
 	appendStringInfo(&sql, "SELECT pg_catalog.concat_ws(', ', %s) FROM %s GROUP BY %s"
 					 " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
 					 columns.data, staging_name(recipe->job->id, -1), columns.data);
-	if (SPI_execute(sql.data, true, 1) != SPI_OK_SELECT)
+	/* Not read-only: that would use the transaction's snapshot, which does not see what was staged. */
+	if (SPI_execute(sql.data, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for duplicate keys");
 	if (SPI_processed > 0)
 		ereport(ERROR,

@@ -37,7 +37,10 @@ extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress);
  */
 extern char *bucketize_source_query(const Recipe *recipe, int64 limit);
 
-/* Parse and plan that query, for its errors. */
+/*
+ * Parse and plan that query, for its errors: names, types, privileges, and
+ * temporary tables, which no worker sees.
+ */
 extern void bucketize_check_query(const Recipe *recipe);
 
 #endif							/* PG_ENRICH_BUCKETIZE_H */

@@ -341,11 +341,14 @@ catalog_sum_counters(int64 job, Counters *sum)
 	statement_end();
 }
 
+/* The buckets are locked before their bitmaps are read: a worker may still be storing. */
 static Statement failed_buckets = {
-	"SELECT b.bucket, b.first_row, b.finished, b.state" EQ "'pending',"
-	" pg_catalog.array_agg(f.row_number ORDER BY f.row_number)"
-	" FROM enrich.failure f JOIN enrich.bucket b ON b.job" EQ "f.job AND b.bucket" EQ "f.bucket"
-	" WHERE f.job" EQ "$1 GROUP BY b.job, b.bucket ORDER BY b.bucket FOR UPDATE OF b",
+	"WITH locked AS MATERIALIZED (SELECT b.bucket, b.first_row, b.finished, b.state FROM enrich.bucket b"
+	" WHERE b.job" EQ "$1 AND EXISTS (SELECT FROM enrich.failure f WHERE f.job" EQ "b.job"
+	" AND f.bucket" EQ "b.bucket) ORDER BY b.bucket FOR UPDATE)"
+	" SELECT b.bucket, b.first_row, b.finished, b.state" EQ "'pending', r.row_numbers"
+	" FROM locked b CROSS JOIN LATERAL (SELECT pg_catalog.array_agg(f.row_number) AS row_numbers"
+	" FROM enrich.failure f WHERE f.job" EQ "$1 AND f.bucket" EQ "b.bucket) r ORDER BY b.bucket",
 	1, {INT8OID}, NULL
 };
 

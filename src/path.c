@@ -32,6 +32,7 @@ name_subject(void *arg)
 {
 	Subject    *subject = arg;
 
+	errhint("Write a jsonpath, such as $.embedding.");
 	errcontext("jsonpath \"%s\" of %s", subject->text, subject->parameter);
 }
 

@@ -418,6 +418,7 @@ enrich_preview(PG_FUNCTION_ARGS)
 	preview->credentials = credentials_load(preview->recipe->server, GetUserId());
 	if (job->rows == ROWS_MISSING && preview->recipe->target == InvalidOid)
 		job->rows = ROWS_ALL;	/* all rows are missing in a target that does not exist */
+	bucketize_check_query(preview->recipe);
 	read_rows(preview);
 	if (preview->row_count > 0)
 	{

@@ -16,6 +16,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -76,7 +77,8 @@ check_source(Oid source)
 	if (kind == '\0')
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("the source table does not exist any more"));
+				errmsg("the source does not exist any more"),
+				errhint("Cancel the job, and start one with a table that is there."));
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
 		kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
@@ -233,7 +235,9 @@ resolve_key(Recipe *recipe, Job *job)
 						errhint("Name each key column once."));
 	}
 	recipe->key_count = count;
-	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys);
+	/* An index says nothing of the tables that inherit from the source, whose rows are taken too. */
+	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys) &&
+		(get_rel_relkind(job->source) != RELKIND_RELATION || !has_subclass(job->source));
 }
 
 /* Key and input columns, each once. */
@@ -264,21 +268,46 @@ collect_fields(Recipe *recipe, const Job *job)
 }
 
 void
+point_into_expression(void *expression)
+{
+	const ExpressionSubject *subject = expression;
+	int			position = geterrposition() > 0 ? geterrposition() : getinternalerrposition();
+
+	position -= subject->offset;
+	if (position < 1 || position > pg_mbstrlen(subject->text) + 1)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(subject->text);
+	errcontext("%s", subject->parameter);
+}
+
+/* What the parser takes for an expression may have more behind it: FROM, ORDER BY and the like. */
+static bool
+is_bare_expression(const SelectStmt *select)
+{
+	return list_length(select->targetList) == 1 &&
+		linitial_node(ResTarget, select->targetList)->name == NULL &&
+		!select->distinctClause && !select->fromClause && !select->whereClause &&
+		!select->groupClause && !select->havingClause && !select->windowClause &&
+		!select->sortClause && !select->limitOffset && !select->limitCount && !select->lockingClause;
+}
+
+void
 check_is_expression(const char *text, const char *parameter)
 {
-	char	   *sql = psprintf("SELECT (%s\n)", text);
-	List	   *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
-	SelectStmt *select = list_length(statements) == 1
-		? (SelectStmt *) linitial_node(RawStmt, statements)->stmt : NULL;
+	ExpressionSubject subject = {text, parameter, 0};
+	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+	List	   *statements;
 
-	if (select == NULL || !IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
-		select->op != SETOP_NONE || select->fromClause || select->whereClause || select->sortClause ||
-		select->limitCount || select->groupClause || select->intoClause || select->withClause)
+	error_context_stack = &callback;
+	statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	error_context_stack = callback.previous;
+	if (!is_bare_expression((SelectStmt *) linitial_node(RawStmt, statements)->stmt))
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("%s is not a single SQL expression", parameter),
 				errhint("Write a condition as after WHERE, such as 'price > 10'."));
-	pfree(sql);
 }
 
 static void
@@ -314,11 +343,6 @@ recipe_make(Job *job, const Server *server)
 	check_source(job->source);
 	recipe->source = relation_quoted_name(job->source);
 	recipe->source_alias = quote_identifier(get_rel_name(job->source));
-	if (job->input == NIL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("input names no column"),
-				errhint("Name the columns whose text is sent: input => '{title,body}'."));
 	resolve_key(recipe, job);
 	collect_fields(recipe, job);
 	check_fields_privilege(recipe);

@@ -107,6 +107,17 @@ extern char *relation_quoted_name(Oid relation);
 /* Raises a syntax error unless the text is one SQL expression and nothing else. */
 extern void check_is_expression(const char *text, const char *parameter);
 
+/* An SQL expression of the user's: what it is, and where in a query of ours it stands. */
+typedef struct ExpressionSubject
+{
+	const char *text;
+	const char *parameter;
+	int			offset;			/* characters before it */
+} ExpressionSubject;
+
+/* Callback of an error context: a position within the expression is shown as one in it. */
+extern void point_into_expression(void *expression);
+
 /* Text in UTF-8, for templates and the wire. */
 extern char *text_to_utf8(const char *text);
 

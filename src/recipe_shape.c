@@ -16,11 +16,11 @@
 #define DEFAULT_USAGE "$.usage.total_tokens"
 
 pg_noreturn static void
-raise_fault(const TemplateFault *fault, const char *parameter)
+raise_fault(const TemplateFault *fault)
 {
 	ereport(ERROR,
 			errcode(fault->unsupported ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("%s: %s", parameter, fault->message),
+			errmsg("%s", fault->message),
 			fault->detail[0] ? errdetail("%s", fault->detail) : 0,
 			fault->hint[0] ? errhint("%s", fault->hint) : 0);
 }
@@ -47,7 +47,7 @@ compile_templates(Recipe *recipe)
 	TemplateFault fault = {0};
 
 	if (job->path != NULL && !url_path_check(job->path, &fault))
-		raise_fault(&fault, "path");
+		raise_fault(&fault);
 	url_join(&url, recipe->server->url, job->path ? job->path : "");
 	buffer_append_char(&url, '\0');
 	if (url.failed)
@@ -55,7 +55,7 @@ compile_templates(Recipe *recipe)
 	recipe->url = template_compile_url(text_to_utf8(url.data), names, recipe->field_count, &fault);
 	buffer_free(&url);
 	if (recipe->url == NULL)
-		raise_fault(&fault, job->path ? "path" : "server's url");
+		raise_fault(&fault);
 
 	recipe->sends_body = strcmp(recipe->server->method, "GET") != 0;
 	if (recipe->sends_body)
@@ -64,7 +64,7 @@ compile_templates(Recipe *recipe)
 
 		recipe->body = template_compile_body(utf8, strlen(utf8), names, recipe->field_count, &fault);
 		if (recipe->body == NULL)
-			raise_fault(&fault, "request");
+			raise_fault(&fault);
 	}
 	else if (job->request != NULL)
 		ereport(ERROR,

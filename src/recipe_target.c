@@ -31,6 +31,8 @@
 #include "compat.h"
 #include "convert.h"
 
+#define OUTPUT_HINT "Write each key as 'column' or 'column type', such as \"embedding real[]\"."
+
 /*
  * Take an SQL identifier off the front of text: quoted, or folded to lower
  * case.  *rest is what follows, without leading white space.
@@ -72,7 +74,7 @@ read_identifier(const char *text, const char **rest)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("output has a key that is no column"),
-				errhint("Write each key as 'column' or 'column type', such as \"embedding real[]\"."));
+				errhint(OUTPUT_HINT));
 	truncate_identifier(name.data, name.len, true);
 	while (scanner_isspace(*text))
 		text++;
@@ -99,6 +101,26 @@ decode_utf8_string(JsonSlice string, const char *where)
 	return pg_any_to_server(result, strlen(result), PG_UTF8);
 }
 
+/* Positions in a type's name mean nothing in the user's statement. */
+static void
+name_output_column(void *name)
+{
+	errposition(0);
+	errhint(OUTPUT_HINT);
+	errcontext("output column \"%s\"", (const char *) name);
+}
+
+static void
+read_type(OutputColumn *output, const char *type)
+{
+	ErrorContextCallback callback = {error_context_stack, name_output_column, output->name};
+
+	error_context_stack = &callback;
+	compat_parse_type(type, &output->type, &output->typmod);
+	error_context_stack = callback.previous;
+	output->type_given = true;
+}
+
 static void
 read_output(OutputColumn *output, JsonSlice name, JsonSlice value)
 {
@@ -108,10 +130,7 @@ read_output(OutputColumn *output, JsonSlice name, JsonSlice value)
 	output->name = read_identifier(declaration, &type);
 	output->typmod = -1;
 	if (*type != '\0')
-	{
-		compat_parse_type(type, &output->type, &output->typmod);
-		output->type_given = true;
-	}
+		read_type(output, type);
 	if (json_kind(value) != JSON_STRING)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -225,7 +244,8 @@ check_missing_column(const OutputColumn *output, const char *relation)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_COLUMN),
 				errmsg("column \"%s\" of \"%s\" does not exist", output->name, relation),
-				errhint("Give it a type to have it made: {\"%s text\": ...}.", output->name));
+				errhint("Give it a type to have it made, such as '%s text'.",
+						quote_identifier(output->name)));
 	if (type_aclcheck(output->type, GetUserId()) != ACLCHECK_OK)
 		aclcheck_error_type(ACLCHECK_NO_PRIV, output->type);
 }
@@ -297,6 +317,16 @@ resolve_source_as_target(Recipe *recipe)
 	require_columns_privilege(source, ACL_UPDATE, existing_output_names(recipe));
 }
 
+pg_noreturn static void
+refuse_temporary_target(const char *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+			errmsg("target \"%s\" is a temporary table", name),
+			errdetail("Background workers cannot see the temporary tables of a session."),
+			errhint("Use an ordinary or an unlogged table."));
+}
+
 static void
 check_target_kind(const Recipe *recipe)
 {
@@ -309,11 +339,7 @@ check_target_kind(const Recipe *recipe)
 				errmsg("target \"%s\" is the source", name),
 				errhint("Leave target out to write results into the source."));
 	if (get_rel_persistence(recipe->target) == RELPERSISTENCE_TEMP)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				errmsg("target \"%s\" is a temporary table", name),
-				errdetail("Background workers cannot see the temporary tables of a session."),
-				errhint("Use an ordinary or an unlogged table."));
+		refuse_temporary_target(name);
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
 		return;
 	if ((kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_VIEW) && recipe->job->write_mode == WRITE_INSERT)
@@ -364,7 +390,11 @@ check_target_privileges(const Recipe *recipe)
 	}
 	if (recipe->job->write_mode == WRITE_OVERWRITE &&
 		pg_class_aclcheck(recipe->target, GetUserId(), ACL_DELETE) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(recipe->target));
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for table %s", get_rel_name(recipe->target)),
+				errdetail("write_mode overwrite needs DELETE."),
+				errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
 }
 
 static void
@@ -385,9 +415,30 @@ resolve_new_target(Recipe *recipe, RangeVar *name)
 {
 	Oid			schema = RangeVarGetCreationNamespace(name);
 
+	if (isAnyTempNamespace(schema))
+		refuse_temporary_target(name->relname);
 	recipe->target_name = quote_qualified_identifier(get_namespace_name(schema), name->relname);
 	recipe->target_has_key = true;
 	resolve_outputs(recipe, InvalidOid, name->relname);
+}
+
+static void
+hint_at_target(void *target)
+{
+	errhint("Write a table's name as in SQL: 'results', 'my_schema.results' or '\"My Results\"'.");
+	errcontext("target \"%s\"", (const char *) target);
+}
+
+static RangeVar *
+read_target_name(char *target)
+{
+	ErrorContextCallback callback = {error_context_stack, hint_at_target, target};
+	RangeVar   *name;
+
+	error_context_stack = &callback;
+	name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(target)));
+	error_context_stack = callback.previous;
+	return name;
 }
 
 void
@@ -400,7 +451,7 @@ recipe_resolve_target(Recipe *recipe)
 		resolve_source_as_target(recipe);
 		return;
 	}
-	name = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(recipe->job->target)));
+	name = read_target_name(recipe->job->target);
 	recipe->target = RangeVarGetRelid(name, NoLock, true);
 	if (OidIsValid(recipe->target))
 		resolve_existing_target(recipe);

@@ -104,6 +104,11 @@ names_argument(FunctionCallInfo fcinfo, int number, const char *name)
 		return NIL;
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(number), TEXTOID, -1, false, TYPALIGN_INT,
 					  &values, &nulls, &count);
+	if (count == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s names no column", name),
+				errhint("Give names of columns of the source: %s => '{...}'.", name));
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i] || TextDatumGetCString(values[i])[0] == '\0')
@@ -205,6 +210,11 @@ start_read_arguments(FunctionCallInfo fcinfo)
 	if (job->separator == NULL)
 		job->separator = " ";
 	job->name = text_argument(fcinfo, ARG_NAME);
+	if (job->name != NULL && job->name[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("name must not be empty"),
+				errhint("Leave it out for a job without a name."));
 	read_modes(fcinfo, job);
 	read_sizes(fcinfo, job);
 	job->settings = capture_settings();

@@ -33,6 +33,12 @@ static const Builtin builtins[] = {
 
 #define BUILTIN_COUNT ((int) (sizeof(builtins) / sizeof(builtins[0])))
 
+static const char *
+template_kind(PieceForm form)
+{
+	return form == FORM_URL ? "url" : "request template";
+}
+
 bool
 compiler_out_of_memory(TemplateFault *fault)
 {
@@ -102,7 +108,7 @@ hint_add(char *hint, size_t size, const char *name, bool *full)
 }
 
 static bool
-unknown_placeholder(Compiler *compiler, const char *name)
+unknown_placeholder(Compiler *compiler, const char *name, const char *where)
 {
 	static const char suffix[] = " can stand here.";
 	char		hint[sizeof(compiler->fault->hint)];
@@ -118,9 +124,10 @@ unknown_placeholder(Compiler *compiler, const char *name)
 	if (strcmp(name, "now") == 0 || strcmp(name, "fingerprint") == 0)
 		template_fault(compiler->fault,
 					   "It is made when a row is stored, so only \"output\" can hold it.", hint,
-					   "placeholder \"{{%s}}\" cannot be sent", name);
+					   "placeholder \"{{%s}}\" cannot be sent, as in the %s", name, where);
 	else
-		template_fault(compiler->fault, NULL, hint, "unknown placeholder \"{{%s}}\"", name);
+		template_fault(compiler->fault, NULL, hint, "unknown placeholder \"{{%s}}\" in the %s",
+					   name, where);
 	return false;
 }
 
@@ -194,7 +201,7 @@ add_placeholder(Compiler *compiler, PieceForm form)
 		while (column < tpl->column_count && strcmp(name, compiler->columns[column]) != 0)
 			column++;
 		if (column == tpl->column_count)
-			return unknown_placeholder(compiler, name);
+			return unknown_placeholder(compiler, name, template_kind(form));
 		tpl->carries_rows = true;
 	}
 	if ((kind == PIECE_COLUMN || kind == PIECE_INPUT) && !note_single_row(compiler))
@@ -213,8 +220,7 @@ compiler_mark(Compiler *compiler, const Mark *mark, PieceForm form, bool in_name
 {
 	if (mark->kind == MARK_UNTERMINATED)
 	{
-		unterminated_fault(compiler->fault, form == FORM_URL ? "url" : "request template",
-						   mark->start - compiler->text);
+		unterminated_fault(compiler->fault, template_kind(form), mark->start - compiler->text);
 		return false;
 	}
 	if (!compiler_flush(compiler, mark->start))

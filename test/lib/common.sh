@@ -24,7 +24,7 @@ finishing=				# a function to call before the work directory goes
 
 # Packages besides PostgreSQL's own; build-essential brings the sanitizers.
 packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
-	zlib1g-dev libipc-run-perl perl curl)
+	zlib1g-dev libipc-run-perl perl curl openssl nghttp2-proxy)
 
 die()
 {
@@ -235,17 +235,25 @@ wait_job()
 	return $status
 }
 
-# run_logged LOG COMMAND …: shows what the command prints, and keeps it in LOG.
+# run_logged SECONDS LOG COMMAND …: shows what the command prints, and keeps it in
+# LOG.  A command that takes longer is ended, and its status is then 124.
 run_logged()
 {
-	local log=$1 follower status=0
+	local limit=$1 log=$2 follower watchdog status=0
 
+	shift
 	: >"$log"
 	start_job "$@"
 	tail -n +1 -s 0.2 -f --pid="$running" "$log" &
 	follower=$!
+	set -m
+	(sleep "$limit" && : >"$log.late" && stop_running) &
+	watchdog=$!
+	set +m
 	wait_job || status=$?
-	wait "$follower" || true
+	kill -- "-$watchdog" 2>/dev/null || true
+	wait "$follower" "$watchdog" 2>/dev/null || true
+	[ ! -e "$log.late" ] || status=124
 	return $status
 }
 

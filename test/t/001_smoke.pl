@@ -112,16 +112,17 @@ $progress = $t->wait_job($job);
 is($progress->{rows_done}, 100, 'all rows are done in the end');
 cmp_ok($progress->{retries}, '>=', 2, 'retries are counted');
 
-# Wrong credentials pause the job, and it says why
+# Cancel ends it now, whatever hangs
 make_table('wood', 10);
 $t->mock_reset;
-$t->mock_script({ status => 401 });
-$job = $t->start_job(%items, source => 'wood', output => { 'value bigint' => '$.value' });
-$progress = $t->wait_job($job, 'paused');
-is($progress->{reason}, 'configuration', 'a 401 is a matter of configuration');
-like($progress->{error}, qr/401/, 'with the status in the error');
+$t->mock_script({ hang => 1 });
+$job = $t->start_job(%items, source => 'wood', batch_size => 5, output => { 'value bigint' => '$.value' });
+$t->poll("SELECT in_flight = 2 AND state = 'running' FROM enrich.progress WHERE job = $job");
 $t->sql("SELECT enrich.cancel($job)");
 $t->wait_job($job, 'canceled');
+$t->poll_for('requests in flight to be aborted', sub { $t->mock_stats->{aborted} == 2 });
+$t->poll("SELECT pids = '{}' FROM enrich.progress WHERE job = $job");
+is($t->sql('SELECT count(*) FROM wood WHERE value IS NOT NULL'), 0, 'a canceled job writes nothing more');
 $t->mock_script;
 
 # A transaction that is rolled back leaves nothing

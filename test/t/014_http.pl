@@ -1,0 +1,96 @@
+# HTTP/2, TLS and compression: through nghttpx, which speaks them, to the mock, which does not.
+
+use strict;
+use warnings;
+
+use EnrichTest;
+use IO::Socket::INET;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $nghttpx = '/usr/sbin/nghttpx';
+plan skip_all => 'nghttpx (package nghttp2-proxy) is not installed' if !-x $nghttpx;
+
+my $t = EnrichTest->new;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my ($mock_port) = $t->url('') =~ /:(\d+)/;
+my ($plain, $tls) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 2;
+my $value = q{('x' || substr(md5(name), 1, 8))::bit(32)::bigint % 1000000};
+
+# A certificate for 127.0.0.1 that signs itself: its own authority.
+system_or_bail('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2,
+	'-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1',
+	'-keyout', "$dir/key.pem", '-out', "$dir/cert.pem");
+my $proxy = IPC::Run::start([ $nghttpx, '--conf=/dev/null', '--errorlog-file=' . "$dir/nghttpx.log",
+		'--workers=1', "--frontend=127.0.0.1,$plain;no-tls", "--frontend=127.0.0.1,$tls",
+		"--backend=127.0.0.1,$mock_port", "$dir/key.pem", "$dir/cert.pem" ],
+	'<', \undef, '>', "$dir/out", '2>', "$dir/err");
+foreach my $port ($plain, $tls)
+{
+	$t->poll_for("nghttpx on port $port",
+		sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) }, 30);
+}
+
+my $tables = 0;
+
+# A job through that server, which is then looked at.
+sub run_job
+{
+	my ($server, %more) = @_;
+	my $table = 'town' . ++$tables;
+
+	$t->mock_reset;
+	$t->sql("CREATE TABLE $table AS SELECT i AS id, 'row ' || i AS name FROM generate_series(1, 500) i;
+		ALTER TABLE $table ADD PRIMARY KEY (id)");
+	my $job = $t->start_job(source => $table, server => $server, path => '/items', input => ['name'],
+		results => '$.items[*]', result_index => '$.index', output => '{"value bigint": "$.value"}',
+		bucket_size => 50, batch_size => 5, concurrency => 20, %more);
+	my $progress = $t->wait_job($job);
+	my $right = $t->sql("SELECT count(*) FROM $table WHERE value = $value");
+
+	return ($progress, $right, $job);
+}
+
+# HTTP/2 on a plain connection
+$t->create_server('h2c', url => "http://127.0.0.1:$plain", http_version => '2-prior-knowledge');
+my ($progress, $right) = run_job('h2c');
+is($right, 500, 'HTTP/2 with prior knowledge: every row has its answer');
+my ($last) = $t->mock_last;
+like($last->{headers}{via} // '', qr/^2 nghttpx/, 'it was HTTP/2');
+
+# HTTP/2 by TLS, where it is negotiated; the certificate is checked
+$t->create_server('h2', url => "https://127.0.0.1:$tls", ca_file => "$dir/cert.pem");
+($progress, $right) = run_job('h2');
+is($right, 500, 'HTTP/2 by TLS: every row has its answer');
+($last) = $t->mock_last;
+like($last->{headers}{via} // '', qr/^2 nghttpx/, 'it was HTTP/2');
+
+# HTTP/1.1 where that is asked for
+$t->create_server('h1', url => "https://127.0.0.1:$tls", ca_file => "$dir/cert.pem", http_version => '1.1');
+($progress, $right) = run_job('h1');
+is($right, 500, 'HTTP/1.1 by TLS: every row has its answer');
+($last) = $t->mock_last;
+like($last->{headers}{via} // '', qr/^1\.1 nghttpx/, 'it was HTTP/1.1');
+
+# A certificate that nobody vouches for is refused, unless the server's options say otherwise
+$t->create_server('untrusted', url => "https://127.0.0.1:$tls");
+($progress, $right, my $job) = run_job('untrusted', max_rows => 5);
+is("@$progress{qw(rows_done rows_failed)}", '0 5', 'an untrusted certificate fails the rows');
+like($t->sql("SELECT min(error) FROM enrich.failures WHERE job = $job"), qr/certificate/,
+	'and the reason is the certificate');
+is($t->mock_stats->{requests}, 0, 'nothing was sent');
+$t->create_server('unverified', url => "https://127.0.0.1:$tls", verify_tls => 'false');
+($progress, $right) = run_job('unverified');
+is($right, 500, 'verify_tls false accepts it');
+
+# Compressed answers, connections reused
+$t->create_server('plain');
+($progress, $right) = run_job('plain', path => '/items?gzip=1');
+is($right, 500, 'gzip: every row has its answer');
+my $stats = $t->mock_stats;
+is($stats->{requests}, 100, 'a hundred requests');
+cmp_ok($stats->{connections}, '<=', 20, 'over no more connections than were in flight');
+
+$proxy->kill_kill;
+$t->stop;
+done_testing();
