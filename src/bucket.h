@@ -56,7 +56,7 @@ extern bool bucket_row_is_finished(const Bucket *bucket, int64 row_number);
 extern bool bucket_is_loaded(const Bucket *bucket);
 
 /*
- * Load rows of buckets (List of Bucket *, in order) from staging, as the
+ * Load rows of buckets (List of Bucket *, consecutive) from staging, as the
  * current user, until all are loaded or so many rows or bytes are at hand; at
  * least one row.  Returns a slice in a context of its own below parent, and
  * moves each bucket's next_row on.  Raises data_corrupted when rows are missing.

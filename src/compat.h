@@ -1,17 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  What differs between PostgreSQL's majors.
+ *	  What differs between versions of PostgreSQL and of libcurl.
  *
- * The only place that asks for a version of PostgreSQL: everything else uses
- * the newest spelling that can be given to all of them.  Supported: 15 to 18.
+ * The only place that asks for a version: everything else uses the newest
+ * spelling that can be given to all of them, or a name of ours.  Supported are
+ * PostgreSQL 15 to 18 and libcurl from 7.83.
+ *
+ * Each half is there for files that have included its subject before, postgres.h
+ * or curl/curl.h: what handles libcurl knows nothing of PostgreSQL.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PG_ENRICH_COMPAT_H
 #define PG_ENRICH_COMPAT_H
 
-#include "postgres.h"
+#ifdef PG_VERSION_NUM
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -67,12 +71,75 @@
 #define compat_parse_type(text, type, typmod) parseTypeString((text), (type), (typmod), false)
 #endif
 
-/* 18 spells it as a prefix. */
+/* 18 has it, as a prefix, in place of pg_attribute_noreturn(). */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* 18 lets a library say its name and version. */
+#ifndef PG_MODULE_MAGIC_EXT
+#define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
+#endif
+
+/* 18 encodes bytes, where older ones encode characters. */
+#if PG_VERSION_NUM >= 180000
+#define compat_b64_encode(src, len, dst, dstlen) \
+	pg_b64_encode((const uint8 *) (src), (len), (dst), (dstlen))
+#else
+#define compat_b64_encode(src, len, dst, dstlen) pg_b64_encode((src), (len), (dst), (dstlen))
+#endif
+
 /* 17 has transaction_timeout. */
 #define COMPAT_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
+
+#endif							/* PG_VERSION_NUM */
+
+#ifdef LIBCURL_VERSION_NUM
+
+#include <stdbool.h>
+
+#if LIBCURL_VERSION_NUM < 0x075300
+#error "pg_enrich needs libcurl 7.83 or newer"
+#endif
+
+/* 7.85 takes the protocols that are allowed as a string. */
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define compat_allow_http(easy) curl_easy_setopt((easy), CURLOPT_PROTOCOLS_STR, "http,https")
+#else
+#define compat_allow_http(easy) \
+	curl_easy_setopt((easy), CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS))
+#endif
+
+/* 7.87 can give up a transfer without waiting for its resolver thread. */
+#if LIBCURL_VERSION_NUM >= 0x075700
+#define compat_quick_exit(easy) curl_easy_setopt((easy), CURLOPT_QUICK_EXIT, 1L)
+#else
+#define compat_quick_exit(easy) CURLE_OK
+#endif
+
+/* 8.6 has a code of its own for what is too large; no older one returns it. */
+#if LIBCURL_VERSION_NUM < 0x080600
+#define CURLE_TOO_LARGE 100
+#endif
+
+/* The library that is loaded may be newer than the headers. */
+static inline bool
+compat_curl_runs(unsigned from, unsigned before)
+{
+	unsigned	version = curl_version_info(CURLVERSION_NOW)->version_num;
+
+	return version >= from && version < before;
+}
+
+/*
+ * From 7.87 to 7.88 the second request on a connection with prior knowledge,
+ * whether it shares or follows, gets no answer.
+ */
+#define compat_curl_breaks_prior_knowledge() compat_curl_runs(0x075700, 0x080000)
+
+/* Before 8.7 a request's size includes the part of its body that went out with its headers. */
+#define compat_curl_request_size_has_body() compat_curl_runs(0, 0x080700)
+
+#endif							/* LIBCURL_VERSION_NUM */
 
 #endif							/* PG_ENRICH_COMPAT_H */

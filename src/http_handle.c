@@ -21,6 +21,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "compat.h"
+
 #define DEFAULT_USER_AGENT "pg_enrich/1.0"
 #define DEFAULT_JSON_TYPE "application/json"
 
@@ -362,18 +364,6 @@ set_method(HttpHandle *handle, const HttpRequest *request, CURLcode *code)
 }
 
 /*
- * These releases of libcurl break the second request on a connection with
- * prior knowledge, whether it shares or follows: it gets no answer.
- */
-static bool
-cannot_reuse_prior_knowledge(void)
-{
-	unsigned	version = curl_version_info(CURLVERSION_NOW)->version_num;
-
-	return version >= 0x075700 && version < 0x080000;
-}
-
-/*
  * Requests wait for a connection that is being made, to share it, only where
  * HTTP/2 was asked for by name: elsewhere that would hold back the first burst
  * for a server that then turns out to speak HTTP/1.1.
@@ -400,7 +390,7 @@ set_version(HttpHandle *handle, CURLcode *code)
 		return;
 	}
 	SET(handle, code, CURLOPT_HTTP_VERSION, wanted);
-	if (wanted == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && cannot_reuse_prior_knowledge())
+	if (wanted == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && compat_curl_breaks_prior_knowledge())
 	{
 		SET(handle, code, CURLOPT_FRESH_CONNECT, 1L);
 		SET(handle, code, CURLOPT_FORBID_REUSE, 1L);
@@ -415,11 +405,8 @@ set_server(HttpHandle *handle, CURLcode *code)
 {
 	const HttpSettings *settings = &handle->settings;
 
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(handle, code, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	SET(handle, code, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
+	if (*code == CURLE_OK)
+		*code = compat_allow_http(handle->easy);
 
 	/* An empty string, unlike NULL, keeps libcurl from asking the environment. */
 	SET(handle, code, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
@@ -470,10 +457,9 @@ set_up(HttpHandle *handle, const HttpRequest *request)
 	SET(handle, &code, CURLOPT_NOSIGNAL, 1L);
 	SET(handle, &code, CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(handle, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
-#if LIBCURL_VERSION_NUM >= 0x075700
 	/* Else giving up a transfer waits for its resolver thread. */
-	SET(handle, &code, CURLOPT_QUICK_EXIT, 1L);
-#endif
+	if (code == CURLE_OK)
+		code = compat_quick_exit(handle->easy);
 	return code;
 }
 

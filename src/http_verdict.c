@@ -24,6 +24,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "compat.h"
+
 #define MAX_REDIRECTS 5
 
 /* More than a year is not worth distinguishing, and cannot overflow. */
@@ -122,9 +124,7 @@ static const Verdict verdicts[] = {
 	{CURLE_OUT_OF_MEMORY, HTTP_INTERNAL, "out of memory"},
 	{CURLE_FAILED_INIT, HTTP_INTERNAL, "libcurl could not be used"},
 	{CURLE_BAD_FUNCTION_ARGUMENT, HTTP_INTERNAL, "libcurl could not be used"},
-#if LIBCURL_VERSION_NUM >= 0x080600
 	{CURLE_TOO_LARGE, HTTP_TOO_LARGE, "the answer holds something too large"},
-#endif
 	{CURLE_COULDNT_CONNECT, HTTP_TRANSIENT, "could not connect"},
 	{CURLE_OPERATION_TIMEDOUT, HTTP_TRANSIENT, "timed out"},
 	{CURLE_GOT_NOTHING, HTTP_TRANSIENT, "connection closed without an answer"},
@@ -266,8 +266,7 @@ count_bytes(HttpHandle *handle)
 	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
 	handle->result.bytes_in += header_size + downloaded;
 
-	/* Before 8.7 the request's size includes the part of a body that went out with its headers. */
-	if (curl_version_info(CURLVERSION_NOW)->version_num < 0x080700 && request_size > uploaded)
+	if (compat_curl_request_size_has_body() && request_size > uploaded)
 		handle->result.bytes_out += request_size;
 	else
 		handle->result.bytes_out += request_size + uploaded;

@@ -14,12 +14,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "server_options.h"
-
-/* Newer majors define it, and drop pg_attribute_noreturn(). */
-#ifndef pg_noreturn
-#define pg_noreturn __attribute__((noreturn))
-#endif
 
 #define OPTION_DAY_MS (24 * 60 * 60 * INT64CONST(1000))
 #define OPTION_TERABYTE (INT64CONST(1) << 40)

@@ -14,11 +14,13 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "compat.h"
 #include "launcher.h"
+#include "pg_enrich.h"
 #include "settings.h"
 #include "shared.h"
 
-PG_MODULE_MAGIC;
+PG_MODULE_MAGIC_EXT(.name = PG_ENRICH_LIBRARY, .version = PG_ENRICH_VERSION);
 
 void		_PG_init(void);
 

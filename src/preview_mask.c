@@ -10,6 +10,8 @@
 #include "common/base64.h"
 #include "lib/stringinfo.h"
 
+#include "compat.h"
+
 #define MASK "***"
 
 static void
@@ -103,7 +105,7 @@ mask_userpwd(const char *text, const char *userpwd)
 	char	   *encoded = palloc0(pg_b64_enc_len(length) + 1);
 	const char *password = strchr(userpwd, ':');
 
-	if (pg_b64_encode(userpwd, length, encoded, pg_b64_enc_len(length)) > 0)
+	if (compat_b64_encode(userpwd, length, encoded, pg_b64_enc_len(length)) > 0)
 		text = replace_all(text, encoded);
 	return replace_all(text, password ? password + 1 : userpwd);
 }

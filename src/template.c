@@ -124,7 +124,7 @@ unknown_placeholder(Compiler *compiler, const char *name, const char *where)
 	if (strcmp(name, "now") == 0 || strcmp(name, "fingerprint") == 0)
 		template_fault(compiler->fault,
 					   "It is made when a row is stored, so only \"output\" can hold it.", hint,
-					   "placeholder \"{{%s}}\" cannot be sent, as in the %s", name, where);
+					   "placeholder \"{{%s}}\" cannot be sent", name);
 	else
 		template_fault(compiler->fault, NULL, hint, "unknown placeholder \"{{%s}}\" in the %s",
 					   name, where);

@@ -262,18 +262,21 @@ drop_partitions_step(Worker *worker)
 
 /*
  * Look for finished partitions when this worker's lowest claimed bucket has
- * passed the end of one: whoever passes last sees them all done.
+ * passed the end of one: whoever passes last sees them all done.  A request that
+ * is long in coming holds that bucket back, so look in a quiet moment, too.
  */
 static void
-drop_finished_partitions(Worker *worker)
+drop_finished_partitions(Worker *worker, bool quiet)
 {
 	int64		lowest = worker->entry->next_bucket;
 
 	for (int i = 0; i < worker->slot->claim_count; i++)
 		lowest = Min(lowest, worker->slot->claims[i].first);
-	if (lowest <= worker->partition_checked_at + worker->partition_stride)
+	if (lowest <= worker->partition_checked_at + worker->partition_stride &&
+		!(quiet && worker->stored_since_check))
 		return;
 	worker->partition_checked_at = lowest;
+	worker->stored_since_check = false;
 	(void) worker_try(worker, drop_partitions_step);
 }
 
@@ -293,10 +296,12 @@ static void
 tick(Worker *worker)
 {
 	int64		now = clock_now();
+	bool		quiet = worker->rows_since_tick == 0;
 	double		speed;
 
 	if (now - worker->tick_at < TICK_US)
 		return;
+	worker->stored_since_check |= !quiet;
 	speed = worker->rows_since_tick * 1e6 / (double) (now - worker->tick_at);
 	shared_lock();
 	if (worker->slot->rows_per_second == 0)
@@ -307,7 +312,7 @@ tick(Worker *worker)
 	worker->rows_since_tick = 0;
 	worker->tick_at = now;
 	show_activity(worker);
-	drop_finished_partitions(worker);
+	drop_finished_partitions(worker, quiet);
 }
 
 /* Milliseconds until something is due, rounded up. */

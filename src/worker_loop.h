@@ -58,6 +58,7 @@ typedef struct Worker
 	/* Partitions are looked at when the lowest open bucket has moved on this much */
 	int64		partition_checked_at;
 	int64		partition_stride;
+	bool		stored_since_check; /* ... and has any row been stored since then? */
 
 	/* Speed, over the last ticks */
 	int64		tick_at;
@@ -83,13 +84,18 @@ extern bool worker_try(Worker *worker, WorkerStep step);
 /* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
 extern void worker_run_loop(Worker *worker);
 
-/* Parts of a turn, in worker_turn.c: each takes what the one before made. */
+/* Parts of a turn, in worker_turn.c and worker_collect.c: each takes what the one before made. */
 extern void turn_load(Worker *worker);
 extern void turn_send(Worker *worker);
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
 
 /* Services to those parts. */
+extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
+
+/* All rows of a request fail with this reason; the request is freed. */
+extern void worker_fail_request(Worker *worker, Request *request, int http_status, const char *error);
+
 extern void worker_check_failures(Worker *worker);	/* in a transaction: too many rows have failed? */
 extern void worker_note_progress(Worker *worker);	/* a store was committed */
 extern void worker_rescan(Worker *worker);	/* look at all buckets again */

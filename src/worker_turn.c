@@ -13,7 +13,6 @@
 
 #include <poll.h>
 
-#include "common/pg_prng.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -55,18 +54,6 @@ memory_used(const Worker *worker)
 
 	return worker->loaded_bytes + worker->outcome_bytes +
 		Max(to_come, (Size) http_received_bytes(worker->http));
-}
-
-static void
-add_outcome(Worker *worker, Outcome *outcome)
-{
-	outcome->next = NULL;
-	*worker->outcomes_end = outcome;
-	worker->outcomes_end = &outcome->next;
-	if (worker->outcome_rows == 0)
-		worker->outcomes_since = clock_now();
-	worker->outcome_rows += outcome->row_count;
-	worker->outcome_bytes += outcome->answer.capacity + outcome->response.made.capacity;
 }
 
 /*
@@ -117,6 +104,7 @@ choose_buckets(Worker *worker, int *rows)
 	int			batch = worker->recipe->batch_size;
 	int			limit = Max(LOAD_ROWS / batch, 1) * batch;
 	const Bucket *first = linitial(worker->unloaded);
+	const Bucket *last = NULL;
 	List	   *chosen = NIL;
 	ListCell   *cell;
 
@@ -126,10 +114,13 @@ choose_buckets(Worker *worker, int *rows)
 	{
 		Bucket	   *bucket = lfirst(cell);
 
+		/* Only consecutive ones: rows of a finished bucket between two would be loaded, too. */
 		if (chosen != NIL && (*rows + bucket->rows_open > limit || first->row.retried ||
-							  bucket->row.retried || bucket->row.partition != first->row.partition))
+							  bucket->row.retried || bucket->row.partition != first->row.partition ||
+							  bucket->row.bucket != last->row.bucket + 1))
 			break;
 		chosen = lappend(chosen, bucket);
+		last = bucket;
 		*rows += bucket->rows_open;
 	}
 	*rows = Min(*rows, limit);
@@ -168,7 +159,7 @@ load_step(Worker *worker)
 	{
 		Outcome    *next = unsent->next;
 
-		add_outcome(worker, unsent);
+		worker_add_outcome(worker, unsent);
 		unsent = next;
 	}
 	if (slice->row_count == 0)
@@ -203,17 +194,6 @@ turn_load(Worker *worker)
 /*
  * Send.
  */
-
-static void
-fail_request(Worker *worker, Request *request, int http_status, const char *error)
-{
-	Outcome    *outcome = request_into_outcome(request, OUTCOME_FAILED);
-
-	outcome->http_status = http_status;
-	strlcpy(outcome->error, error, sizeof(outcome->error));
-	outcome->bucket->http_status = http_status;
-	add_outcome(worker, outcome);
-}
 
 /* The URL's query gets what the user mapping adds to it. */
 static void
@@ -309,7 +289,7 @@ send_request(Worker *worker, Request *request)
 		return;
 	}
 	permits_return_unused(worker->slot_index);
-	fail_request(worker, request, 0, why[0] != '\0' ? why : "out of memory while the request was made");
+	worker_fail_request(worker, request, 0, why[0] != '\0' ? why : "out of memory while the request was made");
 }
 
 void
@@ -336,176 +316,6 @@ turn_send(Worker *worker)
 	}
 	if (worker->slot->wants)
 		permits_want_nothing(worker->slot_index);
-}
-
-/*
- * Collect.
- */
-
-/* Exponential backoff with full jitter: anything from now to base * 2^(attempts - 1), capped. */
-static int64
-backoff_us(const Server *server, int attempts)
-{
-	double		limit = (double) server->backoff_base_ms * (double) (INT64CONST(1) << Min(attempts - 1, 30));
-
-	limit = Min(limit, (double) server->backoff_max_ms);
-	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
-}
-
-/* A failure that may pass: try again later, or give up after max_attempts. */
-static void
-retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
-{
-	int64		wait = backoff_us(worker->server, request->attempts);
-
-	request->bucket->http_status = result->status;
-	if (request->attempts >= worker->server->max_attempts)
-	{
-		fail_request(worker, request, result->status, error);
-		return;
-	}
-	if (result->retry_after_ms >= 0)
-		wait = Max(wait, result->retry_after_ms * 1000);
-	request->not_before = clock_now() + wait;
-	outbox_put(&worker->outbox, request);
-}
-
-typedef struct TokenFind
-{
-	int64_t		tokens;
-} TokenFind;
-
-static bool
-find_tokens(JsonSlice found, void *state)
-{
-	(void) (json_kind(found) == JSON_NUMBER && json_to_int64(found, &((TokenFind *) state)->tokens));
-	return false;
-}
-
-/* The tokens an answer says it cost; 0 where it does not say. */
-static int64
-reported_tokens(const Worker *worker, const Response *response)
-{
-	TokenFind	find = {0};
-
-	if (response->root.start != NULL)
-		(void) path_walk(&worker->recipe->usage, response->root, find_tokens, &find);
-	return Max(find.tokens, 0);
-}
-
-/* Returns the tokens it cost. */
-static int64
-decode(Worker *worker, Request *request, HttpResult *result)
-{
-	Response	response;
-	Outcome    *outcome;
-	int64		tokens;
-
-	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
-					request->row_count, &response);
-	tokens = reported_tokens(worker, &response);
-	if (response.status != RESPONSE_OK)
-	{
-		if (response.status == RESPONSE_MISMATCHED)
-			fail_request(worker, request, result->status, response.error);
-		else
-			retry_request(worker, request, result, response.error);
-		response_free(&response);
-		return tokens;
-	}
-	request->bucket->http_status = result->status;
-	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
-	outcome->http_status = result->status;
-	outcome->response = response;
-	outcome->answer = result->body;
-	memset(&result->body, 0, sizeof(result->body));
-	add_outcome(worker, outcome);
-	return tokens;
-}
-
-/* A whole answer with a status that is no success. */
-static void
-refuse(Worker *worker, Request *request, const HttpResult *result)
-{
-	char		reason[400];
-	char		error[512];
-
-	response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
-	snprintf(error, sizeof(error), reason[0] != '\0' ? "HTTP status %d: %s" : "HTTP status %d",
-			 result->status, reason);
-	if (result->status >= 500)
-		retry_request(worker, request, result, error);
-	else
-		fail_request(worker, request, result->status, error);
-}
-
-/* What becomes of a request that has ended.  Returns the tokens it cost. */
-static int64
-settle(Worker *worker, HttpResult *result)
-{
-	Request    *request = result->tag;
-	int64		tokens = 0;
-
-	buffer_free(&request->body);
-	buffer_free(&request->url);
-	switch (result->fault)
-	{
-		case HTTP_ANSWERED:
-			if (result->status / 100 == 2)
-				tokens = decode(worker, request, result);
-			else
-				refuse(worker, request, result);
-			break;
-		case HTTP_TRANSIENT:
-		case HTTP_INTERNAL:
-			retry_request(worker, request, result, result->error);
-			break;
-		case HTTP_REFUSED:
-		case HTTP_TOO_LARGE:
-			fail_request(worker, request, result->status, result->error);
-			break;
-	}
-	buffer_free(&result->body);
-	return tokens;
-}
-
-/* How large answers are: the average follows quickly upwards, slowly downwards. */
-static void
-note_answer_size(Worker *worker, size_t length)
-{
-	if (length > worker->answer_size)
-		worker->answer_size = length;
-	else
-		worker->answer_size -= (worker->answer_size - length) / 16;
-}
-
-void
-turn_collect(Worker *worker)
-{
-	Answer		answers[64];
-	int			count = 0;
-	HttpResult	result;
-
-	http_pump(worker->http);
-	while (http_next_finished(worker->http, &result))
-	{
-		Answer	   *answer = &answers[count++];
-
-		answer->status = result.fault == HTTP_ANSWERED ? result.status : 0;
-		answer->elapsed_us = result.elapsed_us;
-		answer->bytes_in = result.bytes_in;
-		answer->bytes_out = result.bytes_out;
-		note_answer_size(worker, result.body.length);
-		answer->tokens = settle(worker, &result);
-		worker->unsaved.tokens += answer->tokens;
-		if (count == lengthof(answers))
-		{
-			permits_give_back(worker->slot_index, answers, count);
-			count = 0;
-		}
-	}
-	if (count > 0)
-		permits_give_back(worker->slot_index, answers, count);
 }
 
 /*

@@ -213,7 +213,8 @@ sub row
 =head2 $t->poll($sql, $expected, $timeout, %option)
 
 Runs a query again and again until it returns just $expected ("t" if that is
-undefined); dies after $timeout seconds.
+undefined); dies after $timeout seconds.  This and wait_job() bear that the server
+is down for a while.
 
 =cut
 
@@ -223,8 +224,22 @@ sub poll
 	my $last;
 
 	$expected //= 't';
-	return if $self->_until($timeout, sub { ($last = $self->sql($sql, %option)) eq $expected });
+	return if $self->_until($timeout, sub {
+		$last = $self->_unless_down(sub { $self->sql($sql, %option) }) // 'no connection';
+		return $last eq $expected;
+	});
 	croak "still not \"$expected\" but \"$last\": $sql";
+}
+
+# What the function returns; undef where the server is down, or not yet up again.
+sub _unless_down
+{
+	my ($self, $function) = @_;
+	my $result = eval { $function->() };
+
+	return $result if defined $result;
+	return undef if $@ =~ /connection to server (on|at)|server closed the connection/;
+	die $@;
 }
 
 =head2 $t->poll_for($what, $condition, $timeout)
@@ -377,12 +392,12 @@ sub wait_job
 
 	$state //= 'completed';
 	my $done = $self->_until($timeout, sub {
-		$progress = $self->progress($job, %option);
+		$progress = $self->_unless_down(sub { $self->progress($job, %option) }) // return 0;
 		return $progress->{state} eq $state
 		  || $progress->{state} =~ /^(paused|completed|failed|canceled)$/;
 	});
 	return $progress if $done && $progress->{state} eq $state;
-	croak "job $job is not $state: " . $json->encode($progress);
+	croak "job $job is not $state: " . ($progress ? $json->encode($progress) : 'no connection');
 }
 
 =head2 $t->pids($job, %option)
