@@ -73,13 +73,6 @@ typedef struct Bucketizer
 	MemoryContext batch_context;	/* reset after each batch */
 } Bucketizer;
 
-static void
-append_source_key(StringInfo sql, const Recipe *recipe)
-{
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%s.%s, ", recipe->source_alias, quote_identifier(recipe->keys[i].name));
-}
-
 /* What is sent of a row: its input columns joined. */
 static char *
 input_expression(const Recipe *recipe)
@@ -99,101 +92,82 @@ input_expression(const Recipe *recipe)
 static void
 append_missing(StringInfo sql, const Recipe *recipe)
 {
-	const char *alias = recipe->job->write_mode == WRITE_UPDATE ? recipe->source_alias : "pg_enrich_target";
+	const char *source = recipe->source_alias;
+	const char *target = strcmp(source, "pg_enrich_target") != 0 ? "pg_enrich_target" : "pg_enrich_target_2";
 	StringInfoData empty;
 
+	if (recipe->job->write_mode == WRITE_UPDATE)
+		target = source;
 	initStringInfo(&empty);
 	for (int i = 0; i < recipe->output_count; i++)
-		appendStringInfo(&empty, "%s%s.%s IS NULL", i > 0 ? " AND " : "", alias,
+		appendStringInfo(&empty, "%s%s.%s IS NULL", i > 0 ? " AND " : "", target,
 						 quote_identifier(recipe->outputs[i].name));
 	if (recipe->job->write_mode == WRITE_UPDATE)
 	{
 		appendStringInfo(sql, " AND (%s)", empty.data);
 		return;
 	}
-	appendStringInfo(sql, " AND NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE NOT (%s)",
-					 recipe->target_name, empty.data);
+	appendStringInfo(sql, " AND NOT EXISTS (SELECT FROM %s %s WHERE NOT (%s)",
+					 recipe->target_name, target, empty.data);
 	for (int i = 0; i < recipe->key_count; i++)
 	{
 		const char *name = quote_identifier(recipe->keys[i].name);
 
-		appendStringInfo(sql, " AND pg_enrich_target.%s %s %s.%s", name,
-						 key_equality(&recipe->keys[i]), recipe->source_alias, name);
+		appendStringInfo(sql, " AND %s.%s %s %s.%s", target, name,
+						 key_equality(&recipe->keys[i]), source, name);
 	}
 	appendStringInfoChar(sql, ')');
+}
+
+/* SELECT key_1, …, input, fields of the rows wanted: where_clause sees nothing but the source. */
+static void
+append_wanted_rows(StringInfo sql, const Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+
+	appendStringInfoString(sql, "SELECT ");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s.%s AS key_%d, ", recipe->source_alias,
+						 quote_identifier(recipe->keys[i].name), i + 1);
+	appendStringInfo(sql, "%s AS input", input_expression(recipe));
+	if (recipe->stage_fields)
+	{
+		appendStringInfoString(sql, ", ARRAY[");
+		for (int i = 0; i < recipe->field_count; i++)
+			appendStringInfo(sql, "%spg_catalog.to_json(%s.%s)::pg_catalog.text", i > 0 ? ", " : "",
+							 recipe->source_alias, quote_identifier(recipe->fields[i]));
+		appendStringInfoString(sql, "] AS fields");
+	}
+	else
+		appendStringInfoString(sql, ", NULL::pg_catalog.text[] AS fields");
+	appendStringInfo(sql, " FROM %s WHERE true", recipe->source);
+	if (job->where_clause != NULL)
+		appendStringInfo(sql, " AND (%s\n)", job->where_clause);
+	if (job->rows == ROWS_MISSING)
+		append_missing(sql, recipe);
 }
 
 char *
 bucketize_source_query(const Recipe *recipe, int64 limit)
 {
-	const Job  *job = recipe->job;
+	int			length = recipe->job->max_input_length;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
-	append_source_key(&sql, recipe);
-	if (job->max_input_length > 0)
-		appendStringInfo(&sql, "pg_catalog.left(pg_enrich_row.input_text, %d), pg_catalog.length(pg_enrich_row.input_text) OPERATOR(pg_catalog.>) %d",
-						 job->max_input_length, job->max_input_length);
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&sql, "key_%d, ", i + 1);
+	if (length > 0)
+		appendStringInfo(&sql, "pg_catalog.left(input, %d), pg_catalog.length(input)"
+						 " OPERATOR(pg_catalog.>) %d", length, length);
 	else
-		appendStringInfoString(&sql, "pg_enrich_row.input_text, false");
-	if (recipe->stage_fields)
-	{
-		appendStringInfoString(&sql, ", ARRAY[");
-		for (int i = 0; i < recipe->field_count; i++)
-			appendStringInfo(&sql, "%spg_catalog.to_json(%s.%s)::pg_catalog.text", i > 0 ? ", " : "",
-							 recipe->source_alias, quote_identifier(recipe->fields[i]));
-		appendStringInfoString(&sql, "]");
-	}
-	else
-		appendStringInfoString(&sql, ", NULL::pg_catalog.text[]");
-	appendStringInfo(&sql, " FROM %s CROSS JOIN LATERAL (SELECT %s AS input_text) pg_enrich_row WHERE true",
-					 recipe->source, input_expression(recipe));
-	if (job->where_clause != NULL)
-		appendStringInfo(&sql, " AND (%s\n)", job->where_clause);
-	if (job->rows == ROWS_MISSING)
-		append_missing(&sql, recipe);
+		appendStringInfoString(&sql, "input, false");
+	appendStringInfoString(&sql, ", fields FROM (");
+	append_wanted_rows(&sql, recipe);
+	appendStringInfoString(&sql, ") wanted");
 	if (limit >= 0)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
 	return sql.data;
-}
-
-/* The query's plan; errors in where_clause point into it. */
-static SPIPlanPtr
-prepare_source_query(const char *sql, const char *where_clause)
-{
-	ExpressionSubject subject = {where_clause, "where_clause", 0};
-	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
-	SPIPlanPtr	plan;
-
-	if (where_clause != NULL)
-	{
-		const char *found = strstr(sql, psprintf("(%s\n)", where_clause));
-
-		subject.offset = pg_mbstrlen_with_len(sql, (int) (found - sql) + 1);
-		error_context_stack = &callback;
-	}
-	plan = SPI_prepare(sql, 0, NULL);
-	error_context_stack = callback.previous;
-	if (plan == NULL)
-		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* A condition may hold subqueries, and these name tables. */
-static void
-refuse_temporary_tables(SPIPlanPtr plan)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-	ListCell   *cell;
-
-	foreach(cell, source->query_list)
-		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					errmsg("where_clause reads a temporary table"),
-					errdetail("Background workers cannot see the temporary tables of a session."),
-					errhint("Use an ordinary or an unlogged table."));
 }
 
 void

@@ -25,6 +25,7 @@ worker_add_outcome(Worker *worker, Outcome *outcome)
 	if (worker->outcome_rows == 0)
 		worker->outcomes_since = clock_now();
 	worker->outcome_rows += outcome->row_count;
+	worker->found_any |= outcome->response.found_any;
 	worker->outcome_bytes += outcome->answer.capacity + outcome->response.made.capacity;
 }
 

@@ -138,6 +138,23 @@ worker_check_failures(Worker *worker)
 }
 
 void
+worker_check_paths(Worker *worker)
+{
+	const Job  *job = worker->job;
+	Counters	sum;
+
+	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
+	catalog_sum_counters(job->id, &sum);
+	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0)
+		return;
+	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
+						   "no output path found anything in the whole first bucket",
+						   "Look at an answer with enrich.preview, cancel the job and start it with paths that fit. enrich.resume goes on with NULLs.",
+						   NULL))
+		worker->stopping = true;
+}
+
+void
 worker_note_progress(Worker *worker)
 {
 	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +

@@ -40,6 +40,7 @@ typedef struct Worker
 	Store	   *store;
 	Counters	unsaved;		/* requests, retries, tokens since the last store */
 	Counters	storing;		/* what the store under way adds */
+	bool		found_any;		/* some output path has found something */
 	bool		exhausted;		/* no bucket was left to claim at the last look */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
@@ -97,6 +98,7 @@ extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be store
 extern void worker_fail_request(Worker *worker, Request *request, int http_status, const char *error);
 
 extern void worker_check_failures(Worker *worker);	/* in a transaction: too many rows have failed? */
+extern void worker_check_paths(Worker *worker);	/* in a transaction: whole buckets, and no path found anything */
 extern void worker_note_progress(Worker *worker);	/* a store was committed */
 extern void worker_rescan(Worker *worker);	/* look at all buckets again */
 extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);

@@ -348,6 +348,8 @@ store_step(Worker *worker)
 	store_outcomes(worker->store, worker->outcomes, &worker->storing);
 	if (worker->storing.rows_failed > 0)
 		worker_check_failures(worker);
+	if (!worker->found_any && worker->storing.buckets_done > 0)
+		worker_check_paths(worker);
 	/* What an earlier worker stumbled over is over. */
 	if (!worker->stored_before)
 		catalog_set_error(worker->job->id, NULL, NULL);

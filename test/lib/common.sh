@@ -152,12 +152,22 @@ make_work_directory()
 	work=$(mktemp -d /tmp/pg_enrich.XXXXXX)
 	tree=$work/tree
 	mkdir "$tree" "$work/tmp" "$work/log"
-	tar -C "$source_tree" --exclude-vcs --exclude='*.o' --exclude='*.d' --exclude='*.so' \
-		--exclude='*.bc' --exclude='*.run' --exclude=./test/mock/mockapi --exclude=./tmp_check \
-		--exclude=./results --exclude=./log -cf - . | tar -C "$tree" --no-same-owner -xf -
+	copy_tree
 	chmod -R go+rX "$work"
 	am_root && chown -R postgres: "$work"
 	copy_postgres
+}
+
+# The sources, without what builds and tests have left there.  A file that is being
+# edited meanwhile (tar's status 1) is no reason to stop.
+copy_tree()
+{
+	{
+		tar -C "$source_tree" --exclude-vcs --exclude='*.o' --exclude='*.d' --exclude='*.so' \
+			--exclude='*.bc' --exclude='*.run' --exclude=./test/mock/mockapi \
+			--exclude=./tmp_check --exclude=./results --exclude=./log \
+			--warning=no-file-changed -cf - . || [ $? -eq 1 ]
+	} | tar -C "$tree" --no-same-owner -xf -
 }
 
 # An installation of PostgreSQL in the work directory: see the head of this file.
