@@ -170,6 +170,44 @@ bucketize_source_query(const Recipe *recipe, int64 limit)
 	return sql.data;
 }
 
+/* The query's plan; errors in where_clause point into it. */
+static SPIPlanPtr
+prepare_source_query(const char *sql, const char *where_clause)
+{
+	ExpressionSubject subject = {where_clause, "where_clause", 0};
+	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+	SPIPlanPtr	plan;
+
+	if (where_clause != NULL)
+	{
+		const char *found = strstr(sql, psprintf("(%s\n)", where_clause));
+
+		subject.offset = pg_mbstrlen_with_len(sql, (int) (found - sql) + 1);
+		error_context_stack = &callback;
+	}
+	plan = SPI_prepare(sql, 0, NULL);
+	error_context_stack = callback.previous;
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* A condition may hold subqueries, and these name tables. */
+static void
+refuse_temporary_tables(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	ListCell   *cell;
+
+	foreach(cell, source->query_list)
+		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+					errmsg("where_clause reads a temporary table"),
+					errdetail("Background workers cannot see the temporary tables of a session."),
+					errhint("Use an ordinary or an unlogged table."));
+}
+
 void
 bucketize_check_query(const Recipe *recipe)
 {

@@ -111,3 +111,33 @@ buffer_free(ByteBuffer *buffer)
 	buffer->capacity = 0;
 	buffer->failed = false;
 }
+
+struct ArenaPiece
+{
+	struct ArenaPiece *next;
+	char		bytes[];
+};
+
+char *
+arena_alloc(Arena *arena, size_t size)
+{
+	struct ArenaPiece *piece = malloc(sizeof(struct ArenaPiece) + size);
+
+	if (piece == NULL)
+		return NULL;
+	piece->next = arena->first;
+	arena->first = piece;
+	return piece->bytes;
+}
+
+void
+arena_free(Arena *arena)
+{
+	while (arena->first != NULL)
+	{
+		struct ArenaPiece *piece = arena->first;
+
+		arena->first = piece->next;
+		free(piece);
+	}
+}

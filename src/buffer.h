@@ -32,4 +32,13 @@ extern void buffer_append_integer(ByteBuffer *buffer, int64_t value);
 extern void buffer_reset(ByteBuffer *buffer);	/* empties, keeps the memory */
 extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
 
+/* Pieces of memory that are freed together, and do not move before that. */
+typedef struct Arena
+{
+	struct ArenaPiece *first;
+} Arena;
+
+extern char *arena_alloc(Arena *arena, size_t size);	/* NULL: out of memory */
+extern void arena_free(Arena *arena);
+
 #endif							/* PG_ENRICH_BUFFER_H */

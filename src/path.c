@@ -3,6 +3,9 @@
  * path.c
  *	  Compiling jsonpath into the steps that response.c walks.
  *
+ * Paths that have no such steps (filters, methods, ranges) are evaluated by
+ * PostgreSQL itself.
+ *
  * PostgreSQL's own parser reads the text, so that quoting, escapes and
  * comments mean what they mean in SQL; this file walks what the parser made.
  * Everything made lives in the caller's memory context.  Failure is an error
@@ -17,7 +20,9 @@
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/jsonpath.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 /* What an error context names. */
@@ -103,6 +108,69 @@ compile_step(JsonPathItem *item, PathStep *step)
 	}
 }
 
+/* Where finds go: each is copied into the arena, as JSON text in UTF-8. */
+static bool
+visit_finds(Jsonb *finds, Arena *arena, PathVisitor visit, void *state)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&finds->root);
+	JsonbValue	found;
+
+	(void) JsonbIteratorNext(&iterator, &found, true);	/* the array itself */
+	while (JsonbIteratorNext(&iterator, &found, true) == WJB_ELEM)
+	{
+		Jsonb	   *value = JsonbValueToJsonb(&found);
+		char	   *text = JsonbToCString(NULL, &value->root, VARSIZE(value));
+		char	   *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+		JsonSlice	slice = {NULL, strlen(utf8)};
+		char	   *kept = arena_alloc(arena, slice.length);
+
+		if (kept == NULL)
+			return false;
+		memcpy(kept, utf8, slice.length);
+		slice.start = kept;
+		if (!visit(slice, state))
+			break;
+	}
+	return true;
+}
+
+/*
+ * PathEvaluator for paths that are not plain: PostgreSQL's own.  Needs a
+ * transaction, for time zones and the like; the errors it raises (strict mode,
+ * a method that does not fit) hold no resources, and mean that the path does not fit.
+ */
+static bool
+evaluate(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "pg_enrich jsonpath", ALLOCSET_DEFAULT_SIZES);
+	volatile bool fits = false;
+
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		char	   *text = pnstrdup(value.start, value.length);
+		Datum		json = DirectFunctionCall1(jsonb_in,
+											   CStringGetDatum(pg_any_to_server(text, (int) value.length, PG_UTF8)));
+		Datum		vars = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+		Datum		finds = DirectFunctionCall4(jsonb_path_query_array, json,
+												PointerGetDatum(path->compiled), vars, BoolGetDatum(false));
+
+		fits = visit_finds(DatumGetJsonbP(finds), arena, visit, state);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		FlushErrorState();
+		fits = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return fits;
+}
+
 static int
 count_steps(JsonPath *parsed)
 {
@@ -133,15 +201,13 @@ path_compile(const char *text, const char *parameter, Path *path)
 		item = next;
 		plain = compile_step(&item, &steps[step_count++]);
 	}
+	memset(path, 0, sizeof(*path));
 	if (!plain)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("jsonpath of %s is not supported: %s", parameter, text),
-				 errhint("A path starts with $, optionally after \"lax\" or \"strict\", and "
-						 "goes on with members (.name or .\"name\"), elements ([0]) and "
-						 "all elements ([*]).")));
-
-	path->step_count = step_count;
+	{
+		path->evaluate = evaluate;
+		path->compiled = parsed;
+	}
+	path->step_count = plain ? step_count : 0;
 	path->steps = steps;
 	path->strict = (parsed->header & JSONPATH_LAX) == 0;
 	path->text = pstrdup(text);

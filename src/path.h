@@ -15,9 +15,9 @@
 /*
  * Compile the text of a jsonpath; parameter ("results", "output column x") is
  * for messages.  Allocates in the current context.  Raises the jsonpath type's
- * own syntax errors, with the parameter in the context, and
- * feature_not_supported with a hint for a path that is not plain ($, members,
- * [n], [*], lax or strict).
+ * own syntax errors, with the parameter in the context.  A plain path ($,
+ * members, [n], [*], lax or strict) is walked by its steps; any other is
+ * evaluated by PostgreSQL, in a transaction.
  */
 extern void path_compile(const char *text, const char *parameter, Path *path);
 

@@ -67,7 +67,7 @@ typedef struct Recipe
 	Template   *url;
 	int			batch_size;		/* rows in a request, never more than bucket_size */
 	ResponseShape shape;
-	bool		has_usage;
+	bool		evaluates;		/* some path is not plain: decoding takes a transaction */
 	Path		usage;			/* where an answer reports tokens spent */
 } Recipe;
 

@@ -8,6 +8,7 @@
 #include "recipe.h"
 
 #include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "path.h"
@@ -119,9 +120,7 @@ refuse_unsupported(const Recipe *recipe)
 	const Job  *job = recipe->job;
 	const char *what = NULL;
 
-	if (job->content != NULL || recipe->server->content != NULL)
-		what = "content";
-	else if (job->result_key != NULL)
+	if (job->result_key != NULL)
 		what = "result_key";
 	else if (strcmp(job->result_rows, "one") != 0)
 		what = "result_rows => 'many'";
@@ -136,29 +135,71 @@ refuse_unsupported(const Recipe *recipe)
 				errhint("Leave it out."));
 }
 
+/* Compile a path, and note whether it takes a transaction to walk it. */
+static void
+compile_path(Recipe *recipe, const char *text, const char *parameter, Path *path)
+{
+	path_compile(text, parameter, path);
+	recipe->evaluates |= path->evaluate != NULL;
+}
+
+/* May a path find several values? */
+static bool
+finds_several(const Path *path)
+{
+	for (int i = 0; i < path->step_count; i++)
+		if (path->steps[i].kind == PATH_ALL)
+			return true;
+	return path->evaluate != NULL;
+}
+
+/*
+ * Output paths.  For an array column one find is an array of one, so that the
+ * number of tags, say, does not decide whether they fit.
+ */
+static void
+compile_outputs(Recipe *recipe)
+{
+	Path	   *outputs = palloc0(sizeof(Path) * recipe->output_count);
+
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		const OutputColumn *output = &recipe->outputs[i];
+
+		compile_path(recipe, output->path, psprintf("output column \"%s\"", output->name), &outputs[i]);
+		outputs[i].gathers = finds_several(&outputs[i]) &&
+			OidIsValid(get_element_type(getBaseType(output->type)));
+	}
+	recipe->shape.output_count = recipe->output_count;
+	recipe->shape.outputs = outputs;
+}
+
 static void
 compile_paths(Recipe *recipe)
 {
 	const Job  *job = recipe->job;
-	const char *results = job->results ? job->results : recipe->server->results;
-	const char *index = job->result_index ? job->result_index : recipe->server->result_index;
-	Path	   *outputs = palloc0(sizeof(Path) * recipe->output_count);
+	const Server *server = recipe->server;
+	const char *content = job->content ? job->content : server->content;
+	const char *results = job->results ? job->results : server->results;
+	const char *index = job->result_index ? job->result_index : server->result_index;
 
+	memset(&recipe->shape, 0, sizeof(recipe->shape));
+	recipe->evaluates = false;
+	if (content != NULL)
+	{
+		compile_path(recipe, content, "content", &recipe->shape.content);
+		recipe->shape.has_content = true;
+	}
 	if (results == NULL)
 		results = recipe->batch_size == 1 ? "$" : "$[*]";
-	path_compile(results, "results", &recipe->shape.results);
+	compile_path(recipe, results, "results", &recipe->shape.results);
 	if (index != NULL)
 	{
-		path_compile(index, "result_index", &recipe->shape.index);
+		compile_path(recipe, index, "result_index", &recipe->shape.index);
 		recipe->shape.has_index = true;
 	}
-	for (int i = 0; i < recipe->output_count; i++)
-		path_compile(recipe->outputs[i].path,
-					 psprintf("output column \"%s\"", recipe->outputs[i].name), &outputs[i]);
-	recipe->shape.output_count = recipe->output_count;
-	recipe->shape.outputs = outputs;
-	path_compile(recipe->server->usage ? recipe->server->usage : DEFAULT_USAGE, "usage", &recipe->usage);
-	recipe->has_usage = true;
+	compile_outputs(recipe);
+	compile_path(recipe, server->usage ? server->usage : DEFAULT_USAGE, "usage", &recipe->usage);
 }
 
 void

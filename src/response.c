@@ -35,7 +35,7 @@ typedef struct Decoder
 	const ResponseShape *shape;
 	int64_t		item_count;		/* items seen so far */
 	unsigned char *seen;		/* with an index: a flag a row */
-	ByteBuffer		made_values;	/* of MadeValue */
+	ByteBuffer	made_values;	/* of MadeValue */
 } Decoder;
 
 /* What one path found in one item. */
@@ -43,7 +43,7 @@ typedef struct Finds
 {
 	int64_t		count;
 	JsonSlice	value;			/* the first */
-	ByteBuffer	   *made;			/* from the second on: their JSON array grows here, */
+	ByteBuffer *made;			/* from the second on: their JSON array grows here, */
 	size_t		offset;			/* from here */
 } Finds;
 
@@ -69,6 +69,14 @@ out_of_memory(Response *response)
 {
 	return give_up(response, RESPONSE_OUT_OF_MEMORY, "out of memory for an answer to %d rows",
 				   response->row_count);
+}
+
+bool
+path_find(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state)
+{
+	if (path->evaluate != NULL)
+		return path->evaluate(path, value, arena, visit, state);
+	return path_walk(path, value, visit, state);
 }
 
 /* PathVisitor: keeps the first find, makes an array of more. */
@@ -123,6 +131,15 @@ set_row_error(Response *response, int row, const char *problem, const Path *path
 	return true;
 }
 
+/* The only find of a path whose finds make an array, unless it is one itself: [find]. */
+static void
+wrap_find(Finds *finds)
+{
+	finds->offset = finds->made->length;
+	buffer_append_char(finds->made, '[');
+	buffer_append(finds->made, finds->value.start, finds->value.length);
+}
+
 /* Notes a value that is an array made of several finds. */
 static bool
 add_made_value(Decoder *decoder, size_t slot, const Finds *finds)
@@ -147,7 +164,7 @@ decode_output(Decoder *decoder, JsonSlice item, int row, int output)
 	size_t		slot = (size_t) row * response->output_count + output;
 	Finds		finds = {0, {NULL, 0}, &response->made, 0};
 
-	if (!path_walk(path, item, collect_find, &finds))
+	if (!path_find(path, item, &response->arena, collect_find, &finds))
 	{
 		if (finds.count > 1)
 			response->made.length = finds.offset;
@@ -160,6 +177,11 @@ decode_output(Decoder *decoder, JsonSlice item, int row, int output)
 		return set_row_error(response, row, "has nothing at", path);
 	if (path->strict && finds.count == 1 && json_kind(finds.value) == JSON_NULL)
 		return set_row_error(response, row, "has null at", path);
+	if (path->gathers && finds.count == 1 && json_kind(finds.value) != JSON_ARRAY)
+	{
+		wrap_find(&finds);
+		finds.count++;
+	}
 	if (finds.count > 1)
 		return add_made_value(decoder, slot, &finds);
 	response->values[slot] = finds.value;
@@ -190,7 +212,7 @@ item_position(Decoder *decoder, JsonSlice item, int *row)
 	Finds		finds = {0, {NULL, 0}, NULL, 0};
 	int64_t		position;
 
-	if (!path_walk(path, item, first_find, &finds) || finds.count == 0)
+	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0)
 		return give_up(response, RESPONSE_MISMATCHED,
 					   "item %lld of the answer, counted from 0, has no position at %s",
 					   number, path->text);
@@ -291,6 +313,35 @@ parse_answer(const char *body, size_t length, Response *response, JsonSlice *ans
 				   fault.message, fault.offset + mark);
 }
 
+/* The JSON that a string in the answer holds, in place of the answer.  False after giving up. */
+static bool
+open_content(Decoder *decoder, JsonSlice *answer)
+{
+	Response   *response = decoder->response;
+	const Path *path = &decoder->shape->content;
+	Finds		finds = {0, {NULL, 0}, NULL, 0};
+	ByteBuffer	text = {0};
+	const char *why = "out of memory";
+	JsonFault	fault;
+	char	   *kept = NULL;
+
+	if (!path_find(path, *answer, &response->arena, first_find, &finds) || finds.count == 0)
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has nothing at %s", path->text);
+	if (finds.count > 1 || json_kind(finds.value) != JSON_STRING)
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has no single string at %s", path->text);
+	if (json_decode_string(finds.value, &text, &why) && !text.failed)
+		kept = arena_alloc(&response->arena, text.length + 1);
+	if (kept != NULL)
+		memcpy(kept, text.data ? text.data : "", text.length);
+	if (kept == NULL)
+		give_up(response, RESPONSE_MALFORMED, "the string at %s cannot be read: %s", path->text, why);
+	else if (!json_parse(kept, text.length, answer, &fault))
+		give_up(response, RESPONSE_MALFORMED, "the string at %s is not JSON: %s at byte %zu",
+				path->text, fault.message, fault.offset);
+	buffer_free(&text);
+	return response->status == RESPONSE_OK;
+}
+
 /* Now that it moves no more, points the values that were made into it. */
 static void
 settle_made_values(Decoder *decoder)
@@ -313,12 +364,14 @@ decode_answer(Decoder *decoder, const char *body, size_t length)
 
 	if (!parse_answer(body, length, response, &answer))
 		return false;
+	if (decoder->shape->has_content && !open_content(decoder, &answer))
+		return false;
 	response->values = calloc(slots > 0 ? slots : 1, sizeof(JsonSlice));
 	if (decoder->shape->has_index)
 		decoder->seen = calloc(response->row_count > 0 ? response->row_count : 1, 1);
 	if (response->values == NULL || (decoder->shape->has_index && decoder->seen == NULL))
 		return out_of_memory(response);
-	if (!path_walk(results, answer, decode_item, decoder))
+	if (!path_find(results, answer, &response->arena, decode_item, decoder))
 		return give_up(response, RESPONSE_MISMATCHED, "the answer does not fit %s",
 					   results->text);
 	if (response->status != RESPONSE_OK || !check_count(decoder))
@@ -336,6 +389,7 @@ free_values(Response *response)
 	free(response->row_errors);
 	free(response->values);
 	buffer_free(&response->made);
+	arena_free(&response->arena);
 	response->row_errors = NULL;
 	response->values = NULL;
 	response->found_any = false;

@@ -29,18 +29,37 @@ typedef struct PathStep
 	int			index;			/* PATH_ELEMENT: from 0 */
 } PathStep;
 
-/* A plain jsonpath: "$", members, elements; lax unless strict. */
+struct Path;
+
+/*
+ * Visits each find of a path in a value, in order; returns false to stop.
+ */
+typedef bool (*PathVisitor) (JsonSlice found, void *state);
+
+/*
+ * Another evaluation of a path than by its steps; finds that are no slices of
+ * the value are made in the arena.  Returns false when the path does not fit the value.
+ */
+typedef bool (*PathEvaluator) (const struct Path *path, JsonSlice value, Arena *arena,
+							   PathVisitor visit, void *state);
+
+/* A jsonpath.  A plain one is "$", members, elements; lax unless strict. */
 typedef struct Path
 {
 	int			step_count;
 	const PathStep *steps;
 	bool		strict;
+	bool		gathers;		/* its finds make an array, even if there is but one */
+	PathEvaluator evaluate;		/* NULL: plain, walked by its steps */
+	const void *compiled;		/* the evaluator's own */
 	const char *text;			/* as the user wrote it, for messages */
 } Path;
 
 /* The shape of an API's answer. */
 typedef struct ResponseShape
 {
+	bool		has_content;
+	Path		content;		/* in the answer: a string that holds the JSON to look at */
 	Path		results;		/* where the items are */
 	bool		has_index;
 	Path		index;			/* in an item: its row's position in the request, from 0 */
@@ -69,18 +88,21 @@ typedef struct Response
 	int			output_count;
 	JsonSlice  *values;			/* row_count × output_count; start NULL: nothing was found */
 	char	  **row_errors;		/* a row_count array of NULL or a reason, or NULL: no row has one (strict path found nothing) */
-	ByteBuffer		made;			/* arrays made of several finds of one path */
+	ByteBuffer	made;			/* arrays made of several finds of one path */
+	Arena		arena;			/* values that stand nowhere in the body */
 	bool		found_any;		/* at least one output path found something */
 } Response;
 
 /*
- * Appends each find of a path in a value, in order, with the meaning of
+ * Visits each find of a plain path in a value, in order, with the meaning of
  * jsonb_path_query: lax mode unwraps arrays for members and wraps scalars for
- * subscripts.  visit returns false to stop.  Returns false only in strict
- * mode, when the path does not fit the value.
+ * subscripts.  Returns false only in strict mode, when the path does not fit
+ * the value.
  */
-typedef bool (*PathVisitor) (JsonSlice found, void *state);
 extern bool path_walk(const Path *path, JsonSlice value, PathVisitor visit, void *state);
+
+/* The same for any path. */
+extern bool path_find(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state);
 
 /*
  * Decode an answer to a request of row_count rows.  Always fills *response;

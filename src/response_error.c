@@ -63,7 +63,7 @@ find_reason(JsonSlice body)
 	for (int place = -1; place < PLACE_COUNT && reason.start == NULL; place++)
 	{
 		PathStep	steps[MAX_STEPS];
-		Path		path = {0, steps, false, ""};
+		Path		path = {.steps = steps, .text = ""};
 
 		for (int i = 0; place >= 0 && i < MAX_STEPS - 1 && places[place][i] != NULL; i++)
 		{

@@ -4,7 +4,7 @@
  *	  The step of a worker's turn that takes what the network has brought.
  *
  * Each request that has ended becomes an outcome to be stored, or goes back to
- * be tried again.  No transaction is open, and none is needed.
+ * be tried again.  No transaction is needed but for paths that are not plain.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,12 +82,12 @@ find_tokens(JsonSlice found, void *state)
 
 /* The tokens an answer says it cost; 0 where it does not say. */
 static int64
-reported_tokens(const Worker *worker, const Response *response)
+reported_tokens(const Worker *worker, Response *response)
 {
 	TokenFind	find = {0};
 
 	if (response->root.start != NULL)
-		(void) path_walk(&worker->recipe->usage, response->root, find_tokens, &find);
+		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens, &find);
 	return Max(find.tokens, 0);
 }
 
@@ -99,9 +99,20 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	Outcome    *outcome;
 	int64		tokens;
 
+	/* Paths that are not plain are PostgreSQL's own to evaluate. */
+	if (worker->recipe->evaluates && !worker_begin(worker))
+	{
+		request_free(request);	/* the extension is gone, and so is the job */
+		return 0;
+	}
 	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
 					request->row_count, &response);
 	tokens = reported_tokens(worker, &response);
+	if (worker->recipe->evaluates)
+	{
+		worker_commit();
+		MemoryContextSwitchTo(worker->turn);
+	}
 	if (response.status != RESPONSE_OK)
 	{
 		if (response.status == RESPONSE_MISMATCHED)

@@ -192,7 +192,7 @@ copy_postgres()
 # in_tree TARGET|VARIABLE …: make, for the copied PostgreSQL.
 in_tree()
 {
-	as_owner make -C "$tree" PG_CONFIG="$pg_bin/pg_config" with_llvm=no "$@"
+	as_owner make -s -C "$tree" PG_CONFIG="$pg_bin/pg_config" with_llvm=no "$@"
 }
 
 # build MAKE-ARGUMENT …: the extension, installed, and the mock API server.

@@ -98,7 +98,6 @@ like($t->sql_error($t->start_sql(source => 'town_view', server => 'api', input =
 # a primary key says nothing of the tables that inherit
 $t->sql("INSERT INTO child VALUES (5, 'five again')");
 like(failed(source => 'parent'), qr/key \(5\) occurs more than once/, 'a child repeats a key of its parent');
-$t->sql('CREATE UNIQUE INDEX ON child (id) WHERE id <> 5');
 $t->sql("DELETE FROM child WHERE name = 'five again'");
 is(counts(enriched(source => 'parent')), '37 37 0 0', 'inherited: rows of the child are updated');
 is($t->sql('SELECT count(*) FROM parent WHERE value = ' . value_of('name')), 37, '... each with its own answer');
@@ -121,7 +120,6 @@ CREATE TABLE keyed AS SELECT i AS k_integer, i::bigint << 40 AS k_bigint, i::sma
 		jsonb_build_object('k', i) AS k_jsonb, int4range(i, i + 2) AS k_range,
 		('Case ' || i) COLLATE ignore_case AS k_nocase, 'name ' || i AS name
 	FROM generate_series(1, 4) i;
-DELETE FROM keyed WHERE k_integer > 2 AND false;
 END
 my @keys = split /\n/, $t->sql(q{SELECT attname FROM pg_attribute
 	WHERE attrelid = 'keyed'::regclass AND attname LIKE 'k\_%' AND attname <> 'k_boolean'});
@@ -208,7 +206,7 @@ foreach my $size (0, 100001)
 		qr/22023.*bucket_size is out of range.*HINT.*1 and 100000/s, "bucket_size $size is refused");
 }
 
-# 1,500 buckets of one row each, more than are described at a time
+# More buckets than are described at a time
 numbers(2500);
 is(counts(enriched(source => 'numbers', bucket_size => 1, concurrency => 50)), '2500 2500 0 0', 'many small buckets');
 is($t->sql('SELECT count(*) FROM numbers WHERE value = ' . value_of('name')), 2500, '... each with its own answer');

@@ -21,7 +21,7 @@
 static Path
 compile(const char *text, PathStep *steps)
 {
-	Path		path = {0, steps, strncmp(text, "strict ", 7) == 0, text};
+	Path		path = {.steps = steps, .strict = strncmp(text, "strict ", 7) == 0, .text = text};
 	const char *p = strchr(text, '$') + 1;
 
 	while (*p != '\0')
@@ -130,7 +130,7 @@ static void
 test_deep_walks(void)
 {
 	static PathStep steps[MAX_STEPS];
-	Path		path = {MAX_STEPS, steps, false, ""};
+	Path		path = {.step_count = MAX_STEPS, .steps = steps, .text = ""};
 	ByteBuffer		text = {0};
 	ByteBuffer		out = {0};
 	int			left = 2;
