@@ -59,13 +59,13 @@ test/unit/%.run: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
 unit: $(UNIT_TESTS)
 
 check-unit: unit
-	$(PROVE) -j2 -e '' $(UNIT_TESTS)
+	$(PROVE) -j2 -f -o -e '' $(UNIT_TESTS)
 
 mock:
 	$(MAKE) -C test/mock
 
 check-mock: mock
-	cd test/mock && $(PROVE) -e '' ./selftest
+	cd test/mock && $(PROVE) -f -o -e '' ./selftest
 
 # pg_regress alone, and TAP tests alone; "make installcheck" runs both
 check-regress: submake $(REGRESS_PREP)

@@ -92,7 +92,8 @@ worker_try(Worker *worker, WorkerStep step)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(worker->turn);
 		FlushErrorState();
-		AbortCurrentTransaction();
+		/* Not AbortCurrentTransaction: the error may come from inside a subtransaction. */
+		AbortOutOfAnyTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(worker->turn);
@@ -246,7 +247,11 @@ finish_step(Worker *worker)
 
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done < job->buckets_total)
-		return;					/* other workers are not done yet */
+	{
+		/* Somebody died with open buckets: nobody holds a claim, so they are there to be taken. */
+		worker_rescan(worker);
+		return;
+	}
 	if (job->write_mode == WRITE_OVERWRITE && !job->replaced)
 	{
 		if (sum.rows_failed > 0 && !job->loss_accepted)
