@@ -9,6 +9,8 @@ GRANT USAGE ON SCHEMA enrich TO PUBLIC;
 
 CREATE SCHEMA enrich_staging;
 COMMENT ON SCHEMA enrich_staging IS 'pg_enrich: staging tables of unfinished jobs, each owned by its job''s owner';
+-- workers read them as their job's owner
+GRANT USAGE ON SCHEMA enrich_staging TO PUBLIC;
 
 /*
  * The foreign-data wrapper.  It has no handler: servers describe APIs, there
@@ -327,7 +329,9 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		CASE WHEN j.write_mode <> 'update' THEN j.write_mode END AS write_mode,
 		j.row_selection AS rows, j.where_clause, j.max_rows, j.max_tokens, j.bucket_size,
 		j.batch_size, j.max_input_length, j.separator, j.concurrency, j.workers,
-		j.max_failed_rows, j.state, j.reason, a.waiting_for, j.error, j.hint,
+		j.max_failed_rows, j.state, j.reason,
+		COALESCE(a.waiting_for, CASE WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap' END) AS waiting_for,
+		j.error, j.hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
 	FROM enrich.job j
@@ -339,7 +343,8 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, state and error';
 
 CREATE VIEW enrich.progress WITH (security_barrier) AS
-	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason, a.waiting_for,
+	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason,
+		COALESCE(a.waiting_for, CASE WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap' END) AS waiting_for,
 		p.percent,
 		'[' || repeat('#', (p.percent / 5)::integer) || repeat('.', 20 - (p.percent / 5)::integer) || ']' AS bar,
 		COALESCE(j.rows_total, a.rows_staged, 0) AS rows_total,

@@ -11,6 +11,9 @@
  * Small buckets are loaded many at a time, large ones in slices, so that
  * neither the number of queries nor the memory depends on bucket_size.
  *
+ * The staging table belongs to the job's owner, who may alter it and change its
+ * rows: so nothing is believed that could make us read or write astray.
+ *
  *-------------------------------------------------------------------------
  */
 #include "bucket.h"
@@ -27,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "staging.h"
 
 /* Rows fetched at a time: what is fetched beyond the limit in bytes is kept all the same. */
@@ -77,6 +81,37 @@ bool
 bucket_is_loaded(const Bucket *bucket)
 {
 	return bucket->next_row >= bucket->row.first_row + bucket->row.row_count;
+}
+
+pg_noreturn static void
+complain_changed(const Recipe *recipe)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the staging table of job " INT64_FORMAT " is not as bucketizing left it", recipe->job->id),
+			errhint("Somebody changed it. Cancel the job and start it again."));
+}
+
+/* Are the columns what read_row takes them for? */
+static void
+check_columns(const Recipe *recipe, TupleDesc descriptor)
+{
+	int			keys = recipe->key_count;
+
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Oid			type = TupleDescAttr(descriptor, i)->atttypid;
+		Oid			expected = i == 0 ? INT8OID : i == 1 ? BOOLOID : i < 2 + keys ? recipe->keys[i - 2].type
+			: i == 2 + keys ? TEXTOID : TEXTARRAYOID;
+
+		if (type != expected)
+			ereport(ERROR,
+					errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("staging rows of job " INT64_FORMAT " have a column of type %s, not %s",
+						   recipe->job->id, format_type_be(type), format_type_be(expected)),
+					errdetail("The type of a key column was changed after bucketizing, or the staging table was."),
+					errhint("Change it back, or cancel the job and start it again."));
+	}
 }
 
 static void
@@ -134,7 +169,7 @@ text_column_to_utf8(HeapTuple tuple, TupleDesc descriptor, int column, size_t *l
 }
 
 static void
-read_fields(Row *row, HeapTuple tuple, TupleDesc descriptor, int column, Slice *slice)
+read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descriptor, int column, Slice *slice)
 {
 	bool		is_null;
 	Datum		array = SPI_getbinval(tuple, descriptor, column, &is_null);
@@ -143,10 +178,18 @@ read_fields(Row *row, HeapTuple tuple, TupleDesc descriptor, int column, Slice *
 	int			count;
 	char	  **fields;
 
+	if (is_null && recipe->stage_fields)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the server's request names columns, which job " INT64_FORMAT " has not staged", recipe->job->id),
+				errdetail("It did not name any when the job was bucketized."),
+				errhint("Change the server back, or cancel the job and start it again."));
 	if (is_null)
 		return;
 	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
 					  &values, &nulls, &count);
+	if (count != recipe->field_count)
+		complain_changed(recipe);
 	fields = palloc0(sizeof(char *) * count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
@@ -178,6 +221,8 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 		bool		by_value;
 		Datum		key = SPI_getbinval(tuple, descriptor, 3 + i, &is_null);
 
+		if (is_null)
+			complain_changed(recipe);
 		get_typlenbyval(recipe->keys[i].type, &length, &by_value);
 		if (length == -1)
 			key = PointerGetDatum(PG_DETOAST_DATUM_COPY(key));
@@ -190,21 +235,23 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 	row->is_unsendable = utf8_valid_prefix(row->request.input, row->request.input_length)
 		< row->request.input_length;
 	slice->bytes += sizeof(Row) + row->request.input_length;
-	read_fields(row, tuple, descriptor, 4 + keys, slice);
+	read_fields(recipe, row, tuple, descriptor, 4 + keys, slice);
 }
 
-/* The bucket of the list that a row number belongs to; the list is in order. */
+/* The bucket of the list that a row number belongs to; list and rows are in order. */
 static Bucket *
-bucket_of(List *buckets, int *position, int64 row_number)
+bucket_of(const Recipe *recipe, List *buckets, int *position, int64 row_number)
 {
-	for (;;)
+	for (; *position < list_length(buckets); (*position)++)
 	{
 		Bucket	   *bucket = list_nth(buckets, *position);
 
+		if (row_number < bucket->next_row)
+			break;				/* that row is there twice */
 		if (row_number < bucket->row.first_row + bucket->row.row_count)
 			return bucket;
-		(*position)++;
 	}
+	complain_changed(recipe);
 }
 
 static void
@@ -212,13 +259,14 @@ read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
 {
 	MemoryContext scratch = CurrentMemoryContext;
 
+	check_columns(recipe, SPI_tuptable->tupdesc);
 	slice->rows = repalloc_huge(slice->rows, sizeof(Row) * (slice->row_count + SPI_processed));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		bool		is_null;
 		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &is_null));
-		Bucket	   *bucket = bucket_of(buckets, position, number);
+		Bucket	   *bucket = bucket_of(recipe, buckets, position, number);
 
 		bucket->next_row = number + 1;
 		if (bucket_row_is_finished(bucket, number))

@@ -62,22 +62,45 @@ end_of_claim(int job_index, int64 first, int64 last)
 	return last;
 }
 
+/* Where to look from, and how often looking had to begin anew so far. */
 static int64
-next_bucket(const WorkerSlot *slot)
+begin_look(const WorkerSlot *slot, uint32 *rescans)
 {
-	int64		next;
+	const JobEntry *entry = &shared->jobs[slot->job_index];
+	int64		cursor;
 
 	shared_lock();
-	next = skip_claimed(slot->job_index, Max(shared->jobs[slot->job_index].next_bucket, 1));
+	cursor = Max(entry->next_bucket, 1);
+	*rescans = entry->rescans;
 	shared_unlock();
-	return next;
+	return cursor;
 }
 
-/* Register a claim of up to count buckets from first on.  False: somebody was faster. */
+/* All buckets before this one were done or claimed, unless some were given up since begin_look. */
+static void
+end_look(WorkerSlot *slot, uint32 rescans, int64 next)
+{
+	JobEntry   *entry = &shared->jobs[slot->job_index];
+
+	shared_lock();
+	if (entry->rescans == rescans)
+		entry->next_bucket = Max(entry->next_bucket, next);
+	shared_unlock();
+}
+
+static int64
+next_unclaimed(const WorkerSlot *slot, int64 first)
+{
+	shared_lock();
+	first = skip_claimed(slot->job_index, first);
+	shared_unlock();
+	return first;
+}
+
+/* Register a claim of up to count buckets from first on.  False: somebody has claimed it. */
 static bool
 register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *claim)
 {
-	JobEntry   *entry = &shared->jobs[slot->job_index];
 	bool		registered;
 
 	shared_lock();
@@ -86,8 +109,8 @@ register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *cla
 	{
 		claim->first = first;
 		claim->last = end_of_claim(slot->job_index, first, Min(total, first + count - 1));
+		open_buckets[slot->claim_count] = 0;
 		slot->claims[slot->claim_count++] = *claim;
-		entry->next_bucket = claim->last + 1;
 	}
 	shared_unlock();
 	return registered;
@@ -105,41 +128,49 @@ remove_claim(WorkerSlot *slot, int position)
 			sizeof(int) * (slot->claim_count - position));
 }
 
-/* Nothing is pending from here on: later calls need not look again. */
+/* An error came between registering a claim and reading its buckets: it is given up. */
 static void
-note_exhausted(WorkerSlot *slot, int64 from, int64 total)
+remove_unread_claims(WorkerSlot *slot)
 {
-	JobEntry   *entry = &shared->jobs[slot->job_index];
-
-	shared_lock();
-	if (entry->next_bucket >= from)
-		entry->next_bucket = total + 1;
-	shared_unlock();
+	for (int i = slot->claim_count - 1; i >= 0; i--)
+		if (open_buckets[i] == 0)
+		{
+			remove_claim(slot, i);
+			shared_lock();
+			shared_rescan(slot->job_index);
+			shared_unlock();
+		}
 }
 
 List *
 claims_take(int slot_index, int64 buckets_total, int count)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
+	int64		job = shared->jobs[slot->job_index].job;
+	uint32		rescans;
+	int64		from;
 
+	remove_unread_claims(slot);
+	from = begin_look(slot, &rescans);
 	while (slot->claim_count < SHARED_MAX_CLAIMS)
 	{
-		int64		cursor = shared->jobs[slot->job_index].next_bucket;
-		int64		next = next_bucket(slot);
-		List	   *pending;
+		List	   *pending = NIL;
 		Claim		claim;
 
-		if (next > buckets_total)
-			return NIL;
-		pending = catalog_pending_buckets(shared->jobs[slot->job_index].job, next, buckets_total, 1);
+		from = next_unclaimed(slot, from);
+		if (from <= buckets_total)
+			pending = catalog_pending_buckets(job, from, buckets_total, 1);
 		if (pending == NIL)
 		{
-			note_exhausted(slot, cursor, buckets_total);
+			end_look(slot, rescans, buckets_total + 1);
 			return NIL;
 		}
-		if (!register_claim(slot, ((BucketRow *) linitial(pending))->bucket, buckets_total, count, &claim))
+		from = ((BucketRow *) linitial(pending))->bucket;
+		if (!register_claim(slot, from, buckets_total, count, &claim))
 			continue;
-		pending = catalog_pending_buckets(shared->jobs[slot->job_index].job, claim.first, claim.last, count);
+		pending = catalog_pending_buckets(job, claim.first, claim.last, count);
+		from = claim.last + 1;
+		end_look(slot, rescans, from);
 		open_buckets[slot->claim_count - 1] = list_length(pending);
 		if (pending != NIL)
 			return pending;

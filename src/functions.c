@@ -37,7 +37,8 @@ static void
 change_state(Job *job, JobState to, const char *reason, const char *action)
 {
 	if (!catalog_transition(job->id, to, reason, NULL, NULL, &job->state))
-		refuse(job, action, "See enrich.progress for its state.");
+		refuse(job, action, job_is_finished(job->state) ? "It has ended: enrich.drop forgets it."
+			   : "See enrich.progress for its state.");
 }
 
 PG_FUNCTION_INFO_V1(enrich_pause);
@@ -95,7 +96,8 @@ enrich_retry(PG_FUNCTION_ARGS)
 	int64		rows;
 
 	if (job->state != JOB_COMPLETED && job->state != JOB_PAUSED)
-		refuse(job, "retry", "Failed rows of a completed or paused job can be retried.");
+		refuse(job, "retry", job_is_finished(job->state) ? "Start a new job instead."
+			   : "Failed rows of a completed or paused job can be retried: pause it first.");
 	rows = catalog_retry_failures(job->id);
 	if (rows > 0)
 	{

@@ -108,11 +108,19 @@ void
 intake_server(Worker *worker)
 {
 	MemoryContext old = MemoryContextSwitchTo(worker->job_context);
+	bool		had_fields = worker->recipe->stage_fields;
 
 	read_server(worker);
 	worker->recipe->server = worker->server;
 	recipe_free(worker->recipe);
 	recipe_compile_shape(worker->recipe);
+	/* Rows on their way have none then: nulls would go out in their place. */
+	if (worker->recipe->stage_fields && !had_fields)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the server's request names columns now, which job " INT64_FORMAT " has not staged",
+					   worker->job->id),
+				errhint("Change the server back, or cancel the job and start it again."));
 	MemoryContextSwitchTo(old);
 }
 

@@ -386,7 +386,8 @@ check_target_privileges(const Recipe *recipe)
 	if (recipe->job->write_mode == WRITE_UPSERT)
 	{
 		require_columns_privilege(recipe->target, ACL_UPDATE, outputs);
-		require_columns_privilege(recipe->target, ACL_SELECT, keys);
+		/* ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs, too. */
+		require_columns_privilege(recipe->target, ACL_SELECT, list_concat_copy(keys, outputs));
 	}
 	if (recipe->job->write_mode == WRITE_OVERWRITE &&
 		pg_class_aclcheck(recipe->target, GetUserId(), ACL_DELETE) != ACLCHECK_OK)

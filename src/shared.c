@@ -350,14 +350,20 @@ shared_take_slot(int job_index, int worker_number)
 }
 
 void
+shared_rescan(int job_index)
+{
+	shared->jobs[job_index].next_bucket = 0;
+	shared->jobs[job_index].rescans++;
+}
+
+void
 shared_free_slot(int slot_index)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
-	JobEntry   *entry = &shared->jobs[slot->job_index];
 
 	/* What it had claimed and not finished is anybody's again. */
 	if (slot->claim_count > 0)
-		entry->next_bucket = 0;
+		shared_rescan(slot->job_index);
 	slot->in_use = false;
 	slot->in_flight = 0;
 	slot->claim_count = 0;

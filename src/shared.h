@@ -55,7 +55,8 @@ typedef struct JobEntry
 	int			wanted;			/* how many workers it wants now */
 	uint32		version;		/* moves on with every steering call that touched it */
 	int			concurrency;	/* the job's cap */
-	int64		next_bucket;	/* no bucket from here on was ever claimed; back to 0 when a worker dies */
+	int64		next_bucket;	/* all before it are done or claimed; back to 0 when a claim was given up */
+	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */
@@ -162,6 +163,9 @@ extern int	shared_find_job(Oid database, int64 job);
 
 /* Launcher: takes a free slot for one more worker of a job; -1: none is free. */
 extern int	shared_take_slot(int job_index, int worker_number);
+
+/* Buckets of the job were given up: all are to be looked at again.  The caller holds the lock. */
+extern void shared_rescan(int job_index);
 
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
 extern void shared_free_slot(int slot_index);

@@ -330,7 +330,9 @@ record_error(const ErrorData *error)
 		catalog_transition(worker.job->id, JOB_PAUSED, "user", "the worker's query was canceled",
 						   "enrich.resume lets the job go on.", NULL);
 	else if (worker.bucketizing && !is_passing_error(error->sqlerrcode))
-		catalog_transition(worker.job->id, JOB_FAILED, NULL, message, hint, NULL);
+		catalog_transition(worker.job->id, JOB_FAILED, NULL, message,
+						   hint ? hint : "Reading the source raised this: mend it or where_clause, and start a new job.",
+						   NULL);
 	else if (is_configuration_error(error->sqlerrcode))
 		catalog_transition(worker.job->id, JOB_PAUSED, "configuration", message,
 						   hint ? hint : "Mend what the error says, then use enrich.resume.", NULL);

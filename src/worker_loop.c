@@ -254,7 +254,8 @@ finish_step(Worker *worker)
 	}
 	if (job->write_mode == WRITE_OVERWRITE && !job->replaced)
 	{
-		if (sum.rows_failed > 0 && !job->loss_accepted)
+		/* What was accepted were the failures of that moment, not those of a retry or of later buckets. */
+		if (sum.rows_failed > (job->loss_accepted ? job->failures_accepted : 0))
 		{
 			catalog_transition(job->id, JOB_PAUSED, "failures",
 							   psprintf(INT64_FORMAT " rows have failed: they would be missing in %s",

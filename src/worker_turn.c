@@ -177,6 +177,8 @@ may_claim(const Worker *worker)
 void
 turn_load(Worker *worker)
 {
+	if (!worker->stopping && worker_effective_cap(worker) == 0)
+		worker_set_waiting(worker, WAITING_CAP);
 	while (!worker->stopping && wanted_requests(worker) > 0)
 	{
 		if (worker->unloaded == NIL && !may_claim(worker))
