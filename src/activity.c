@@ -15,6 +15,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -182,7 +183,8 @@ enrich_server_activity(PG_FUNCTION_ARGS)
 		*entry = shared->servers[i];
 		in_flight = permits_in_flight(i);
 		shared_unlock();
-		if (!entry->in_use || entry->database != MyDatabaseId)
+		if (!entry->in_use || entry->database != MyDatabaseId ||
+			!SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(entry->server)))
 			continue;
 		if (server_aclcheck(entry->server, GetUserId()) == ACLCHECK_OK ||
 			has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false)))

@@ -73,7 +73,17 @@ typedef struct Bucketizer
 	MemoryContext batch_context;	/* reset after each batch */
 } Bucketizer;
 
-/* What is sent of a row: its input columns joined. */
+/*
+ * An expression of input.  Within CASE it can be no set, of which each member
+ * would make a row of its own.
+ */
+static char *
+guarded_expression(const char *expression)
+{
+	return psprintf("CASE WHEN true THEN %s\n END", expression);
+}
+
+/* What is sent of a row: its inputs joined. */
 static char *
 input_expression(const Recipe *recipe)
 {
@@ -83,7 +93,10 @@ input_expression(const Recipe *recipe)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "pg_catalog.concat_ws(%s", quote_literal_cstr(recipe->job->separator));
 	foreach(cell, recipe->job->input)
-		appendStringInfo(&sql, ", %s.%s", recipe->source_alias, quote_identifier(lfirst(cell)));
+		if (input_is_expression(lfirst(cell)))
+			appendStringInfo(&sql, ", %s", guarded_expression(lfirst(cell)));
+		else
+			appendStringInfo(&sql, ", %s.%s", recipe->source_alias, quote_identifier(lfirst(cell)));
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
@@ -208,12 +221,32 @@ refuse_temporary_tables(SPIPlanPtr plan)
 					errhint("Use an ordinary or an unlogged table."));
 }
 
+/* Parse an expression of input by itself, so that errors point into it. */
+static void
+check_input_expression(const Recipe *recipe, const char *expression)
+{
+	/* In WHERE, where there are no aggregates either. */
+	const char *sql = psprintf("SELECT FROM %s WHERE %s IS NULL", recipe->source, guarded_expression(expression));
+	int			offset = pg_mbstrlen_with_len(sql, (int) (strstr(sql, expression) - sql));
+	ExpressionSubject subject = {expression, "input", offset};
+	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+
+	error_context_stack = &callback;
+	if (SPI_prepare(sql, 0, NULL) == NULL)
+		elog(ERROR, "could not prepare an input: %s", SPI_result_code_string(SPI_result));
+	error_context_stack = callback.previous;
+}
+
 void
 bucketize_check_query(const Recipe *recipe)
 {
 	char	   *sql = bucketize_source_query(recipe, recipe->job->max_rows);
+	ListCell   *cell;
 
 	SPI_connect();
+	foreach(cell, recipe->job->input)
+		if (input_is_expression(lfirst(cell)))
+			check_input_expression(recipe, lfirst(cell));
 	refuse_temporary_tables(prepare_source_query(sql, recipe->job->where_clause));
 	/* this looks at privileges too, and reads nothing */
 	if (SPI_execute(psprintf("EXPLAIN %s", sql), false, 0) != SPI_OK_UTILITY)
@@ -232,8 +265,9 @@ flush_rows(Bucketizer *state)
 	if (state->slot_count == 0)
 		return;
 	old = MemoryContextSwitchTo(state->batch_context);
+	/* Always at the end of the table, so that a bucket's rows lie together. */
 	table_multi_insert(state->relation, state->slots, state->slot_count,
-					   GetCurrentCommandId(true), 0, state->bulk);
+					   GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM, state->bulk);
 	MemoryContextSwitchTo(old);
 	for (int i = 0; i < state->slot_count; i++)
 	{
@@ -242,8 +276,9 @@ flush_rows(Bucketizer *state)
 		while (first + i >= state->buckets[bucket].first_row + state->buckets[bucket].row_count)
 			bucket++;
 		if (state->buckets[bucket].first_block == InvalidBlockNumber)
-			state->buckets[bucket].first_block = block;
-		state->buckets[bucket].last_block = block;
+			state->buckets[bucket].first_block = state->buckets[bucket].last_block = block;
+		state->buckets[bucket].first_block = Min(state->buckets[bucket].first_block, block);
+		state->buckets[bucket].last_block = Max(state->buckets[bucket].last_block, block);
 		ExecClearTuple(state->slots[i]);
 	}
 	state->slot_count = 0;
@@ -283,6 +318,28 @@ close_partition(Bucketizer *state)
 	catalog_insert_partition(state->recipe->job->id, &state->partition);
 }
 
+/*
+ * The source query runs its owner's functions, who owns the staging table, too:
+ * rows are not put into a partition of another shape than theirs.
+ */
+static void
+check_shape(const Bucketizer *state)
+{
+	TupleDesc	expected = state->slots[0]->tts_tupleDescriptor;
+	TupleDesc	found = RelationGetDescr(state->relation);
+	bool		same = found->natts == expected->natts;
+
+	for (int i = 0; same && i < found->natts; i++)
+		same = TupleDescAttr(found, i)->atttypid == TupleDescAttr(expected, i)->atttypid &&
+			!TupleDescAttr(found, i)->attisdropped;
+	if (!same)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_IN_USE),
+				errmsg("the staging table of job " INT64_FORMAT " was altered while it was filled",
+					   state->recipe->job->id),
+				errhint("Leave schema enrich_staging alone in functions that the source calls."));
+}
+
 /* A partition holds whole buckets, and more of them the more there are already. */
 static void
 open_partition(Bucketizer *state)
@@ -299,6 +356,7 @@ open_partition(Bucketizer *state)
 	state->partition_end = state->found.rows + rows;
 	relation = staging_create_partition(state->recipe, state->partition.partition);
 	state->relation = table_open(relation, RowExclusiveLock);
+	check_shape(state);
 	/* Not in the executor's memory, which is current while it sends rows: it ends before us. */
 	old = MemoryContextSwitchTo(state->context);
 	state->bulk = GetBulkInsertState();

@@ -240,6 +240,12 @@ resolve_key(Recipe *recipe, Job *job)
 		(get_rel_relkind(job->source) != RELKIND_RELATION || !has_subclass(job->source));
 }
 
+bool
+input_is_expression(const char *input)
+{
+	return input[0] == '(';
+}
+
 /* Key and input columns, each once. */
 static void
 collect_fields(Recipe *recipe, const Job *job)
@@ -253,11 +259,11 @@ collect_fields(Recipe *recipe, const Job *job)
 	{
 		char	   *column = lfirst(cell);
 
-		if (column[0] == '(')
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("expressions as input are not supported yet: %s", column),
-					errhint("Use a view that computes the expression as the source."));
+		if (input_is_expression(column))
+		{
+			check_is_expression(column, "input");
+			continue;
+		}
 		require_column(job->source, column, "input");
 		if (!list_member(names, makeString(column)))
 			names = lappend(names, makeString(column));
@@ -307,7 +313,7 @@ check_is_expression(const char *text, const char *parameter)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("%s is not a single SQL expression", parameter),
-				errhint("Write a condition as after WHERE, such as 'price > 10'."));
+				errhint("Write an expression as after WHERE or in CREATE INDEX, such as 'price > 10' or '(lower(name))'."));
 }
 
 static void

@@ -104,6 +104,9 @@ extern char *key_equality(const KeyColumn *key);
 /* A qualified and quoted name. */
 extern char *relation_quoted_name(Oid relation);
 
+/* Is an element of input an expression, written in parentheses, and no column? */
+extern bool input_is_expression(const char *input);
+
 /* Raises a syntax error unless the text is one SQL expression and nothing else. */
 extern void check_is_expression(const char *text, const char *parameter);
 

@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "compat.h"
@@ -201,6 +202,13 @@ lock_relation(Oid relation, bool conditionally)
 	return true;
 }
 
+/* Is it still there, now that it is locked?  Somebody else may have dropped it meanwhile. */
+static bool
+still_there(Oid relation)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
+}
+
 bool
 staging_drop_partition(int64 job, int partition)
 {
@@ -211,7 +219,8 @@ staging_drop_partition(int64 job, int partition)
 	{
 		if (!lock_relation(parent, true) || !lock_relation(relation, true))
 			return false;
-		drop_relation(relation);
+		if (still_there(relation))
+			drop_relation(relation);
 	}
 	catalog_delete_partition(job, partition);
 	return true;
@@ -227,7 +236,8 @@ staging_drop(int64 job, bool conditionally)
 	{
 		if (!lock_relation(results, conditionally))
 			return false;
-		drop_relation(results);
+		if (still_there(results))
+			drop_relation(results);
 	}
 	if (OidIsValid(parent))
 	{
@@ -242,7 +252,8 @@ staging_drop(int64 job, bool conditionally)
 				return false;
 		foreach(cell, children)
 			drop_relation(lfirst_oid(cell));
-		drop_relation(parent);
+		if (still_there(parent))
+			drop_relation(parent);
 	}
 	catalog_delete_partition(job, -1);
 	return true;

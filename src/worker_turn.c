@@ -350,7 +350,8 @@ store_step(Worker *worker)
 	store_outcomes(worker->store, worker->outcomes, &worker->storing);
 	if (worker->storing.rows_failed > 0)
 		worker_check_failures(worker);
-	if (!worker->found_any && worker->storing.buckets_done > 0)
+	/* Rows that are tried again say nothing of the paths: others of their bucket did find something. */
+	if (!worker->found_any && worker->storing.buckets_done > 0 && !worker->outcomes->bucket->row.retried)
 		worker_check_paths(worker);
 	/* What an earlier worker stumbled over is over. */
 	if (!worker->stored_before)

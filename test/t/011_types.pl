@@ -236,6 +236,15 @@ $failure = $t->row("SELECT * FROM enrich.failures WHERE job = $job", %latin, );
 is($failure->{key}{id}, 3, 'the failure names the row');
 like($failure->{error}, qr/0xc5 0xb8.*no equivalent in encoding "LATIN1"|LATIN1/, '... and why');
 
+# names beyond ASCII, too
+my $name = "n\xe9";
+$t->sql(qq{UPDATE word SET "$name" = 'x' || chr(233) WHERE id < 3}, %latin);
+$job = $t->start_job(source => 'word', server => 'items', input => [$name], output => qq({"\\"A$name\\" text": "\$.text"}),
+	request => qq({"inputs": ["{{each}}", "{{$name}}"], "$name": 1}), where_clause => qq("$name" = 'x\xe9'), -database => 'latin');
+$t->wait_job($job, 'completed', undef, %latin);
+is(($t->mock_last)[0]{body}, qq({"inputs": ["x\xe9","x\xe9"], "$name": 1}), 'names in LATIN1: sent');
+is($t->sql(qq{SELECT count(*) FROM word WHERE "A$name" = "$name"}, %latin), 2, 'names in LATIN1: stored');
+
 $t->create_server('api', url => '/answer?raw=1', results => '$.items[*]', %latin);
 $t->sql(q{CREATE TABLE escaped (id integer PRIMARY KEY, json text);
 	INSERT INTO escaped VALUES (1, '"\u00e9"'), (2, '"\u20ac"'), (3, '{"a": "\u00e9"}'), (4, '{"a": "\u20ac"}')}, %latin);

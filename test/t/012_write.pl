@@ -141,6 +141,7 @@ is(enriched(rows => 'missing', output => '{"value": "$.value", "second": "$.leng
 	'missing: rows whose outputs are all NULL');
 is($t->sql('SELECT count(*) FROM town WHERE value IS NULL'), 4, '... and no others');
 is(enriched(rows => 'missing'), '4 4 0 0', '... of the outputs of this job');
+is(enriched(rows => 'missing', output => '{"third bigint": "$.value"}'), '40 40 0 0', '... all, where the column is new');
 
 #
 # A target that is made
@@ -181,7 +182,6 @@ is(enriched(target => 'target', rows => 'missing', write_mode => 'insert'), '0 0
 # overwrite
 #
 $t->sql(<<'END');
-CREATE TABLE kind (value bigint);
 CREATE TABLE content (id integer PRIMARY KEY REFERENCES town, value bigint);
 CREATE INDEX content_value ON content (value);
 CREATE VIEW content_view AS SELECT * FROM content;

@@ -10,7 +10,7 @@ use Test::More;
 
 use constant ROWS => 20_000;
 use constant CONCURRENCY => 40;
-use constant PATIENCE => 60;
+use constant PATIENCE => 30;
 
 my $t = EnrichTest->new(conf => <<'END');
 restart_after_crash = on

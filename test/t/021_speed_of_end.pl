@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use constant IN_FLIGHT => 50;
-use constant PATIENCE => 60;
+use constant PATIENCE => 30;
 use constant AT_ONCE => 2;		# seconds
 
 my $t = EnrichTest->new(conf => "max_connections = 40\n");
