@@ -308,6 +308,11 @@ CREATE FUNCTION enrich.server_activity(
 COMMENT ON FUNCTION enrich.server_activity() IS
 	'what was sent to the servers of this database since the statistics began; used by enrich.servers';
 
+CREATE FUNCTION enrich.clerk_waits() RETURNS boolean
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_clerk_waits';
+COMMENT ON FUNCTION enrich.clerk_waits() IS
+	'is no background worker free to look for jobs; used by enrich.progress and enrich.jobs';
+
 CREATE FUNCTION enrich.may_see(owner oid) RETURNS boolean
 	LANGUAGE SQL STABLE PARALLEL SAFE
 	BEGIN ATOMIC
@@ -330,7 +335,10 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		j.row_selection AS rows, j.where_clause, j.max_rows, j.max_tokens, j.bucket_size,
 		j.batch_size, j.max_input_length, j.separator, j.concurrency, j.workers,
 		j.max_failed_rows, j.state, j.reason,
-		COALESCE(a.waiting_for, CASE WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap' END) AS waiting_for,
+		COALESCE(a.waiting_for, CASE
+			WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
+			WHEN j.state IN ('queued', 'bucketizing', 'running') AND a.job IS NULL
+				AND enrich.clerk_waits() THEN 'slot' END) AS waiting_for,
 		j.error, j.hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
@@ -344,7 +352,10 @@ COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, sta
 
 CREATE VIEW enrich.progress WITH (security_barrier) AS
 	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason,
-		COALESCE(a.waiting_for, CASE WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap' END) AS waiting_for,
+		COALESCE(a.waiting_for, CASE
+			WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
+			WHEN j.state IN ('queued', 'bucketizing', 'running') AND a.job IS NULL
+				AND enrich.clerk_waits() THEN 'slot' END) AS waiting_for,
 		p.percent,
 		'[' || repeat('#', (p.percent / 5)::integer) || repeat('.', 20 - (p.percent / 5)::integer) || ']' AS bar,
 		COALESCE(j.rows_total, a.rows_staged, 0) AS rows_total,

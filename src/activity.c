@@ -192,3 +192,11 @@ enrich_server_activity(PG_FUNCTION_ARGS)
 	}
 	return (Datum) 0;
 }
+
+PG_FUNCTION_INFO_V1(enrich_clerk_waits);
+Datum
+enrich_clerk_waits(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(shared != NULL && shared->clerk_waits);
+}

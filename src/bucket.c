@@ -102,7 +102,7 @@ check_columns(const Recipe *recipe, TupleDesc descriptor)
 	{
 		Oid			type = TupleDescAttr(descriptor, i)->atttypid;
 		Oid			expected = i == 0 ? INT8OID : i == 1 ? BOOLOID : i < 2 + keys ? recipe->keys[i - 2].type
-			: i == 2 + keys ? TEXTOID : TEXTARRAYOID;
+			: i == 3 + keys ? TEXTARRAYOID : TEXTOID;
 
 		if (type != expected)
 			ereport(ERROR,
@@ -120,7 +120,7 @@ append_select(StringInfo sql, const Recipe *recipe, int partition)
 	appendStringInfo(sql, "SELECT row_number, %s", partition == STAGING_FAILED ? "true" : "false");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, ", key_%d", i + 1);
-	appendStringInfo(sql, ", input, fields FROM %s WHERE row_number OPERATOR(pg_catalog.>=) $1"
+	appendStringInfo(sql, ", input, fields, fingerprint FROM %s WHERE row_number OPERATOR(pg_catalog.>=) $1"
 					 " AND row_number OPERATOR(pg_catalog.<=) $2",
 					 staging_name(recipe->job->id, partition));
 }
@@ -207,6 +207,7 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 {
 	Row		   *row = &slice->rows[slice->row_count++];
 	int			keys = recipe->key_count;
+	size_t		fingerprint_length;
 	bool		is_null;
 
 	memset(row, 0, sizeof(*row));
@@ -236,6 +237,7 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 		< row->request.input_length;
 	slice->bytes += sizeof(Row) + row->request.input_length;
 	read_fields(recipe, row, tuple, descriptor, 4 + keys, slice);
+	row->fingerprint = text_column_to_utf8(tuple, descriptor, 5 + keys, &fingerprint_length);
 }
 
 /* The bucket of the list that a row number belongs to; list and rows are in order. */

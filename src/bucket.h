@@ -38,6 +38,7 @@ typedef struct Row
 	bool		is_unsendable;	/* cannot be had in UTF-8: fails */
 	Datum	   *keys;
 	RequestRow	request;
+	char	   *fingerprint;	/* or NULL */
 } Row;
 
 /* Rows that were loaded together, and are freed together when the last of them is finished. */

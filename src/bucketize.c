@@ -160,24 +160,64 @@ append_wanted_rows(StringInfo sql, const Recipe *recipe)
 		append_missing(sql, recipe);
 }
 
+/* md5 of all that decides on the row's result: of templates and paths, and of the row as it is sent. */
+static char *
+fingerprint_expression(const Recipe *recipe)
+{
+	if (recipe->fingerprint_seed == NULL)
+		return "NULL::pg_catalog.text";
+	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))", recipe->fingerprint_seed,
+					recipe->send_fields ? "'|', prepared.fields::pg_catalog.text" : "''");
+}
+
+/* Rows whose result was made from what they hold now have its fingerprint beside it. */
+static void
+append_changed(StringInfo sql, const Recipe *recipe)
+{
+	appendStringInfo(sql, " WHERE NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE ", recipe->target_name);
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d AND ",
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+	for (int i = 0; i < recipe->output_count; i++)
+		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
+			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",
+							 quote_identifier(recipe->outputs[i].name), fingerprint_expression(recipe));
+}
+
+/* SELECT key_1, …, input, truncated, fields: what is sent of each row. */
+static void
+append_prepared_rows(StringInfo sql, const Recipe *recipe)
+{
+	int			length = recipe->job->max_input_length;
+
+	appendStringInfoString(sql, "SELECT ");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "key_%d, ", i + 1);
+	if (length > 0)
+		appendStringInfo(sql, "pg_catalog.left(input, %d) AS input, pg_catalog.length(input)"
+						 " OPERATOR(pg_catalog.>) %d AS truncated", length, length);
+	else
+		appendStringInfoString(sql, "input, false AS truncated");
+	appendStringInfoString(sql, ", fields FROM (");
+	append_wanted_rows(sql, recipe);
+	appendStringInfoString(sql, ") wanted");
+}
+
 char *
 bucketize_source_query(const Recipe *recipe, int64 limit)
 {
-	int			length = recipe->job->max_input_length;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(&sql, "key_%d, ", i + 1);
-	if (length > 0)
-		appendStringInfo(&sql, "pg_catalog.left(input, %d), pg_catalog.length(input)"
-						 " OPERATOR(pg_catalog.>) %d", length, length);
-	else
-		appendStringInfoString(&sql, "input, false");
-	appendStringInfoString(&sql, ", fields FROM (");
-	append_wanted_rows(&sql, recipe);
-	appendStringInfoString(&sql, ") wanted");
+		appendStringInfo(&sql, "prepared.key_%d, ", i + 1);
+	appendStringInfo(&sql, "prepared.input, prepared.truncated, prepared.fields, %s AS fingerprint FROM (",
+					 fingerprint_expression(recipe));
+	append_prepared_rows(&sql, recipe);
+	appendStringInfoString(&sql, ") prepared");
+	if (recipe->job->rows == ROWS_CHANGED)
+		append_changed(&sql, recipe);
 	if (limit >= 0)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
 	return sql.data;
@@ -216,7 +256,7 @@ refuse_temporary_tables(SPIPlanPtr plan)
 		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					errmsg("where_clause reads a temporary table"),
+					errmsg("input or where_clause reads a temporary table"),
 					errdetail("Background workers cannot see the temporary tables of a session."),
 					errhint("Use an ordinary or an unlogged table."));
 }
@@ -402,11 +442,13 @@ fill_slot(Bucketizer *state, const TupleTableSlot *source)
 	ExecClearTuple(slot);
 	slot->tts_values[0] = Int32GetDatum(state->partition.partition);
 	slot->tts_values[1] = Int64GetDatum(state->found.rows);
-	memset(slot->tts_isnull, 0, sizeof(bool) * (keys + 4));
+	memset(slot->tts_isnull, 0, sizeof(bool) * (keys + 5));
 	memcpy(&slot->tts_values[2], source->tts_values, sizeof(Datum) * keys);
 	slot->tts_values[keys + 2] = source->tts_values[keys];	/* input */
 	slot->tts_values[keys + 3] = source->tts_values[keys + 2];	/* fields */
 	slot->tts_isnull[keys + 3] = source->tts_isnull[keys + 2];
+	slot->tts_values[keys + 4] = source->tts_values[keys + 3];	/* fingerprint */
+	slot->tts_isnull[keys + 4] = source->tts_isnull[keys + 3];
 	ExecStoreVirtualTuple(slot);
 	state->slot_bytes += VARSIZE_ANY(DatumGetPointer(slot->tts_values[keys + 2]));
 	if (!slot->tts_isnull[keys + 3])

@@ -33,7 +33,7 @@ extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress);
 
 /*
  * The query that reads a job's source: key columns, input, was it truncated,
- * fields.  Raises syntax and name errors of where_clause when prepared.
+ * fields, fingerprint.  Raises syntax and name errors of where_clause when prepared.
  */
 extern char *bucketize_source_query(const Recipe *recipe, int64 limit);
 

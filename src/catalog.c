@@ -318,6 +318,21 @@ catalog_set_max_failed_rows(int64 job, int64 max_failed_rows)
 	shared_touch_at_commit(job);
 }
 
+static Statement set_max_tokens = {
+	"UPDATE enrich.job SET max_tokens = $2 WHERE job" EQ "$1", 2, {INT8OID, INT8OID}, NULL
+};
+
+void
+catalog_set_max_tokens(int64 job, int64 max_tokens)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int64GetDatum(max_tokens));
+	statement_run(&set_max_tokens, &a);
+	shared_touch_at_commit(job);
+}
+
 static Statement accept_failures = {
 	"UPDATE enrich.job SET failures_accepted = $2,"
 	" loss_accepted = loss_accepted OR (reason IS NOT NULL AND reason" EQ "'failures'),"

@@ -113,6 +113,7 @@ extern void catalog_set_error(int64 job, const char *error, const char *hint);
 
 extern void catalog_set_concurrency(int64 job, int concurrency);
 extern void catalog_set_max_failed_rows(int64 job, int64 max_failed_rows);
+extern void catalog_set_max_tokens(int64 job, int64 max_tokens);
 
 /* A resumed job: failures so far are accepted, the present cluster and database are its own. */
 extern void catalog_accept_failures(int64 job);

@@ -143,7 +143,10 @@ forget_expired(void)
 		shared_visit_at(MyDatabaseId, next);
 }
 
-/* Each in a transaction of its own.  False: the extension is not here. */
+/* A DROP EXTENSION was under way, which may be rolled back: workers have left because of it. */
+static bool put_off = false;
+
+/* Each in a transaction of its own.  False: the extension is not here, or may be about to go. */
 static bool
 in_transaction(void (*step) (bool just_started), bool just_started)
 {
@@ -151,7 +154,12 @@ in_transaction(void (*step) (bool just_started), bool just_started)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	here = OidIsValid(catalog_owner()) && catalog_lock_extension();
+	here = OidIsValid(catalog_owner());
+	if (here && !catalog_lock_extension())
+	{
+		here = false;
+		put_off = true;
+	}
 	if (here)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -197,7 +205,7 @@ clerk_main(Datum database)
 	pgstat_report_activity(STATE_RUNNING, "looking for jobs");
 	if (in_transaction(place_jobs, order.just_started))
 		(void) in_transaction(clean_step, false);
-	finished = true;
+	finished = !put_off;
 	shared_wake_launcher();
 	proc_exit(0);
 }

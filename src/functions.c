@@ -133,17 +133,14 @@ enrich_alter(PG_FUNCTION_ARGS)
 	job = open_job(PG_GETARG_INT64(0), "enrich.alter()");
 	if (job_is_finished(job->state))
 		refuse(job, "alter", "Limits of an unfinished job can be changed.");
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("max_tokens is not supported yet"),
-				errhint("Leave it out."));
 	if (!PG_ARGISNULL(1))
 		catalog_set_concurrency(job->id, (int) limit_argument("concurrency",
 															   PG_GETARG_INT32(1), JOB_MAX_CONCURRENCY));
 	if (!PG_ARGISNULL(2))
 		catalog_set_max_failed_rows(job->id, limit_argument("max_failed_rows",
 															PG_GETARG_INT64(2), PG_INT64_MAX));
+	if (!PG_ARGISNULL(3))
+		catalog_set_max_tokens(job->id, limit_argument("max_tokens", PG_GETARG_INT64(3), PG_INT64_MAX));
 	PG_RETURN_VOID();
 }
 

@@ -108,9 +108,9 @@ has_ended(BackgroundWorkerHandle *handle)
 	return GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
 }
 
-/* Which databases exist and take connections: List of Oid. */
+/* Which databases exist and (unless all) take connections: List of Oid. */
 static List *
-list_databases(void)
+list_databases(bool all)
 {
 	List	   *databases = NIL;
 	MemoryContext context = CurrentMemoryContext;
@@ -128,7 +128,7 @@ list_databases(void)
 		MemoryContext old;
 
 		/* -2 marks a database whose creation or removal was cut short */
-		if (!database->datallowconn || database->datconnlimit == -2)
+		if (!all && (!database->datallowconn || database->datconnlimit == -2))
 			continue;
 		old = MemoryContextSwitchTo(context);
 		databases = lappend_oid(databases, database->oid);
@@ -150,9 +150,10 @@ visit_all(bool just_started)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
+	/* Those who were not visited since the start have still just started. */
+	visit_all_just_started = just_started || (to_visit != NIL && visit_all_just_started);
 	list_free(to_visit);
-	to_visit = list_databases();
-	visit_all_just_started = just_started;
+	to_visit = list_databases(false);
 	MemoryContextSwitchTo(old);
 }
 
@@ -208,7 +209,8 @@ next_database(bool *just_started)
 		if (OidIsValid(entry->database) && due && !clerk_is_at(entry->database))
 		{
 			found = entry->database;
-			*just_started = entry->just_started;
+			*just_started = entry->just_started ||
+				(visit_all_just_started && list_member_oid(to_visit, found));
 		}
 	}
 	shared_unlock();
@@ -220,7 +222,7 @@ next_database(bool *just_started)
 	return found;
 }
 
-/* A clerk is on its way: what it will see need not be looked at again. */
+/* A clerk is about to go there: what has changed until now it will see. */
 static void
 forget_visit(Oid database)
 {
@@ -230,6 +232,16 @@ forget_visit(Oid database)
 			memset(&shared->databases[i], 0, sizeof(DatabaseEntry));
 	shared_unlock();
 	to_visit = list_delete_oid(to_visit, database);
+}
+
+static bool
+database_exists(Oid database)
+{
+	List	   *databases = list_databases(true);
+	bool		exists = list_member_oid(databases, database);
+
+	list_free(databases);
+	return exists;
 }
 
 /* True: all who were due are sent; false: some wait for a slot. */
@@ -248,9 +260,15 @@ send_clerks(void)
 		}
 	while ((number = free_clerk()) >= 0 && OidIsValid(database = next_database(&just_started)))
 	{
-		if (!send_clerk(number, database, just_started))
-			return false;
+		/* First, so that what changes from now on calls for the next clerk. */
 		forget_visit(database);
+		if (!database_exists(database))
+			shared_forget_database(database);
+		else if (!send_clerk(number, database, just_started))
+		{
+			shared_note_visit(database, just_started);
+			return false;
+		}
 	}
 	return true;
 }
@@ -343,6 +361,7 @@ note_no_slot(int job_index, int slot)
 	shared_unlock();
 }
 
+/* Said once, until nothing waits any more; job 0: not even a clerk could look which jobs there are. */
 static void
 log_shortage(int64 job)
 {
@@ -351,7 +370,8 @@ log_shortage(int64 job)
 	slot_shortage_logged = true;
 	ereport(LOG,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot", job),
+			job != 0 ? errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot", job)
+			: errmsg("pg_enrich waits for a free background worker slot"),
 			errhint("You might need to increase max_worker_processes."));
 }
 
@@ -373,6 +393,8 @@ start_workers(TimestampTz *due)
 			char		name[BGW_MAXLEN];
 
 			snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order.job);
+			if (workers[slot] != NULL)
+				pfree(workers[slot]);	/* of one that has left the slot, and was not reaped yet */
 			if (start_process("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
 							  &order, sizeof(order), &workers[slot]))
 				continue;
@@ -383,8 +405,6 @@ start_workers(TimestampTz *due)
 		}
 		all &= !(shared->jobs[job].in_use && shared->jobs[job].no_slot);
 	}
-	if (all)
-		slot_shortage_logged = false;
 	return all;
 }
 
@@ -396,16 +416,24 @@ forget_me(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
 	shared_unlock();
 }
 
-/* Slots that a previous launcher gave out and nobody attached to. */
-static void
+/*
+ * Slots that a previous launcher gave out and nobody attached to.  True: there
+ * was none, the server has just started.
+ */
+static bool
 reclaim_slots(void)
 {
+	bool		just_started;
+
 	shared_lock();
 	shared->launcher_pid = MyProcPid;
+	just_started = !shared->launched;
+	shared->launched = true;
 	for (int i = 0; i < shared->slot_count; i++)
 		if (shared->slots[i].in_use && shared->slots[i].pid == 0)
 			shared_free_slot(i);
 	shared_unlock();
+	return just_started;
 }
 
 /* How long to sleep, in ms: until something is due; -1: until woken. */
@@ -456,17 +484,18 @@ void
 launcher_main(Datum argument pg_attribute_unused())
 {
 	static uint32 wait_event = 0;
+	bool		just_started;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 
 	before_shmem_exit(forget_me, (Datum) 0);
-	reclaim_slots();
+	just_started = reclaim_slots();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	workers = MemoryContextAllocZero(TopMemoryContext, sizeof(BackgroundWorkerHandle *) * shared->slot_count);
 	MemoryContextSwitchTo(TopMemoryContext);
-	visit_all(true);
+	visit_all(just_started);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	for (;;)
 	{
@@ -477,7 +506,12 @@ launcher_main(Datum argument pg_attribute_unused())
 		notice_changes();
 		reap_workers();
 		satisfied = send_clerks();
+		shared->clerk_waits = !satisfied;
+		if (!satisfied)
+			log_shortage(0);
 		satisfied &= start_workers(&due);
+		if (satisfied)
+			slot_shortage_logged = false;
 		timeout = time_to_sleep(satisfied, due);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 						 timeout, COMPAT_WAIT_EVENT(wait_event, "PgEnrichLauncher"));

@@ -91,7 +91,7 @@ preview_query(const Recipe *recipe)
 	appendStringInfo(&sql, "), input, fields FROM (%s) q(", bucketize_source_query(recipe, limit));
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "key_%d, ", i + 1);
-	appendStringInfoString(&sql, "input, truncated, fields)");
+	appendStringInfoString(&sql, "input, truncated, fields, fingerprint)");
 	return sql.data;
 }
 
@@ -264,9 +264,13 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response, Co
 	append_json(out, preview->keys[row], false);
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		JsonSlice	value = response->values[row * recipe->output_count + i];
-		char	   *why = try_convert(converters[i], value);
+		JsonSlice	value;
+		char	   *why;
 
+		if (recipe->outputs[i].kind != OUTPUT_PATH)
+			continue;			/* no part of the answer */
+		value = response->values[row * response->output_count + recipe->outputs[i].index];
+		why = try_convert(converters[i], value);
 		append_json(out, ", ", false);
 		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
 		append_json(out, ": ", false);
@@ -365,11 +369,16 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data, preview->url.length),
-											 preview->credentials));
-	values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
-												 preview->recipe->body != NULL));
-	nulls[2] = preview->recipe->body == NULL;
+	/* without a row there is no request to show */
+	nulls[0] = nulls[1] = preview->row_count == 0;
+	nulls[2] = nulls[0] || preview->recipe->body == NULL;
+	if (!nulls[0])
+	{
+		values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data, preview->url.length),
+												 preview->credentials));
+		values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
+													 preview->recipe->body != NULL));
+	}
 	if (!nulls[2])
 		values[2] = CStringGetTextDatum(answer_text(preview->body.data, preview->body.length));
 	nulls[3] = preview->result.status == 0;
@@ -384,6 +393,15 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 		describe_results(preview, &results);
 	values[5] = jsonb_of_utf8(&results, preview->credentials);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+static bool
+has_missing_columns(const Recipe *recipe)
+{
+	for (int i = 0; i < recipe->output_count; i++)
+		if (recipe->outputs[i].missing)
+			return true;
+	return false;
 }
 
 /* What is malloc'd goes with the call's memory context, errors included. */
@@ -416,8 +434,8 @@ enrich_preview(PG_FUNCTION_ARGS)
 	job = start_read_arguments(fcinfo);
 	preview->recipe = recipe_make(job, server_load(job->server, false));
 	preview->credentials = credentials_load(preview->recipe->server, GetUserId());
-	if (job->rows == ROWS_MISSING && preview->recipe->target == InvalidOid)
-		job->rows = ROWS_ALL;	/* all rows are missing in a target that does not exist */
+	if (has_missing_columns(preview->recipe))
+		job->rows = ROWS_ALL;	/* what start would make holds no row's result yet */
 	bucketize_check_query(preview->recipe);
 	read_rows(preview);
 	if (preview->row_count > 0)

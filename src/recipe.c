@@ -171,7 +171,9 @@ require_column(Oid relation, const char *column, const char *parameter)
 				errcode(ERRCODE_UNDEFINED_COLUMN),
 				errmsg("column \"%s\" of %s does not exist in \"%s\"",
 					   column, parameter, get_rel_name(relation)),
-				errhint("Names are case-sensitive here, and written without quotes."));
+				strchr(column, '(') != NULL
+				? errhint("Write an expression within parentheses, as in CREATE INDEX: (upper(title)).")
+				: errhint("Names are case-sensitive here, and written without quotes."));
 	return number;
 }
 

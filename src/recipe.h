@@ -29,6 +29,16 @@ typedef struct KeyColumn
 	Oid			collation;
 } KeyColumn;
 
+/* What an output column gets. */
+typedef enum OutputKind
+{
+	OUTPUT_PATH,				/* what a path finds in the item */
+	OUTPUT_FIELD,				/* a key or input column of the row */
+	OUTPUT_JOB,					/* the job's number */
+	OUTPUT_NOW,					/* the time of the store */
+	OUTPUT_FINGERPRINT			/* of the row as sent */
+} OutputKind;
+
 typedef struct OutputColumn
 {
 	char	   *name;
@@ -36,7 +46,9 @@ typedef struct OutputColumn
 	int32		typmod;
 	bool		type_given;
 	bool		missing;		/* the column has to be made */
-	char	   *path;			/* jsonpath text */
+	char	   *path;			/* jsonpath text, or the placeholder */
+	OutputKind	kind;
+	int			index;			/* OUTPUT_PATH: in ResponseShape.outputs; OUTPUT_FIELD: in Recipe.fields */
 } OutputColumn;
 
 typedef struct Recipe
@@ -53,7 +65,9 @@ typedef struct Recipe
 	/* Key and input columns, each once: what {{column}} may name.  Names in server encoding. */
 	int			field_count;
 	char	  **fields;
-	bool		stage_fields;	/* a template needs them */
+	bool		stage_fields;	/* a template or an output needs them */
+	bool		send_fields;	/* a template does */
+	char	   *fingerprint_seed;	/* of templates and paths, in hex; NULL: no fingerprint is asked for */
 
 	int			output_count;
 	OutputColumn *outputs;
@@ -85,7 +99,8 @@ extern void recipe_free(Recipe *recipe);
 extern void recipe_make_target(Recipe *recipe);
 
 /* Parts of recipe_make, in files of their own. */
-extern void recipe_read_outputs(Recipe *recipe);
+extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
+extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_resolve_target(Recipe *recipe);
 extern void recipe_compile_shape(Recipe *recipe);
 

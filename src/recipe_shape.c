@@ -124,10 +124,6 @@ refuse_unsupported(const Recipe *recipe)
 		what = "result_key";
 	else if (strcmp(job->result_rows, "one") != 0)
 		what = "result_rows => 'many'";
-	else if (job->rows == ROWS_CHANGED)
-		what = "rows => 'changed'";
-	else if (job->max_tokens >= 0)
-		what = "max_tokens";
 	if (what != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -164,13 +160,15 @@ compile_outputs(Recipe *recipe)
 
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		const OutputColumn *output = &recipe->outputs[i];
+		OutputColumn *output = &recipe->outputs[i];
+		Path	   *path = &outputs[recipe->shape.output_count];
 
-		compile_path(recipe, output->path, psprintf("output column \"%s\"", output->name), &outputs[i]);
-		outputs[i].gathers = finds_several(&outputs[i]) &&
-			OidIsValid(get_element_type(getBaseType(output->type)));
+		if (output->kind != OUTPUT_PATH)
+			continue;
+		compile_path(recipe, output->path, psprintf("output column \"%s\"", output->name), path);
+		path->gathers = finds_several(path) && OidIsValid(get_element_type(getBaseType(output->type)));
+		output->index = recipe->shape.output_count++;
 	}
-	recipe->shape.output_count = recipe->output_count;
 	recipe->shape.outputs = outputs;
 }
 
@@ -208,7 +206,11 @@ recipe_compile_shape(Recipe *recipe)
 	refuse_unsupported(recipe);
 	compile_templates(recipe);
 	decide_batch_size(recipe);
-	recipe->stage_fields = template_needs_fields(recipe->url) ||
+	recipe->send_fields = template_needs_fields(recipe->url) ||
 		(recipe->body != NULL && template_needs_fields(recipe->body));
+	recipe->stage_fields = recipe->send_fields;
+	for (int i = 0; i < recipe->output_count; i++)
+		recipe->stage_fields |= recipe->outputs[i].kind == OUTPUT_FIELD;
 	compile_paths(recipe);
+	recipe_make_fingerprint_seed(recipe);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * recipe_target.c
- *	  Resolving where results go: output columns, the target, its making.
+ *	  Resolving where results go: the target and its columns, and their making.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +19,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
-#include "parser/scansup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -30,172 +29,6 @@
 
 #include "compat.h"
 #include "convert.h"
-
-#define OUTPUT_HINT "Write each key as 'column' or 'column type', such as \"embedding real[]\"."
-
-/*
- * Take an SQL identifier off the front of text: quoted, or folded to lower
- * case.  *rest is what follows, without leading white space.
- */
-static char *
-read_identifier(const char *text, const char **rest)
-{
-	StringInfoData name;
-
-	initStringInfo(&name);
-	while (scanner_isspace(*text))
-		text++;
-	if (*text == '"')
-	{
-		for (text++; *text != '\0' && (*text != '"' || text[1] == '"'); text++)
-		{
-			appendStringInfoChar(&name, *text);
-			if (*text == '"')
-				text++;
-		}
-		if (*text == '"')
-			text++;
-		else
-			name.len = 0;
-	}
-	else
-	{
-		while (*text != '\0' && !scanner_isspace(*text))
-			appendStringInfoChar(&name, *text++);
-		if (name.len > 0)
-		{
-			char	   *folded = downcase_truncate_identifier(name.data, name.len, false);
-
-			resetStringInfo(&name);
-			appendStringInfoString(&name, folded);
-		}
-	}
-	if (name.len == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_SYNTAX_ERROR),
-				errmsg("output has a key that is no column"),
-				errhint(OUTPUT_HINT));
-	truncate_identifier(name.data, name.len, true);
-	while (scanner_isspace(*text))
-		text++;
-	*rest = text;
-	return name.data;
-}
-
-static char *
-decode_utf8_string(JsonSlice string, const char *where)
-{
-	ByteBuffer		decoded = {0};
-	const char *why;
-	char	   *result;
-
-	if (!json_decode_string(string, &decoded, &why))
-	{
-		buffer_free(&decoded);
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid string in %s: %s", where, why));
-	}
-	result = pstrdup(decoded.data ? decoded.data : "");
-	buffer_free(&decoded);
-	return pg_any_to_server(result, strlen(result), PG_UTF8);
-}
-
-/* Positions in a type's name mean nothing in the user's statement. */
-static void
-name_output_column(void *name)
-{
-	errposition(0);
-	errhint(OUTPUT_HINT);
-	errcontext("output column \"%s\"", (const char *) name);
-}
-
-static void
-read_type(OutputColumn *output, const char *type)
-{
-	ErrorContextCallback callback = {error_context_stack, name_output_column, output->name};
-
-	error_context_stack = &callback;
-	compat_parse_type(type, &output->type, &output->typmod);
-	error_context_stack = callback.previous;
-	output->type_given = true;
-}
-
-static void
-read_output(OutputColumn *output, JsonSlice name, JsonSlice value)
-{
-	char	   *declaration = decode_utf8_string(name, "output");
-	const char *type;
-
-	output->name = read_identifier(declaration, &type);
-	output->typmod = -1;
-	if (*type != '\0')
-		read_type(output, type);
-	if (json_kind(value) != JSON_STRING)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("output column \"%s\" has no path", output->name),
-				errdetail("Its value is a JSON %s.", json_kind_name(json_kind(value))),
-				errhint("Give a jsonpath in a string, such as \"$.embedding\"."));
-	output->path = decode_utf8_string(value, "output");
-	if (strncmp(output->path, "{{", 2) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("placeholders as outputs are not supported yet: %s", output->path),
-				errhint("Give a jsonpath, such as \"$.embedding\"."));
-}
-
-static void
-check_output_name(const Recipe *recipe, int number)
-{
-	const char *name = recipe->outputs[number].name;
-
-	for (int i = 0; i < number; i++)
-		if (strcmp(recipe->outputs[i].name, name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_COLUMN),
-					errmsg("output names column \"%s\" twice", name),
-					errhint("Name each output column once."));
-	for (int i = 0; i < recipe->key_count; i++)
-		if (strcmp(recipe->keys[i].name, name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_COLUMN),
-					errmsg("output column \"%s\" is a key column", name),
-					errhint("Results are found by their key: it cannot be one of them."));
-}
-
-void
-recipe_read_outputs(Recipe *recipe)
-{
-	char	   *utf8 = text_to_utf8(recipe->job->output);
-	JsonSlice	object;
-	JsonSlice	name;
-	JsonSlice	value;
-	JsonFault	fault;
-	JsonCursor	cursor;
-	int			count = 0;
-
-	if (!json_parse(utf8, strlen(utf8), &object, &fault) || json_kind(object) != JSON_OBJECT)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("output is not a JSON object"),
-				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
-	cursor = json_members(object);
-	while (json_next_member(&cursor, &name, &value))
-		count++;
-	if (count == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("output names no column"),
-				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
-	recipe->outputs = palloc0(sizeof(OutputColumn) * count);
-	cursor = json_members(object);
-	while (json_next_member(&cursor, &name, &value))
-	{
-		read_output(&recipe->outputs[recipe->output_count], name, value);
-		check_output_name(recipe, recipe->output_count++);
-	}
-}
 
 /* An output column of an existing table: its type, and whether it can be written. */
 static void

@@ -154,7 +154,7 @@ database_entry(Oid database)
 }
 
 void
-shared_visit(Oid database, bool just_started)
+shared_note_visit(Oid database, bool just_started)
 {
 	DatabaseEntry *entry;
 
@@ -168,6 +168,12 @@ shared_visit(Oid database, bool just_started)
 	else
 		shared->all_dirty = true;
 	shared_unlock();
+}
+
+void
+shared_visit(Oid database, bool just_started)
+{
+	shared_note_visit(database, just_started);
 	shared_wake_launcher();
 }
 
@@ -288,6 +294,19 @@ free_job_if_idle(int job_index)
 {
 	if (shared->jobs[job_index].wanted == 0 && !has_workers(job_index))
 		shared->jobs[job_index].in_use = false;
+}
+
+void
+shared_forget_database(Oid database)
+{
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_JOBS; i++)
+		if (shared->jobs[i].in_use && shared->jobs[i].database == database)
+		{
+			shared->jobs[i].wanted = 0;
+			free_job_if_idle(i);
+		}
+	shared_unlock();
 }
 
 static int

@@ -58,6 +58,7 @@ typedef struct JobEntry
 	int64		next_bucket;	/* all before it are done or claimed; back to 0 when a claim was given up */
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
+	int64		tokens;			/* spent by the job so far, answers that are not stored yet included */
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
@@ -116,8 +117,10 @@ typedef struct DatabaseEntry
 typedef struct SharedState
 {
 	pid_t		launcher_pid;
+	bool		launched;		/* a launcher has run since the server started */
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
+	bool		clerk_waits;	/* no worker slot is free for a clerk: new jobs go unseen */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */
 	DatabaseEntry databases[SHARED_MAX_DATABASES];
@@ -149,7 +152,11 @@ extern void shared_state_changed(void);
 
 /* A clerk must look into the database: now, or no later than at a time. */
 extern void shared_visit(Oid database, bool just_started);
+extern void shared_note_visit(Oid database, bool just_started); /* without waking the launcher */
 extern void shared_visit_at(Oid database, TimestampTz at);
+
+/* A database is gone: its jobs want no workers any more. */
+extern void shared_forget_database(Oid database);
 
 /* Wakes the launcher, and the workers of a job (or -1: all). */
 extern void shared_wake_launcher(void);

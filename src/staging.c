@@ -142,7 +142,7 @@ staging_create(const Recipe *recipe)
 	for (int i = 0; i < recipe->key_count; i++)
 		append_column(&sql, psprintf("key_%d", i + 1), recipe->keys[i].type,
 					  recipe->keys[i].typmod, recipe->keys[i].collation);
-	appendStringInfoString(&sql, ", input pg_catalog.text, fields pg_catalog.text[])"
+	appendStringInfoString(&sql, ", input pg_catalog.text, fields pg_catalog.text[], fingerprint pg_catalog.text)"
 						   " PARTITION BY LIST (partition)");
 	create_for(owner, bare_name(job, -1), sql.data);
 	staging_create_partition(recipe, STAGING_FAILED);

@@ -21,7 +21,7 @@
 #define STAGING_SCHEMA "enrich_staging"
 #define STAGING_FAILED 0		/* number of the partition of failed rows */
 
-/* Columns of a staging table: partition, row_number, key_1 …, input, fields. */
+/* Columns of a staging table: partition, row_number, key_1 …, input, fields, fingerprint. */
 #define STAGING_KEY_COLUMN 3	/* attribute number of key_1 */
 
 /* Quoted, qualified names; in the current context.  Partition -1: the table itself. */

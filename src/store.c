@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "convert.h"
@@ -150,6 +151,39 @@ register_results(Store *store, Tuplestorestate *tuples, int count)
 		elog(ERROR, "could not register the results");
 }
 
+static JsonSlice
+slice_of(const char *text)
+{
+	JsonSlice	slice = {text, text ? strlen(text) : 0};
+
+	return slice;
+}
+
+/* What an output column gets, as JSON in UTF-8. */
+static JsonSlice
+output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *output)
+{
+	const Response *response = &item->outcome->response;
+	const Row  *row = item->outcome->rows[item->position];
+
+	switch (output->kind)
+	{
+		case OUTPUT_PATH:
+			if (item->outcome->kind == OUTCOME_ANSWERED)
+				return response->values[item->position * response->output_count + output->index];
+			break;
+		case OUTPUT_FIELD:
+			return slice_of(row->request.fields[output->index]);
+		case OUTPUT_JOB:
+			return slice_of(psprintf(INT64_FORMAT, recipe->job->id));
+		case OUTPUT_NOW:
+			return slice_of(psprintf("\"%s\"", timestamptz_to_str(GetCurrentTransactionStartTimestamp())));
+		case OUTPUT_FINGERPRINT:
+			return slice_of(row->fingerprint ? psprintf("\"%s\"", row->fingerprint) : NULL);
+	}
+	return slice_of(NULL);
+}
+
 /* Convert one item and add it to the tuples. */
 static void
 put_item(Store *store, Tuplestorestate *tuples, const StoreItem *item)
@@ -166,10 +200,8 @@ put_item(Store *store, Tuplestorestate *tuples, const StoreItem *item)
 	for (int i = 0; i < recipe->output_count; i++)
 	{
 		int			column = 1 + recipe->key_count + i;
-		JsonSlice	value = {0};
+		JsonSlice	value = output_value(recipe, item, &recipe->outputs[i]);
 
-		if (item->outcome->kind == OUTCOME_ANSWERED)
-			value = item->outcome->response.values[item->position * recipe->output_count + i];
 		values[column] = converter_apply(store->converters[i], value, &nulls[column]);
 	}
 	tuplestore_putvalues(tuples, store->descriptor, values, nulls);

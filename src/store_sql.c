@@ -141,7 +141,7 @@ append_staging_columns(StringInfo sql, const Recipe *recipe)
 	appendStringInfoString(sql, "row_number");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, ", key_%d", i + 1);
-	appendStringInfoString(sql, ", input, fields");
+	appendStringInfoString(sql, ", input, fields, fingerprint");
 }
 
 char *

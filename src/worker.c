@@ -256,7 +256,15 @@ intake_step(Worker *self)
 {
 	intake_job(self);
 	if (self->job != NULL && self->job->state == JOB_RUNNING)
+	{
+		Counters	sum;
+
+		catalog_sum_counters(self->job->id, &sum);
+		shared_lock();
+		self->entry->tokens = Max(self->entry->tokens, sum.tokens);
+		shared_unlock();
 		self->store = store_make(self->recipe, self->slot->worker_number, self->context);
+	}
 }
 
 static void

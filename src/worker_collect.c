@@ -188,6 +188,17 @@ note_answer_size(Worker *worker, size_t length)
 		worker->answer_size -= (worker->answer_size - length) / 16;
 }
 
+/* Tokens count for the job's budget as soon as they are known, whichever of its workers spent them. */
+static void
+spend(Worker *worker, int64 tokens)
+{
+	if (tokens == 0)
+		return;
+	shared_lock();
+	worker->entry->tokens += tokens;
+	shared_unlock();
+}
+
 void
 turn_collect(Worker *worker)
 {
@@ -207,6 +218,7 @@ turn_collect(Worker *worker)
 		note_answer_size(worker, result.body.length);
 		answer->tokens = settle(worker, &result);
 		worker->unsaved.tokens += answer->tokens;
+		spend(worker, answer->tokens);
 		if (count == lengthof(answers))
 		{
 			permits_give_back(worker->slot_index, answers, count);

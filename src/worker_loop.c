@@ -138,6 +138,26 @@ worker_check_failures(Worker *worker)
 		worker->stopping = true;
 }
 
+static void
+pause_for_budget_step(Worker *worker)
+{
+	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
+						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens (" INT64_FORMAT ")",
+									worker->entry->tokens, worker->job->max_tokens),
+						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.", NULL))
+		worker->stopping = true;
+}
+
+bool
+worker_check_budget(Worker *worker)
+{
+	if (worker->job->max_tokens < 0 || worker->entry->tokens < worker->job->max_tokens)
+		return false;
+	if (!worker->stopping)
+		(void) worker_try(worker, pause_for_budget_step);
+	return true;
+}
+
 void
 worker_check_paths(Worker *worker)
 {
@@ -146,7 +166,8 @@ worker_check_paths(Worker *worker)
 
 	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
 	catalog_sum_counters(job->id, &sum);
-	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0)
+	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0 ||
+		worker->recipe->shape.output_count == 0)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
 						   "no output path found anything in the whole first bucket",
@@ -183,6 +204,7 @@ reread_step(Worker *worker)
 	worker->job->state = job->state;
 	worker->job->concurrency = job->concurrency;
 	worker->job->max_failed_rows = job->max_failed_rows;
+	worker->job->max_tokens = job->max_tokens;
 	worker->job->failures_accepted = job->failures_accepted;
 	worker->job->loss_accepted = job->loss_accepted;
 	worker->job->replaced = job->replaced;

@@ -91,6 +91,9 @@ extern void turn_send(Worker *worker);
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
 
+/* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
+extern bool worker_check_budget(Worker *worker);
+
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
 

@@ -300,6 +300,8 @@ turn_send(Worker *worker)
 	Request    *request;
 
 	worker->permit_not_before = CLOCK_NEVER;
+	if (worker_check_budget(worker))
+		return;
 	while (!worker->stopping && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
 		WaitingFor	waiting_for;
