@@ -110,11 +110,18 @@
 	curl_easy_setopt((easy), CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS))
 #endif
 
-/* 7.87 can give up a transfer without waiting for its resolver thread. */
+/* 7.87 can give up a transfer without waiting for its resolver thread ... */
 #if LIBCURL_VERSION_NUM >= 0x075700
 #define compat_quick_exit(easy) curl_easy_setopt((easy), CURLOPT_QUICK_EXIT, 1L)
 #else
 #define compat_quick_exit(easy) CURLE_OK
+#endif
+
+/* ... and from 8.20 on the threads are the multi handle's, which waits for them at its end. */
+#if LIBCURL_VERSION_NUM >= 0x081400
+#define compat_quick_exit_multi(multi) curl_multi_setopt((multi), CURLMOPT_QUICK_EXIT, 1L)
+#else
+#define compat_quick_exit_multi(multi) CURLM_OK
 #endif
 
 /* 8.6 has a code of its own for what is too large; no older one returns it. */
@@ -122,23 +129,18 @@
 #define CURLE_TOO_LARGE 100
 #endif
 
-/* The library that is loaded may be newer than the headers. */
+/*
+ * From 7.87 to 7.88 the second request on a connection with prior knowledge,
+ * whether it shares or follows, gets no answer.  The library that is loaded
+ * counts, which need not be the headers'.
+ */
 static inline bool
-compat_curl_runs(unsigned from, unsigned before)
+compat_curl_breaks_prior_knowledge(void)
 {
 	unsigned	version = curl_version_info(CURLVERSION_NOW)->version_num;
 
-	return version >= from && version < before;
+	return version >= 0x075700 && version < 0x080000;
 }
-
-/*
- * From 7.87 to 7.88 the second request on a connection with prior knowledge,
- * whether it shares or follows, gets no answer.
- */
-#define compat_curl_breaks_prior_knowledge() compat_curl_runs(0x075700, 0x080000)
-
-/* Before 8.7 a request's size includes the part of its body that went out with its headers. */
-#define compat_curl_request_size_has_body() compat_curl_runs(0, 0x080700)
 
 #endif							/* LIBCURL_VERSION_NUM */
 

@@ -43,6 +43,8 @@
 #include "event.h"
 #include "http_handle.h"
 
+#include "compat.h"
+
 #define NEVER (INT64_MAX / 2)	/* a time or a duration; adding to it does not overflow */
 
 /* Requests that may start to look up a host at once. */
@@ -511,7 +513,8 @@ set_up_multi(Http *http)
 		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-						  (long) http->max_connections) == CURLM_OK;
+						  (long) http->max_connections) == CURLM_OK &&
+		compat_quick_exit_multi(multi) == CURLM_OK;
 }
 
 Http *

@@ -266,7 +266,8 @@ count_bytes(HttpHandle *handle)
 	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
 	handle->result.bytes_in += header_size + downloaded;
 
-	if (compat_curl_request_size_has_body() && request_size > uploaded)
+	/* The request's size is that of all that was sent; of some older releases, of its headers only. */
+	if (request_size > uploaded)
 		handle->result.bytes_out += request_size;
 	else
 		handle->result.bytes_out += request_size + uploaded;

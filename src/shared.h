@@ -117,9 +117,9 @@ typedef struct DatabaseEntry
 typedef struct SharedState
 {
 	pid_t		launcher_pid;
-	bool		launched;		/* a launcher has run since the server started */
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
+	bool		launched;		/* all databases were visited since the server started */
 	bool		clerk_waits;	/* no worker slot is free for a clerk: new jobs go unseen */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */

@@ -246,7 +246,7 @@ staging_drop(int64 job, bool conditionally)
 
 		if (!lock_relation(parent, conditionally))
 			return false;
-		children = find_inheritance_children(parent, NoLock);
+		children = still_there(parent) ? find_inheritance_children(parent, NoLock) : NIL;
 		foreach(cell, children)
 			if (!lock_relation(lfirst_oid(cell), conditionally))
 				return false;

@@ -17,6 +17,7 @@
 #include "store.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -546,18 +547,32 @@ store_committed(Store *store)
 	store->change_count = 0;
 }
 
+/* Do foreign keys refer to a table?  Deleting its rows would cascade. */
+static bool
+is_referenced(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	bool		referenced = false;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		referenced |= RI_FKey_trigger_type(rel->trigdesc->triggers[i].tgfoid) == RI_TRIGGER_PK;
+	table_close(rel, NoLock);
+	return referenced;
+}
+
 void
 store_replace(Store *store)
 {
 	const Recipe *recipe = store->recipe;
+	bool		in_place = recipe->target_has_key && is_referenced(recipe->target);
 	MemoryContext old = MemoryContextSwitchTo(store->work);
 
 	SPI_connect();
 	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
 	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
 		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name), false, 0) < 0 ||
-		SPI_execute(psprintf("DELETE FROM %s", recipe->target_name), false, 0) < 0 ||
-		SPI_execute(store_sql_insert_collected(recipe), false, 0) < 0)
+		SPI_execute(store_sql_delete_replaced(recipe, in_place), false, 0) < 0 ||
+		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0)
 		elog(ERROR, "could not replace the rows of %s", recipe->target_name);
 	SPI_finish();
 	catalog_set_replaced(recipe->job->id);

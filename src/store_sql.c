@@ -52,7 +52,30 @@ append_insert(StringInfo sql, const Recipe *recipe, const char *from)
 	append_target_columns(sql, recipe);
 	appendStringInfoString(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
 	append_result_columns(sql, recipe);
-	appendStringInfo(sql, " FROM %s", from);
+	appendStringInfo(sql, " FROM %s r", from);
+}
+
+/*
+ * Only rows that are still in the source.  Where no index finds them this
+ * would cost more than it is worth.
+ */
+static void
+append_still_there(StringInfo sql, const Recipe *recipe)
+{
+	if (!recipe->key_is_unique)
+		return;
+	appendStringInfo(sql, " WHERE EXISTS (SELECT FROM %s pg_enrich_source WHERE ", recipe->source);
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%spg_enrich_source.%s %s r.key_%d", i > 0 ? " AND " : "",
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+	appendStringInfoChar(sql, ')');
+}
+
+static void
+append_insert_results(StringInfo sql, const Recipe *recipe)
+{
+	append_insert(sql, recipe, RESULTS_RELATION);
+	append_still_there(sql, recipe);
 }
 
 static void
@@ -77,7 +100,8 @@ append_collect(StringInfo sql, const Recipe *recipe)
 	append_result_columns(sql, recipe);
 	appendStringInfoString(sql, ") SELECT row_number, ");
 	append_result_columns(sql, recipe);
-	appendStringInfo(sql, " FROM %s", RESULTS_RELATION);
+	appendStringInfo(sql, " FROM %s r", RESULTS_RELATION);
+	append_still_there(sql, recipe);
 }
 
 char *
@@ -92,10 +116,10 @@ store_sql_write(const Recipe *recipe)
 			append_update(&sql, recipe);
 			break;
 		case WRITE_INSERT:
-			append_insert(&sql, recipe, RESULTS_RELATION);
+			append_insert_results(&sql, recipe);
 			break;
 		case WRITE_UPSERT:
-			append_insert(&sql, recipe, RESULTS_RELATION);
+			append_insert_results(&sql, recipe);
 			append_on_conflict(&sql, recipe);
 			break;
 		case WRITE_OVERWRITE:
@@ -104,7 +128,7 @@ store_sql_write(const Recipe *recipe)
 				append_collect(&sql, recipe);
 			else
 			{
-				append_insert(&sql, recipe, RESULTS_RELATION);
+				append_insert_results(&sql, recipe);
 				if (recipe->target_has_key)
 					append_on_conflict(&sql, recipe);
 			}
@@ -114,13 +138,32 @@ store_sql_write(const Recipe *recipe)
 }
 
 char *
-store_sql_insert_collected(const Recipe *recipe)
+store_sql_delete_replaced(const Recipe *recipe, bool in_place)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s pg_enrich_target", recipe->target_name);
+	if (!in_place)
+		return sql.data;
+	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s r WHERE ", staging_results_name(recipe->job->id));
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+char *
+store_sql_insert_collected(const Recipe *recipe, bool in_place)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	append_insert(&sql, recipe, staging_results_name(recipe->job->id));
 	appendStringInfoString(&sql, " ORDER BY row_number");
+	if (in_place)
+		append_on_conflict(&sql, recipe);
 	return sql.data;
 }
 

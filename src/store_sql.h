@@ -21,8 +21,13 @@
 /* Results into the target, the way the job's write_mode says. */
 extern char *store_sql_write(const Recipe *recipe);
 
-/* For write_mode overwrite: what replaces the target's rows by the collected ones. */
-extern char *store_sql_insert_collected(const Recipe *recipe);
+/*
+ * For write_mode overwrite: what replaces the target's rows by the collected
+ * ones, in this order.  in_place: rows whose keys come back are updated and not
+ * deleted, for the sake of foreign keys that refer to them.
+ */
+extern char *store_sql_delete_replaced(const Recipe *recipe, bool in_place);
+extern char *store_sql_insert_collected(const Recipe *recipe, bool in_place);
 
 /*
  * A failed row leaves its partition for that of failed rows; $1: row numbers.

@@ -301,5 +301,28 @@ is(right('far'), 40, '... is filled');
 like(refused(target => 'near'), qr/42809.*near.*HINT.*insert/s, 'a foreign table cannot be upserted');
 like(refused(target => 'town'), qr/22023.*HINT/s, 'the source is no target');
 
+#
+# What refers to a target that is overwritten, and what is gone from the source
+#
+$t->sql(<<'END');
+CREATE TABLE referred (id integer PRIMARY KEY, value bigint);
+INSERT INTO referred SELECT i, -1 FROM generate_series(31, 50) i;
+CREATE TABLE referring (id integer REFERENCES referred ON DELETE CASCADE);
+INSERT INTO referring SELECT i FROM generate_series(31, 50) i;
+END
+is(enriched(target => 'referred', write_mode => 'overwrite'), '40 40 0 0', 'overwrite: foreign keys refer to the target');
+is(right('referred'), 40, '... its rows are replaced');
+is($t->sql('SELECT count(*), max(id) FROM referred'), '40|40', '... those that did not come back are gone');
+is($t->sql('SELECT count(*), min(id), max(id) FROM referring'), '10|31|40', '... and only those cascade');
+
+foreach my $mode (qw(insert upsert overwrite))
+{
+	start_hanging('town 7', target => "kept_$mode", write_mode => $mode, where_clause => 'id < 16');
+	$t->sql('DELETE FROM town WHERE id IN (7, 9)');
+	is(release(), '15 13 0 2', "$mode: source rows deleted meanwhile are skipped and counted");
+	is($t->sql("SELECT count(*) FROM kept_$mode WHERE id IN (7, 9)"), 0, '... and not written');
+	$t->sql("INSERT INTO town VALUES (7, 'town 7'), (9, 'town 9')");
+}
+
 $t->stop;
 done_testing();
