@@ -27,7 +27,10 @@ notify_state(int64 job, JobState state)
 	snprintf(payload, sizeof(payload), "{\"job\": " INT64_FORMAT ", \"state\": \"%s\"}",
 			 job, job_state_name(state));
 	Async_Notify("enrich", payload);
-	shared_touch_at_commit(job);
+	if (state == JOB_CANCELED)
+		shared_end_at_commit(job);
+	else
+		shared_touch_at_commit(job);
 }
 
 static Statement insert_job = {
@@ -355,16 +358,17 @@ catalog_accept_failures(int64 job)
 }
 
 static Statement set_replaced = {
-	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1 AND NOT replaced AND state" EQ "'running'",
+	1, {INT8OID}, NULL
 };
 
-void
+bool
 catalog_set_replaced(int64 job)
 {
 	Arguments	a = {0};
 
 	argument_add(&a, Int64GetDatum(job));
-	statement_run(&set_replaced, &a);
+	return statement_run(&set_replaced, &a) > 0;
 }
 
 static Statement set_bucketized = {

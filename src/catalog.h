@@ -117,7 +117,9 @@ extern void catalog_set_max_tokens(int64 job, int64 max_tokens);
 
 /* A resumed job: failures so far are accepted, the present cluster and database are its own. */
 extern void catalog_accept_failures(int64 job);
-extern void catalog_set_replaced(int64 job);
+
+/* Overwrite: this worker replaces the target's rows.  False: another one has. */
+extern bool catalog_set_replaced(int64 job);
 
 /* End of bucketizing: totals; the state becomes running unless it was paused.  False: canceled meanwhile. */
 extern bool catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncated);

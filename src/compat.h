@@ -22,6 +22,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
+#include "postmaster/bgworker.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
@@ -43,7 +44,7 @@
 #endif
 
 /* 17 lets a worker run as a role that may not log in. */
-#ifdef BGWORKER_BYPASS_ROLELOGINCHECK
+#if PG_VERSION_NUM >= 170000
 #define COMPAT_BYPASS_ROLELOGINCHECK BGWORKER_BYPASS_ROLELOGINCHECK
 #else
 #define COMPAT_BYPASS_ROLELOGINCHECK 0

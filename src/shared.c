@@ -30,7 +30,14 @@ static LWLock *lock = NULL;
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
-/* Jobs that the current transaction changed; in TopTransactionContext. */
+/* A job that the current transaction changed. */
+typedef struct Touched
+{
+	int64		job;
+	bool		ended;			/* there is nothing to be done for it any more */
+} Touched;
+
+/* List of Touched *, in TopTransactionContext. */
 static List *touched = NIL;
 static bool callback_registered = false;
 
@@ -196,6 +203,22 @@ shared_state_changed(void)
 	ConditionVariableBroadcast(&shared->state_changed);
 }
 
+/*
+ * Workers that run a job's source query look at nothing until it sends rows.
+ * The caller holds the lock.
+ */
+static void
+interrupt_bucketizing(int job_index)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		const WorkerSlot *slot = &shared->slots[i];
+
+		if (slot->in_use && slot->job_index == job_index && slot->bucketizing && slot->pid != 0)
+			kill(slot->pid, SIGINT);
+	}
+}
+
 /* What this transaction changed has become true: tell everybody concerned. */
 static void
 tell_touched(void)
@@ -204,15 +227,17 @@ tell_touched(void)
 
 	foreach(cell, touched)
 	{
-		int64		job = *(int64 *) lfirst(cell);
+		const Touched *item = lfirst(cell);
 		int			index;
 
 		shared_lock();
-		index = shared_find_job(MyDatabaseId, job);
+		index = shared_find_job(MyDatabaseId, item->job);
 		if (index >= 0)
 		{
 			shared->jobs[index].version++;
 			shared->jobs[index].not_before = 0;
+			if (item->ended)
+				interrupt_bucketizing(index);
 		}
 		shared_unlock();
 		if (index >= 0)
@@ -238,11 +263,26 @@ end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 		touched = NIL;			/* its memory goes with the transaction's */
 }
 
+static Touched *
+find_touched(int64 job)
+{
+	ListCell   *cell;
+
+	foreach(cell, touched)
+	{
+		Touched    *item = lfirst(cell);
+
+		if (item->job == job)
+			return item;
+	}
+	return NULL;
+}
+
 void
 shared_touch_at_commit(int64 job)
 {
 	MemoryContext old;
-	int64	   *item;
+	Touched    *item;
 
 	if (shared == NULL || shared_touched(job))
 		return;
@@ -252,21 +292,24 @@ shared_touch_at_commit(int64 job)
 		callback_registered = true;
 	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	item = palloc(sizeof(int64));
-	*item = job;
+	item = palloc0(sizeof(Touched));
+	item->job = job;
 	touched = lappend(touched, item);
 	MemoryContextSwitchTo(old);
+}
+
+void
+shared_end_at_commit(int64 job)
+{
+	shared_touch_at_commit(job);
+	if (shared != NULL)
+		find_touched(job)->ended = true;
 }
 
 bool
 shared_touched(int64 job)
 {
-	ListCell   *cell;
-
-	foreach(cell, touched)
-		if (*(int64 *) lfirst(cell) == job)
-			return true;
-	return false;
+	return find_touched(job) != NULL;
 }
 
 int

@@ -75,6 +75,7 @@ typedef struct WorkerSlot
 	int			worker_number;	/* from 0, within the job */
 	int			server_index;	/* in ServerEntry, -1: not known yet */
 	int			in_flight;
+	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
 	bool		wants;			/* has a request ready and no permit for it */
 	WaitingFor	waiting_for;
 	double		rows_per_second;
@@ -143,6 +144,9 @@ extern void shared_require(void);
  * job's workers reread it, and those that wait for it are woken.  At a rollback nothing happens.
  */
 extern void shared_touch_at_commit(int64 job);
+
+/* The same for a job that is ended: workers that bucketize it are interrupted, too. */
+extern void shared_end_at_commit(int64 job);
 
 /* Did this transaction change the job? */
 extern bool shared_touched(int64 job);

@@ -565,8 +565,12 @@ store_replace(Store *store)
 {
 	const Recipe *recipe = store->recipe;
 	bool		in_place = recipe->target_has_key && is_referenced(recipe->target);
-	MemoryContext old = MemoryContextSwitchTo(store->work);
+	MemoryContext old;
 
+	/* Several workers may find the job done at the same time: the first one's row lock decides. */
+	if (!catalog_set_replaced(recipe->job->id))
+		return;
+	old = MemoryContextSwitchTo(store->work);
 	SPI_connect();
 	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
 	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
@@ -575,6 +579,5 @@ store_replace(Store *store)
 		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0)
 		elog(ERROR, "could not replace the rows of %s", recipe->target_name);
 	SPI_finish();
-	catalog_set_replaced(recipe->job->id);
 	MemoryContextSwitchTo(old);
 }

@@ -118,7 +118,22 @@ set(const char *name, const char *value)
 	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
 }
 
-/* What user SQL runs under: as captured at start, and nothing that a role's defaults could break. */
+/* Whatever a role's or a database's defaults are: nothing that could break a worker's own transactions. */
+static void
+force_settings(void)
+{
+	set("default_transaction_isolation", "read committed");
+	set("default_transaction_read_only", "off");
+	set("default_transaction_deferrable", "off");
+	set("synchronize_seqscans", "off");
+	set("row_security", "on");
+	/* Staging is made by a superuser, who may write where the owner may not. */
+	set("default_tablespace", "");
+	if (COMPAT_HAS_TRANSACTION_TIMEOUT)
+		set("transaction_timeout", "0");
+}
+
+/* What user SQL runs under: as captured at start. */
 static void
 apply_settings(const Job *job)
 {
@@ -132,13 +147,6 @@ apply_settings(const Job *job)
 		*value++ = '\0';
 		set(name, value);
 	}
-	set("default_transaction_isolation", "read committed");
-	set("default_transaction_read_only", "off");
-	set("default_transaction_deferrable", "off");
-	set("synchronize_seqscans", "off");
-	set("row_security", "on");
-	if (COMPAT_HAS_TRANSACTION_TIMEOUT)
-		set("transaction_timeout", "0");
 }
 
 /*
@@ -222,6 +230,11 @@ bucketize_step(Worker *self)
 	/* User queries may wait for locks as long as they like: nothing else waits for them. */
 	set("lock_timeout", "0");
 	intake_job(self);
+	if (self->job == NULL || job_is_finished(self->job->state))
+	{
+		self->abandoned = true; /* canceled, or dropped, while it was queued */
+		return;
+	}
 	found = bucketize(self->recipe, bucketize_progress);
 	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
 	{
@@ -246,9 +259,9 @@ run_bucketize(void)
 	if (worker.job->state == JOB_QUEUED && !worker_try(&worker, begin_bucketizing_step))
 		return;
 	worker.seen_version = worker.entry->version;
-	worker.bucketizing = true;
+	worker.bucketizing = worker.slot->bucketizing = true;
 	(void) worker_try(&worker, bucketize_step);
-	worker.bucketizing = false;
+	worker.bucketizing = worker.slot->bucketizing = false;
 }
 
 static void
@@ -417,6 +430,7 @@ worker_main(Datum argument)
 	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker", ALLOCSET_DEFAULT_SIZES);
 	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
 	intake_watch_changes();
+	force_settings();
 	clean = run();
 	if (worker.http != NULL)
 		http_destroy(worker.http);

@@ -112,7 +112,7 @@ void
 worker_rescan(Worker *worker)
 {
 	shared_lock();
-	worker->entry->next_bucket = 0;
+	shared_rescan(worker->slot->job_index);
 	shared_unlock();
 	worker->exhausted = false;
 }

@@ -355,9 +355,12 @@ store_step(Worker *worker)
 	/* Rows that are tried again say nothing of the paths: others of their bucket did find something. */
 	if (!worker->found_any && worker->storing.buckets_done > 0 && !worker->outcomes->bucket->row.retried)
 		worker_check_paths(worker);
-	/* What an earlier worker stumbled over is over. */
+	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
+	{
 		catalog_set_error(worker->job->id, NULL, NULL);
+		catalog_forget_starts(worker->job->id);
+	}
 }
 
 /* All rows of an outcome are settled: they go, and their bucket with its last one. */
@@ -378,9 +381,10 @@ release_outcome(Worker *worker, Outcome *outcome)
 	outcome_free(outcome);
 	if (bucket->rows_open > 0)
 		return;
+	/* Released first: while it is claimed, those who look again pass it over. */
+	claims_release(worker->slot_index, bucket->row.bucket);
 	if (bucket->lost)
 		worker_rescan(worker);
-	claims_release(worker->slot_index, bucket->row.bucket);
 	bucket_free(bucket);
 }
 

@@ -106,6 +106,12 @@ my $pid = midway($job);
 $t->sql("SELECT pg_terminate_backend($pid)");
 is_exact($job, 'terminated worker', CONCURRENCY);
 
+# the same with all rows in one bucket, of which some are done, here and there
+$job = begin(bucket_size => ROWS);
+$pid = midway($job);
+$t->sql("SELECT pg_terminate_backend($pid)");
+is_exact($job, 'terminated worker of a large bucket', CONCURRENCY);
+
 #
 # A worker is killed, four times, so the whole cluster restarts; as each worker
 # has got on, the job is not given up
