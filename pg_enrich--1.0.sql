@@ -335,10 +335,11 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		j.row_selection AS rows, j.where_clause, j.max_rows, j.max_tokens, j.bucket_size,
 		j.batch_size, j.max_input_length, j.separator, j.concurrency, j.workers,
 		j.max_failed_rows, j.state, j.reason,
-		COALESCE(a.waiting_for, CASE
-			WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
-			WHEN j.state IN ('queued', 'bucketizing', 'running') AND a.job IS NULL
-				AND enrich.clerk_waits() THEN 'slot' END) AS waiting_for,
+		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
+			COALESCE(a.waiting_for, CASE
+				WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
+				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
+		END AS waiting_for,
 		j.error, j.hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
@@ -352,10 +353,11 @@ COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, sta
 
 CREATE VIEW enrich.progress WITH (security_barrier) AS
 	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason,
-		COALESCE(a.waiting_for, CASE
-			WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
-			WHEN j.state IN ('queued', 'bucketizing', 'running') AND a.job IS NULL
-				AND enrich.clerk_waits() THEN 'slot' END) AS waiting_for,
+		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
+			COALESCE(a.waiting_for, CASE
+				WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
+				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
+		END AS waiting_for,
 		p.percent,
 		'[' || repeat('#', (p.percent / 5)::integer) || repeat('.', 20 - (p.percent / 5)::integer) || ']' AS bar,
 		COALESCE(j.rows_total, a.rows_staged, 0) AS rows_total,

@@ -82,6 +82,23 @@ sleep_a_while(int64 deadline)
 								COMPAT_WAIT_EVENT(wait_event, "PgEnrichWait"));
 }
 
+/* "completed" is not yet success: say so to whoever sees notices. */
+static void
+tell_failures(int64 job)
+{
+	Counters	sum;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	catalog_sum_counters(job, &sum);
+	PopActiveSnapshot();
+	if (sum.rows_failed > 0)
+		ereport(NOTICE,
+				errmsg_plural(INT64_FORMAT " row of job " INT64_FORMAT " failed",
+							  INT64_FORMAT " rows of job " INT64_FORMAT " failed",
+							  (unsigned long) sum.rows_failed, sum.rows_failed, job),
+				errhint("See enrich.failures for the reasons."));
+}
+
 static JobState
 look_at(int64 job)
 {
@@ -150,6 +167,8 @@ enrich_wait(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(atomic ? 0 : SPI_OPT_NONATOMIC);
 	state = wait_for(job, deadline, atomic);
+	if (is_at_rest(state))
+		tell_failures(job);
 	SPI_finish();
 	value = CStringGetTextDatum(job_state_name(state));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, &value, &is_null)));
