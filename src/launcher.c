@@ -48,6 +48,9 @@
 /* While something waits for a free slot: no event tells of one. */
 #define RETRY_MS 1000
 
+/* Between two lines in the log about that. */
+#define SHORTAGE_LOG_MS 60000
+
 typedef struct Clerk
 {
 	BackgroundWorkerHandle *handle; /* NULL: none */
@@ -59,8 +62,8 @@ static Clerk clerks[MAX_CLERKS];
 /* Handles of the workers, by slot; NULL where this launcher started none. */
 static BackgroundWorkerHandle **workers;
 
-/* A slot was wanted and not to be had: said once in the log. */
-static bool slot_shortage_logged = false;
+/* When the log was told that a slot was wanted and not to be had. */
+static TimestampTz shortage_logged_at = 0;
 
 void
 launcher_register(void)
@@ -361,13 +364,15 @@ note_no_slot(int job_index, int slot)
 	shared_unlock();
 }
 
-/* Said once, until nothing waits any more; job 0: not even a clerk could look which jobs there are. */
+/* Said once a minute; job 0: not even a clerk could look which jobs there are. */
 static void
 log_shortage(int64 job)
 {
-	if (slot_shortage_logged)
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(shortage_logged_at, now, SHORTAGE_LOG_MS))
 		return;
-	slot_shortage_logged = true;
+	shortage_logged_at = now;
 	ereport(LOG,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			job != 0 ? errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot", job)
@@ -510,8 +515,6 @@ launcher_main(Datum argument pg_attribute_unused())
 		if (!satisfied)
 			log_shortage(0);
 		satisfied &= start_workers(&due);
-		if (satisfied)
-			slot_shortage_logged = false;
 		timeout = time_to_sleep(satisfied, due);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 						 timeout, COMPAT_WAIT_EVENT(wait_event, "PgEnrichLauncher"));

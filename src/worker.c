@@ -53,9 +53,9 @@ release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused(
 	shared_lock();
 	if (worker.slot->clean_exit)
 	{
+		/* No other worker in its place, until the clerk that is asked for below has looked. */
 		worker.entry->failures = 0;
-		if (worker.entry->version == worker.seen_version)
-			worker.entry->wanted = 0;
+		worker.entry->wanted = 0;
 	}
 	else
 	{
