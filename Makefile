@@ -10,7 +10,7 @@ PURE = buffer event http http_handle http_verdict json json_string latency numbe
 	placeholder quota request response response_error template template_body url
 
 # Files that run in the server.
-SERVER = activity bucket bucketize catalog catalog_bucket catalog_clerk catalog_statement claims \
+SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk catalog_statement claims \
 	clerk clock convert convert_array credentials failed_rows functions intake job \
 	launcher option_json option_number option_reader option_text outbox path \
 	permits pg_enrich preview preview_mask recipe recipe_output recipe_shape recipe_target server server_options settings \

@@ -8,12 +8,16 @@
 #include "catalog.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "catalog_internal.h"
@@ -202,6 +206,15 @@ catalog_steer_job(int64 id)
 	return job;
 }
 
+void
+catalog_lock_name(Oid owner, const char *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name, (int) strlen(name)) ^ (uint32) owner;
+
+	/* An object of a class that nobody else has: our table of jobs. */
+	LockDatabaseObject(get_relname_relid("job", get_namespace_oid("enrich", false)), hash, 0, ExclusiveLock);
+}
+
 static Statement find_job = {
 	"SELECT job FROM enrich.job WHERE owner" EQ "$1 AND name" EQ "$2"
 	" AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
@@ -291,6 +304,18 @@ catalog_set_error(int64 job, const char *error, const char *hint)
 	statement_run(&set_error, &a);
 }
 
+/* Change one of a job's limits, and tell its workers. */
+static void
+set_limit(Statement *statement, int64 job, Datum value)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, value);
+	statement_run(statement, &a);
+	shared_touch_at_commit(job);
+}
+
 static Statement set_concurrency = {
 	"UPDATE enrich.job SET concurrency = $2 WHERE job" EQ "$1", 2, {INT8OID, INT4OID}, NULL
 };
@@ -298,12 +323,7 @@ static Statement set_concurrency = {
 void
 catalog_set_concurrency(int64 job, int concurrency)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(concurrency));
-	statement_run(&set_concurrency, &a);
-	shared_touch_at_commit(job);
+	set_limit(&set_concurrency, job, Int32GetDatum(concurrency));
 }
 
 static Statement set_max_failed_rows = {
@@ -313,12 +333,7 @@ static Statement set_max_failed_rows = {
 void
 catalog_set_max_failed_rows(int64 job, int64 max_failed_rows)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int64GetDatum(max_failed_rows));
-	statement_run(&set_max_failed_rows, &a);
-	shared_touch_at_commit(job);
+	set_limit(&set_max_failed_rows, job, Int64GetDatum(max_failed_rows));
 }
 
 static Statement set_max_tokens = {
@@ -328,12 +343,7 @@ static Statement set_max_tokens = {
 void
 catalog_set_max_tokens(int64 job, int64 max_tokens)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int64GetDatum(max_tokens));
-	statement_run(&set_max_tokens, &a);
-	shared_touch_at_commit(job);
+	set_limit(&set_max_tokens, job, Int64GetDatum(max_tokens));
 }
 
 static Statement accept_failures = {

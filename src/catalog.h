@@ -97,6 +97,12 @@ extern Job *catalog_load_job(int64 id);
 /* The same, for steering: raises errors unless it is there and the current user may act as its owner. */
 extern Job *catalog_steer_job(int64 id);
 
+/*
+ * Until the end of the transaction no other one starts a job of the owner with
+ * that name: so that what catalog_find_job says stays true.
+ */
+extern void catalog_lock_name(Oid owner, const char *name);
+
 /* The unfinished job of the owner with that name; 0: none. */
 extern int64 catalog_find_job(Oid owner, const char *name);
 

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "call.h"
 #include "catalog.h"
 #include "compat.h"
 #include "permits.h"
@@ -52,19 +53,6 @@ intake_watch_changes(void)
 	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 }
 
-static void
-fill_http_settings(HttpSettings *settings, const Server *server)
-{
-	settings->timeout_ms = server->timeout_ms;
-	settings->connect_timeout_ms = server->connect_timeout_ms;
-	settings->max_response_size = server->max_response_size;
-	settings->http_version = server->http_version;
-	settings->proxy = server->proxy;
-	settings->ca_file = server->ca_file;
-	settings->verify_tls = server->verify_tls;
-	settings->follow_redirects = server->follow_redirects;
-}
-
 /* Server and credentials by the job's owner's rights, into the current context. */
 static void
 read_server(Worker *worker)
@@ -75,7 +63,7 @@ read_server(Worker *worker)
 	server_check_usage(server, GetUserId());
 	worker->credentials = credentials_load(server, GetUserId());
 	worker->server = server;
-	fill_http_settings(&worker->http_settings, server);
+	call_settings(&worker->http_settings, server);
 	index = permits_use_server(server->oid, server->max_concurrency, server->requests_per_minute,
 							   server->tokens_per_minute);
 	shared_lock();

@@ -26,6 +26,7 @@
 #include "utils/resowner.h"
 
 #include "bucketize.h"
+#include "call.h"
 #include "clock.h"
 #include "compat.h"
 #include "convert.h"
@@ -127,36 +128,13 @@ static void
 build(Preview *preview)
 {
 	RequestScope scope = {0, 1, preview->rows, preview->row_count};
-	const char *why = "out of memory";
+	const char *why;
 
-	if (!template_fill(preview->recipe->url, &scope, &preview->url, &why) ||
-		(preview->recipe->body != NULL && !template_fill(preview->recipe->body, &scope, &preview->body, &why)))
+	if (!call_build(preview->recipe, &scope, &preview->url, &preview->body, &why))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("the request cannot be made: %s", why),
+				errmsg("the request cannot be made: %s", why[0] != '\0' ? why : "out of memory"),
 				errhint("Look at the placeholders in path and request."));
-}
-
-static bool
-start(Http *http, const HttpSettings *settings, const Preview *preview, const char *url)
-{
-	HttpRequest call = {0};
-	List	   *headers = list_concat_copy(preview->recipe->server->headers, preview->credentials->headers);
-	const char **lines = palloc(sizeof(char *) * (list_length(headers) + 1));
-	ListCell   *cell;
-
-	foreach(cell, headers)
-		lines[call.header_count++] = lfirst(cell);
-	call.headers = lines;
-	call.method = preview->recipe->server->method;
-	call.url = url;
-	call.userpwd = preview->credentials->userpwd;
-	if (preview->recipe->body != NULL)
-	{
-		call.body = preview->body.data;
-		call.body_length = preview->body.length;
-	}
-	return http_start(http, settings, &call);
 }
 
 static void
@@ -182,27 +160,19 @@ wait_for_answer(Http *http, HttpResult *result)
 static void
 ask(Preview *preview)
 {
-	const Server *server = preview->recipe->server;
-	HttpSettings settings = {
-		server->timeout_ms, server->connect_timeout_ms, server->max_response_size, server->http_version,
-		server->proxy, server->ca_file, server->verify_tls, server->follow_redirects
-	};
-	StringInfoData url;
+	HttpSettings settings;
 	char		error[256];
 	Http	   *http = http_create(4, clock_now, error, sizeof(error));
-	ListCell   *cell;
 
 	if (http == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				errmsg("could not set up HTTP: %s", error));
-	initStringInfo(&url);
-	appendBinaryStringInfo(&url, preview->url.data, (int) preview->url.length);
-	foreach(cell, preview->credentials->query)
-		appendStringInfo(&url, "%c%s", strchr(url.data, '?') ? '&' : '?', (char *) lfirst(cell));
+	call_settings(&settings, preview->recipe->server);
 	PG_TRY();
 	{
-		if (!start(http, &settings, preview, url.data))
+		if (!call_start(http, &settings, preview->recipe, preview->credentials, &preview->url,
+						&preview->body, NULL))
 			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 		wait_for_answer(http, &preview->result);
 	}

@@ -268,6 +268,7 @@ existing_job(const Job *job, bool if_not_exists)
 
 	if (job->name == NULL)
 		return 0;
+	catalog_lock_name(job->owner, job->name);
 	existing = catalog_find_job(job->owner, job->name);
 	if (existing == 0)
 		return 0;

@@ -13,11 +13,11 @@
 
 #include <poll.h>
 
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "call.h"
 #include "claims.h"
 #include "clock.h"
 #include "permits.h"
@@ -197,75 +197,21 @@ turn_load(Worker *worker)
  * Send.
  */
 
-/* The URL's query gets what the user mapping adds to it. */
-static void
-append_secret_query(ByteBuffer *url, const Credentials *credentials)
-{
-	bool		has_query = url->data != NULL && memchr(url->data, '?', url->length) != NULL;
-	ListCell   *cell;
-
-	foreach(cell, credentials->query)
-	{
-		buffer_append_char(url, has_query ? '&' : '?');
-		buffer_append_string(url, lfirst(cell));
-		has_query = true;
-	}
-}
-
 /* Fill the templates.  False: *why says why not. */
 static bool
 build(Worker *worker, Request *request, const char **why)
 {
 	RequestRow *rows = palloc(sizeof(RequestRow) * request->row_count);
 	RequestScope scope = {worker->job->id, request->bucket->row.bucket, rows, request->row_count};
+	bool		built;
 
 	for (int i = 0; i < request->row_count; i++)
 		rows[i] = request->rows[i]->request;
 	buffer_reset(&request->url);
 	buffer_reset(&request->body);
-	if (!template_fill(worker->recipe->url, &scope, &request->url, why))
-		return false;
-	append_secret_query(&request->url, worker->credentials);
-	if (worker->recipe->body != NULL &&
-		!template_fill(worker->recipe->body, &scope, &request->body, why))
-		return false;
+	built = call_build(worker->recipe, &scope, &request->url, &request->body, why);
 	pfree(rows);
-	return true;
-}
-
-static const char **
-header_lines(const Worker *worker, int *count)
-{
-	const char **lines = palloc(sizeof(char *) * (list_length(worker->server->headers) +
-												  list_length(worker->credentials->headers) + 1));
-	ListCell   *cell;
-
-	*count = 0;
-	foreach(cell, worker->server->headers)
-		lines[(*count)++] = lfirst(cell);
-	foreach(cell, worker->credentials->headers)
-		lines[(*count)++] = lfirst(cell);
-	return lines;
-}
-
-static bool
-start(Worker *worker, Request *request)
-{
-	HttpRequest call = {0};
-	int			count;
-
-	call.method = worker->server->method;
-	call.url = request->url.data;
-	call.headers = header_lines(worker, &count);
-	call.header_count = count;
-	call.userpwd = worker->credentials->userpwd;
-	if (worker->recipe->body != NULL)
-	{
-		call.body = request->body.data;
-		call.body_length = request->body.length;
-	}
-	call.tag = request;
-	return http_start(worker->http, &worker->http_settings, &call);
+	return built;
 }
 
 static void
@@ -285,7 +231,9 @@ send_request(Worker *worker, Request *request)
 {
 	const char *why = "";
 
-	if (build(worker, request, &why) && start(worker, request))
+	if (build(worker, request, &why) &&
+		call_start(worker->http, &worker->http_settings, worker->recipe, worker->credentials,
+				   &request->url, &request->body, request))
 	{
 		note_sent(worker, request);
 		return;
