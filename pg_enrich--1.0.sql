@@ -3,6 +3,16 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION pg_enrich" to load this file. \quit
 
+-- said now, since it takes a restart to mend; a restore, say, goes on
+DO $$
+BEGIN
+	IF pg_catalog.current_setting('shared_preload_libraries') !~ 'pg_enrich' THEN
+		RAISE WARNING 'pg_enrich is not preloaded: no job can be started until it is'
+			USING HINT = 'Add pg_enrich to shared_preload_libraries in postgresql.conf and restart the server.';
+	END IF;
+END
+$$;
+
 CREATE SCHEMA enrich;
 COMMENT ON SCHEMA enrich IS 'pg_enrich: functions to start and steer jobs, views to watch them';
 GRANT USAGE ON SCHEMA enrich TO PUBLIC;

@@ -431,7 +431,10 @@ SELECT enrich.start(:town, :label, concurrency => 0, name => 'first', target => 
 SELECT name, state IN ('queued', 'bucketizing', 'running') AS unfinished FROM enrich.jobs WHERE job = :job;
 SELECT enrich.start(:town, :label, name => 'first', target => 'second_target');
 \echo :LAST_ERROR_SQLSTATE
+-- its DETAIL says in which state the job is by now
+\set VERBOSITY terse
 SELECT enrich.start(:town, :label, name => 'first', target => 'second_target', if_not_exists => true) = :job AS same;
+\set VERBOSITY default
 SELECT to_regclass('second_target');
 SELECT enrich.start(:town, :label, concurrency => 0, name => 'other', target => 'second_target', if_not_exists => true) AS other \gset
 SELECT :other <> :job AS new;

@@ -280,7 +280,8 @@ existing_job(const Job *job, bool if_not_exists)
 				errhint("Wait for it, cancel it, or use if_not_exists => true."));
 	ereport(NOTICE,
 			errcode(ERRCODE_DUPLICATE_OBJECT),
-			errmsg("job \"%s\" is not finished yet, skipping", job->name));
+			errmsg("job \"%s\" is not finished yet, skipping", job->name),
+			errdetail("It is %s.", job_state_name(catalog_load_job(existing)->state)));
 	return existing;
 }
 

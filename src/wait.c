@@ -45,6 +45,10 @@ deadline_of(const Interval *interval)
 
 	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
 												  IntervalPGetDatum(interval)));
+	if (TIMESTAMP_IS_NOBEGIN(end))
+		return clock_now();
+	if (TIMESTAMP_IS_NOEND(end))
+		return CLOCK_NEVER;
 	return clock_now() + (end - now);
 }
 
