@@ -3,6 +3,9 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION pg_enrich" to load this file. \quit
 
+-- so that nobody can plant operators that fit the views' expressions better
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- said now, since it takes a restart to mend; a restore, say, goes on
 DO $$
 BEGIN

@@ -17,6 +17,7 @@
 typedef enum OutcomeKind
 {
 	OUTCOME_ANSWERED,			/* response holds the rows' values */
+	OUTCOME_NOTHING,			/* the API has no result for the row: the outputs become NULL */
 	OUTCOME_SKIPPED,			/* nothing was sent: the outputs become NULL */
 	OUTCOME_FAILED				/* the rows fail with error */
 } OutcomeKind;

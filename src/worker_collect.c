@@ -132,13 +132,26 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	return tokens;
 }
 
-/* A whole answer with a status that is no success. */
+/*
+ * A whole answer with a status that is no success; where the URL names a row,
+ * some say that there is nothing to be had for it.
+ */
 static void
 refuse(Worker *worker, Request *request, const HttpResult *result)
 {
 	char		reason[400];
 	char		error[512];
 
+	if (request->row_count == 1 && template_single_row_placeholder(worker->recipe->url) != NULL &&
+		list_member_int(worker->server->not_found, result->status))
+	{
+		Outcome    *outcome = request_into_outcome(request, OUTCOME_NOTHING);
+
+		outcome->http_status = result->status;
+		outcome->bucket->http_status = result->status;
+		worker_add_outcome(worker, outcome);
+		return;
+	}
 	response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
 	snprintf(error, sizeof(error), reason[0] != '\0' ? "HTTP status %d: %s" : "HTTP status %d",
 			 result->status, reason);

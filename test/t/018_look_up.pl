@@ -1,0 +1,43 @@
+# Look-ups by GET: a row a URL, and rows that the API knows nothing of.
+
+use strict;
+use warnings;
+
+use EnrichTest;
+use Test::More;
+
+my $t = EnrichTest->new;
+$t->create_server('api', method => 'GET');
+$t->sql("CREATE TABLE place AS SELECT i AS id, 'place ' || i AS name FROM generate_series(1, 40) i; ALTER TABLE place ADD PRIMARY KEY (id)");
+
+my %look_up = (source => 'place', server => 'api', path => '/item/{{name}}', input => ['name'], bucket_size => 20,
+	output => '{"value bigint": "$.value"}');
+
+# 404 where the URL names the row: no result, which is no failure
+$t->mock_script({ status => 404, match => 'place 7' });
+my $job = $t->start_job(%look_up, target => 'found');
+my $progress = $t->wait_job($job);
+is("@$progress{qw(rows_done rows_failed rows_skipped)}", '40 0 0', '404 is an answer');
+is($t->sql('SELECT count(*) FROM found WHERE value IS NULL'), 1, 'which is NULL');
+is($t->sql('SELECT value IS NULL FROM found WHERE id = 7'), 't', 'for the right row');
+is($t->mock_stats->{requests}, 40, 'asked for once');
+
+# unless the server's options say otherwise
+$t->sql("ALTER SERVER api OPTIONS (ADD not_found '410')");
+$job = $t->start_job(%look_up, target => 'found_2');
+$progress = $t->wait_job($job);
+is("@$progress{qw(rows_done rows_failed)}", '39 1', 'another list of statuses: 404 fails its row');
+$t->mock_script({ status => 410, match => 'place 7' });
+is($t->sql("SELECT enrich.retry($job)"), 1, 'tried again');
+$progress = $t->wait_job($job);
+is("@$progress{qw(rows_done rows_failed)}", '40 0', 'and 410 is no result');
+
+# A status for a batch, or of a URL that names no row, is a fault
+$t->sql("ALTER SERVER api OPTIONS (SET not_found '404,410', SET method 'POST')");
+$t->mock_script({ status => 404 });
+$job = $t->start_job(%look_up, path => '/items', results => '$.items[*]', target => 'found_3');
+$progress = $t->wait_job($job);
+is($progress->{rows_failed}, 40, '404 for a batch fails its rows');
+
+$t->stop;
+done_testing();
