@@ -11,7 +11,7 @@ PURE = buffer event http http_handle http_verdict json json_string latency numbe
 
 # Files that run in the server.
 SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk catalog_statement claims \
-	clerk clock convert convert_array credentials failed_rows functions intake job \
+	clerk clock convert convert_array credentials encoding failed_rows functions intake job \
 	launcher option_json option_number option_reader option_text outbox path \
 	permits pg_enrich preview preview_mask recipe recipe_output recipe_shape recipe_target server server_options settings \
 	shared staging start store store_sql wait worker worker_collect worker_loop worker_turn

@@ -92,10 +92,13 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 	values[2] = Int32GetDatum(activity->effective);
 	nulls[2] = activity->effective < 0;
 	nulls[3] = activity->waiting_for == WAITING_NOTHING;
-	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(shared_waiting_name(activity->waiting_for));
+	values[3] = nulls[3]
+		? (Datum) 0
+		: CStringGetTextDatum(shared_waiting_name(activity->waiting_for));
 	values[4] = Int64GetDatum(activity->entry.rows_staged);
 	values[5] = Float8GetDatum(activity->rows_per_second);
-	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4, true,
+	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4,
+												true,
 												TYPALIGN_INT));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
@@ -117,7 +120,8 @@ enrich_job_activity(PG_FUNCTION_ARGS)
 		shared_lock();
 		read_activity(i, &activity);
 		shared_unlock();
-		if (activity.entry.in_use && activity.entry.database == MyDatabaseId && may_see(activity.entry.owner))
+		if (activity.entry.in_use && activity.entry.database == MyDatabaseId &&
+			may_see(activity.entry.owner))
 			put_activity(result, &activity);
 	}
 	return (Datum) 0;

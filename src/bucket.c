@@ -88,7 +88,8 @@ complain_changed(const Recipe *recipe)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_CORRUPTED),
-			errmsg("the staging table of job " INT64_FORMAT " is not as bucketizing left it", recipe->job->id),
+			errmsg("the staging table of job " INT64_FORMAT " is not as bucketizing left it",
+				   recipe->job->id),
 			errhint("Somebody changed it. Cancel the job and start it again."));
 }
 
@@ -101,7 +102,9 @@ check_columns(const Recipe *recipe, TupleDesc descriptor)
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Oid			type = TupleDescAttr(descriptor, i)->atttypid;
-		Oid			expected = i == 0 ? INT8OID : i == 1 ? BOOLOID : i < 2 + keys ? recipe->keys[i - 2].type
+		Oid			expected = i == 0 ? INT8OID
+			: i == 1 ? BOOLOID
+			: i < 2 + keys ? recipe->keys[i - 2].type
 			: i == 3 + keys ? TEXTARRAYOID : TEXTOID;
 
 		if (type != expected)
@@ -109,7 +112,8 @@ check_columns(const Recipe *recipe, TupleDesc descriptor)
 					errcode(ERRCODE_DATATYPE_MISMATCH),
 					errmsg("staging rows of job " INT64_FORMAT " have a column of type %s, not %s",
 						   recipe->job->id, format_type_be(type), format_type_be(expected)),
-					errdetail("The type of a key column was changed after bucketizing, or the staging table was."),
+					errdetail("The type of a key column was changed after bucketizing, or the"
+							  " staging table was."),
 					errhint("Change it back, or cancel the job and start it again."));
 	}
 }
@@ -120,7 +124,9 @@ append_select(StringInfo sql, const Recipe *recipe, int partition)
 	appendStringInfo(sql, "SELECT row_number, %s", partition == STAGING_FAILED ? "true" : "false");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, ", key_%d", i + 1);
-	appendStringInfo(sql, ", input, fields, fingerprint FROM %s WHERE row_number OPERATOR(pg_catalog.>=) $1"
+	appendStringInfo(sql,
+					 ", input, fields, fingerprint FROM %s WHERE row_number"
+					 " OPERATOR(pg_catalog.>=) $1"
 					 " AND row_number OPERATOR(pg_catalog.<=) $2",
 					 staging_name(recipe->job->id, partition));
 }
@@ -169,7 +175,8 @@ text_column_to_utf8(HeapTuple tuple, TupleDesc descriptor, int column, size_t *l
 }
 
 static void
-read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descriptor, int column, Slice *slice)
+read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descriptor, int column,
+			Slice *slice)
 {
 	bool		is_null;
 	Datum		array = SPI_getbinval(tuple, descriptor, column, &is_null);
@@ -181,7 +188,8 @@ read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descripto
 	if (is_null && recipe->stage_fields)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("the server's request names columns, which job " INT64_FORMAT " has not staged", recipe->job->id),
+				errmsg("the server's request names columns, which"
+					   " job " INT64_FORMAT " has not staged", recipe->job->id),
 				errdetail("It did not name any when the job was bucketized."),
 				errhint("Change the server back, or cancel the job and start it again."));
 	if (is_null)
@@ -196,7 +204,8 @@ read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descripto
 		{
 			fields[i] = text_to_utf8(TextDatumGetCString(values[i]));
 			slice->bytes += strlen(fields[i]);
-			row->is_unsendable |= utf8_valid_prefix(fields[i], strlen(fields[i])) < strlen(fields[i]);
+			row->is_unsendable |= utf8_valid_prefix(fields[i], strlen(fields[i])) <
+				strlen(fields[i]);
 		}
 	row->request.fields = (const char *const *) fields;
 }
@@ -231,7 +240,8 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 			key = datumCopy(key, by_value, length);
 		row->keys[i] = key;
 	}
-	row->request.input = text_column_to_utf8(tuple, descriptor, 3 + keys, &row->request.input_length);
+	row->request.input = text_column_to_utf8(tuple, descriptor, 3 + keys,
+											 &row->request.input_length);
 	row->is_empty = row->request.input_length == 0;
 	row->is_unsendable = utf8_valid_prefix(row->request.input, row->request.input_length)
 		< row->request.input_length;
@@ -267,7 +277,8 @@ read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		bool		is_null;
-		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &is_null));
+		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1,
+														 &is_null));
 		Bucket	   *bucket = bucket_of(recipe, buckets, position, number);
 
 		bucket->next_row = number + 1;
@@ -281,7 +292,8 @@ read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
 
 /* Run one of the two queries.  True: it was read to its end. */
 static bool
-run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Size max_bytes, Slice *slice)
+run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Size max_bytes,
+		  Slice *slice)
 {
 	const Bucket *first = linitial(buckets);
 	const Bucket *last = llast(buckets);
@@ -347,7 +359,8 @@ skip_finished_rows(List *buckets)
 static Slice *
 make_slice(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice",
+												  ALLOCSET_DEFAULT_SIZES);
 	Slice	   *slice = MemoryContextAllocZero(context, sizeof(Slice));
 
 	slice->context = context;
@@ -377,12 +390,15 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 			bucket->next_row = bucket->row.first_row;
 		}
 		first->next_row = next_row;
-		if (run_query(recipe, buckets, false, max_rows, max_bytes, slice) && slice->row_count < expected)
+		if (run_query(recipe, buckets, false, max_rows, max_bytes, slice) &&
+			slice->row_count < expected)
 			ereport(ERROR,
 					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("staging rows of job " INT64_FORMAT " are missing: %d of " INT64_FORMAT " found from row " INT64_FORMAT " on",
+					errmsg("staging rows of job " INT64_FORMAT " are missing: %d of " INT64_FORMAT
+						   " found from row " INT64_FORMAT " on",
 						   recipe->job->id, slice->row_count, expected, next_row),
-					errhint("Somebody changed the staging table. Cancel the job and start it again."));
+					errhint("Somebody changed the staging table. Cancel the job and start it"
+							" again."));
 	}
 	SPI_finish();
 	skip_finished_rows(buckets);

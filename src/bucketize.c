@@ -106,7 +106,9 @@ static void
 append_missing(StringInfo sql, const Recipe *recipe)
 {
 	const char *source = recipe->source_alias;
-	const char *target = strcmp(source, "pg_enrich_target") != 0 ? "pg_enrich_target" : "pg_enrich_target_2";
+	const char *target = strcmp(source, "pg_enrich_target") != 0
+		? "pg_enrich_target"
+		: "pg_enrich_target_2";
 	StringInfoData empty;
 
 	if (recipe->job->write_mode == WRITE_UPDATE)
@@ -160,13 +162,14 @@ append_wanted_rows(StringInfo sql, const Recipe *recipe)
 		append_missing(sql, recipe);
 }
 
-/* md5 of all that decides on the row's result: of templates and paths, and of the row as it is sent. */
+/* md5 of all that decides on the row's result: templates, paths, and the row as it is sent. */
 static char *
 fingerprint_expression(const Recipe *recipe)
 {
 	if (recipe->fingerprint_seed == NULL)
 		return "NULL::pg_catalog.text";
-	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))", recipe->fingerprint_seed,
+	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))",
+					recipe->fingerprint_seed,
 					recipe->send_fields ? "'|', prepared.fields::pg_catalog.text" : "''");
 }
 
@@ -174,14 +177,17 @@ fingerprint_expression(const Recipe *recipe)
 static void
 append_changed(StringInfo sql, const Recipe *recipe)
 {
-	appendStringInfo(sql, " WHERE NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE ", recipe->target_name);
+	appendStringInfo(sql, " WHERE NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE ",
+					 recipe->target_name);
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d AND ",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
+						 i + 1);
 	for (int i = 0; i < recipe->output_count; i++)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",
-							 quote_identifier(recipe->outputs[i].name), fingerprint_expression(recipe));
+							 quote_identifier(recipe->outputs[i].name),
+							 fingerprint_expression(recipe));
 }
 
 /* SELECT key_1, …, input, truncated, fields: what is sent of each row. */
@@ -212,7 +218,9 @@ bucketize_source_query(const Recipe *recipe, int64 limit)
 	appendStringInfoString(&sql, "SELECT ");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "prepared.key_%d, ", i + 1);
-	appendStringInfo(&sql, "prepared.input, prepared.truncated, prepared.fields, %s AS fingerprint FROM (",
+	appendStringInfo(&sql,
+					 "prepared.input, prepared.truncated, prepared.fields, %s AS fingerprint"
+					 " FROM (",
 					 fingerprint_expression(recipe));
 	append_prepared_rows(&sql, recipe);
 	appendStringInfoString(&sql, ") prepared");
@@ -266,7 +274,8 @@ static void
 check_input_expression(const Recipe *recipe, const char *expression)
 {
 	/* In WHERE, where there are no aggregates either. */
-	const char *sql = psprintf("SELECT FROM %s WHERE %s IS NULL", recipe->source, guarded_expression(expression));
+	const char *sql = psprintf("SELECT FROM %s WHERE %s IS NULL", recipe->source,
+							   guarded_expression(expression));
 	int			offset = pg_mbstrlen_with_len(sql, (int) (strstr(sql, expression) - sql));
 	ExpressionSubject subject = {expression, "input", offset};
 	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
@@ -428,8 +437,10 @@ check_key(const Bucketizer *state, const TupleTableSlot *source)
 			ereport(ERROR,
 					errcode(ERRCODE_NOT_NULL_VIOLATION),
 					errmsg("key column \"%s\" is NULL in row " INT64_FORMAT " of %s",
-						   state->recipe->keys[i].name, state->found.rows + 1, state->recipe->source),
-					errhint("Choose a key without NULLs, or leave such rows out with where_clause."));
+						   state->recipe->keys[i].name, state->found.rows + 1,
+						   state->recipe->source),
+					errhint("Choose a key without NULLs, or leave such rows out with"
+							" where_clause."));
 }
 
 /* A slot filled with one staging row; its values still belong to the source's slot. */
@@ -481,7 +492,8 @@ receive_row(TupleTableSlot *source, DestReceiver *self)
 }
 
 static void
-begin_receiving(DestReceiver *self pg_attribute_unused(), int operation pg_attribute_unused(), TupleDesc typeinfo pg_attribute_unused())
+begin_receiving(DestReceiver *self pg_attribute_unused(), int operation pg_attribute_unused(),
+				TupleDesc typeinfo pg_attribute_unused())
 {
 }
 
@@ -498,7 +510,8 @@ run_source_query(Bucketizer *state)
 	int			result;
 
 	/* Without CURSOR_OPT_PARALLEL_OK: tables cannot be made while in parallel mode. */
-	plan = SPI_prepare(bucketize_source_query(state->recipe, state->recipe->job->max_rows), 0, NULL);
+	plan = SPI_prepare(bucketize_source_query(state->recipe, state->recipe->job->max_rows), 0,
+					   NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
 	options.read_only = false;
@@ -524,14 +537,15 @@ check_unique(const Recipe *recipe)
 	appendStringInfo(&sql, "SELECT pg_catalog.concat_ws(', ', %s) FROM %s GROUP BY %s"
 					 " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
 					 columns.data, staging_name(recipe->job->id, -1), columns.data);
-	/* Not read-only: that would use the transaction's snapshot, which does not see what was staged. */
+	/* Not read-only: the transaction's snapshot does not see what was staged. */
 	if (SPI_execute(sql.data, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for duplicate keys");
 	if (SPI_processed > 0)
 		ereport(ERROR,
 				errcode(ERRCODE_UNIQUE_VIOLATION),
 				errmsg("key (%s) occurs more than once in %s",
-					   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), recipe->source),
+					   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
+					   recipe->source),
 				errhint("Choose key columns that identify a row."));
 }
 

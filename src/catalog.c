@@ -38,7 +38,8 @@ notify_state(int64 job, JobState state)
 }
 
 static Statement insert_job = {
-	"INSERT INTO enrich.job (name, owner, source, source_name, server, input, output, path, request,"
+	"INSERT INTO enrich.job (name, owner, source, source_name, server, input, output, path,"
+	" request,"
 	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
 	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
 	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database)"
@@ -202,17 +203,21 @@ catalog_steer_job(int64 id)
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied for job " INT64_FORMAT, id),
 				errhint("Only its owner, \"%s\", and superusers may steer it.",
-						GetUserNameFromId(job->owner, true) ? GetUserNameFromId(job->owner, true) : "?"));
+						GetUserNameFromId(job->owner, true)
+						? GetUserNameFromId(job->owner, true)
+						: "?"));
 	return job;
 }
 
 void
 catalog_lock_name(Oid owner, const char *name)
 {
-	uint32		hash = hash_bytes((const unsigned char *) name, (int) strlen(name)) ^ (uint32) owner;
+	uint32		hash = hash_bytes((const unsigned char *) name, (int) strlen(name)) ^
+		(uint32) owner;
 
 	/* An object of a class that nobody else has: our table of jobs. */
-	LockDatabaseObject(get_relname_relid("job", get_namespace_oid("enrich", false)), hash, 0, ExclusiveLock);
+	LockDatabaseObject(get_relname_relid("job", get_namespace_oid("enrich", false)), hash, 0,
+					   ExclusiveLock);
 }
 
 static Statement find_job = {
@@ -368,7 +373,8 @@ catalog_accept_failures(int64 job)
 }
 
 static Statement set_replaced = {
-	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1 AND NOT replaced AND state" EQ "'running'",
+	"UPDATE enrich.job SET replaced = true"
+	" WHERE job" EQ "$1 AND NOT replaced AND state" EQ "'running'",
 	1, {INT8OID}, NULL
 };
 
@@ -431,7 +437,8 @@ catalog_count_start(int64 job, int worker)
 }
 
 static Statement forget_starts = {
-	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND starts" NE "0", 1, {INT8OID}, NULL
+	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND starts" NE "0",
+	1, {INT8OID}, NULL
 };
 
 void

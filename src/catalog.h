@@ -3,9 +3,10 @@
  * catalog.h
  *	  Our tables: SPI in, structs out.
  *
- * catalog*.c are the only files that name tables of schema enrich, and the
- * only ones that act as the extension's owner, for the length of one statement
- * on fixed-type columns of our own.  All need a transaction.
+ * catalog*.c are the only files that name tables of schema enrich.  They act as
+ * the extension's owner, for the length of one statement on fixed-type columns
+ * of our own; so does staging.c alone, to make its tables.  All need a
+ * transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -94,7 +95,10 @@ extern int64 catalog_insert_job(const Job *job);
 /* NULL: there is none.  In the current memory context. */
 extern Job *catalog_load_job(int64 id);
 
-/* The same, for steering: raises errors unless it is there and the current user may act as its owner. */
+/*
+ * The same, for steering: raises errors unless it is there and the current
+ * user may act as its owner.
+ */
 extern Job *catalog_steer_job(int64 id);
 
 /*
@@ -127,7 +131,10 @@ extern void catalog_accept_failures(int64 job);
 /* Overwrite: this worker replaces the target's rows.  False: another one has. */
 extern bool catalog_set_replaced(int64 job);
 
-/* End of bucketizing: totals; the state becomes running unless it was paused.  False: canceled meanwhile. */
+/*
+ * End of bucketizing: totals; the state becomes running unless it was paused.
+ * False: canceled meanwhile.
+ */
 extern bool catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncated);
 
 extern void catalog_delete_job(int64 job);
@@ -187,7 +194,10 @@ extern List *catalog_unfinished_jobs(void);
 /* Finished jobs whose staging nobody needs and which still have it: List of int64 *. */
 extern List *catalog_jobs_to_clean(void);
 
-/* Jobs that finished longer ago than the retention (seconds; -1: none): List of int64 *; *next: when the next one is due, or 0. */
+/*
+ * Jobs that finished longer ago than the retention (seconds; -1: none): List
+ * of int64 *; *next: when the next one is due, or 0.
+ */
 extern List *catalog_expired_jobs(int retention, TimestampTz *next);
 
 #endif							/* PG_ENRICH_CATALOG_H */

@@ -35,7 +35,8 @@ static const ArrayColumn bool_column = {BOOLOID, 1, true, TYPALIGN_CHAR, NULL, N
 static const ArrayColumn text_column = {TEXTOID, -1, false, TYPALIGN_INT, NULL, NULL};
 static const ArrayColumn bytea_column = {BYTEAOID, -1, false, TYPALIGN_INT, NULL, NULL};
 static const ArrayColumn jsonb_column = {JSONBOID, -1, false, TYPALIGN_INT, NULL, NULL};
-static const ArrayColumn time_column = {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, NULL, NULL};
+static const ArrayColumn time_column = {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, NULL,
+	NULL};
 
 static ArrayColumn
 column_make(const ArrayColumn *kind, int count)
@@ -68,10 +69,13 @@ argument_add_column(Arguments *arguments, ArrayColumn *column, int count)
 }
 
 static Statement insert_buckets = {
-	"INSERT INTO enrich.bucket (job, bucket, partition, first_row, row_count, first_block, last_block)"
+	"INSERT INTO enrich.bucket (job, bucket, partition, first_row, row_count, first_block,"
+	" last_block)"
 	" SELECT $1, u.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
-	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7)) AS u",
-	7, {INT8OID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}, NULL
+	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))"
+	" AS u",
+	7, {INT8OID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
+	INT8ARRAYOID}, NULL
 };
 
 void
@@ -104,7 +108,8 @@ catalog_insert_buckets(int64 job, const BucketRow *buckets, int count)
 }
 
 static Statement pending_buckets = {
-	"SELECT bucket, partition, first_row, row_count, first_block, last_block, finished, retried, attempts"
+	"SELECT bucket, partition, first_row, row_count, first_block, last_block, finished, retried,"
+	" attempts"
 	" FROM enrich.bucket WHERE job" EQ "$1 AND bucket" GE "$2 AND bucket" LE "$3"
 	" AND state" EQ "'pending' ORDER BY bucket LIMIT $4",
 	4, {INT8OID, INT8OID, INT8OID, INT4OID}, NULL
@@ -150,7 +155,8 @@ catalog_pending_buckets(int64 job, int64 first, int64 last, int limit)
  */
 static Statement change_buckets = {
 	"UPDATE enrich.bucket b SET finished = u.after,"
-	" state = CASE WHEN NOT u.done THEN 'pending' WHEN b.error IS NOT NULL THEN 'failed' ELSE 'completed' END,"
+	" state = CASE WHEN NOT u.done THEN 'pending' WHEN b.error IS NOT NULL THEN 'failed'"
+	" ELSE 'completed' END,"
 	" attempts = u.attempts, http_status = COALESCE(u.http_status, b.http_status),"
 	" started_at = COALESCE(b.started_at, u.started_at),"
 	" finished_at = CASE WHEN u.done THEN pg_catalog.clock_timestamp() END"
@@ -196,7 +202,8 @@ catalog_change_buckets(int64 job, BucketChange *changes, int count)
 		column_set(&columns[3], i, BoolGetDatum(change->finished), false);
 		column_set(&columns[4], i, Int32GetDatum(change->attempts), false);
 		column_set(&columns[5], i, Int32GetDatum(change->http_status), change->http_status == 0);
-		column_set(&columns[6], i, TimestampTzGetDatum(change->started_at), change->started_at == 0);
+		column_set(&columns[6], i, TimestampTzGetDatum(change->started_at),
+				   change->started_at == 0);
 	}
 	argument_add(&a, Int64GetDatum(job));
 	for (int i = 0; i < 7; i++)
@@ -291,7 +298,8 @@ catalog_insert_failures(int64 job, const FailureRow *failures, int count)
 
 static Statement add_counters = {
 	"INSERT INTO enrich.job_counters AS c (job, worker, rows_done, rows_failed, rows_skipped,"
-	" buckets_done, requests, retries, tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	" buckets_done, requests, retries, tokens) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9"
+	" WHERE EXISTS (SELECT FROM enrich.job WHERE job" EQ "$1)"
 	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" PLUS "$3,"
 	" rows_failed = c.rows_failed" PLUS "$4, rows_skipped = c.rows_skipped" PLUS "$5,"
 	" buckets_done = c.buckets_done" PLUS "$6, requests = c.requests" PLUS "$7,"
@@ -343,7 +351,8 @@ catalog_sum_counters(int64 job, Counters *sum)
 
 /* The buckets are locked before their bitmaps are read: a worker may still be storing. */
 static Statement failed_buckets = {
-	"WITH locked AS MATERIALIZED (SELECT b.bucket, b.first_row, b.finished, b.state FROM enrich.bucket b"
+	"WITH locked AS MATERIALIZED (SELECT b.bucket, b.first_row, b.finished, b.state"
+	" FROM enrich.bucket b"
 	" WHERE b.job" EQ "$1 AND EXISTS (SELECT FROM enrich.failure f WHERE f.job" EQ "b.job"
 	" AND f.bucket" EQ "b.bucket) ORDER BY b.bucket FOR UPDATE)"
 	" SELECT b.bucket, b.first_row, b.finished, b.state" EQ "'pending', r.row_numbers"
@@ -437,7 +446,8 @@ catalog_retry_failures(int64 job)
 }
 
 static Statement insert_partition = {
-	"INSERT INTO enrich.partition (job, partition, first_bucket, last_bucket) VALUES ($1, $2, $3, $4)",
+	"INSERT INTO enrich.partition (job, partition, first_bucket, last_bucket)"
+	" VALUES ($1, $2, $3, $4)",
 	4, {INT8OID, INT4OID, INT8OID, INT8OID}, NULL
 };
 

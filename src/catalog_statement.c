@@ -43,7 +43,8 @@ catalog_owner(void)
 	HeapTuple	tuple;
 
 	if (!OidIsValid(table) ||
-		getExtensionOfObject(RelationRelationId, table) != get_extension_oid(PG_ENRICH_EXTENSION, true))
+		getExtensionOfObject(RelationRelationId, table) !=
+		get_extension_oid(PG_ENRICH_EXTENSION, true))
 		return InvalidOid;
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))

@@ -19,7 +19,10 @@
 /* Open buckets of each of this worker's claims, in the order of the slot's array. */
 static int	open_buckets[SHARED_MAX_CLAIMS];
 
-/* The first bucket from first on that no worker of the job has claimed.  The caller holds the lock. */
+/*
+ * The first bucket from first on that no worker of the job has claimed.  The
+ * caller holds the lock.
+ */
 static int64
 skip_claimed(int job_index, int64 first)
 {

@@ -74,7 +74,8 @@ hold_back(const JobSummary *job, bool just_started)
 	if (job->is_copy)
 		return catalog_transition(job->id, JOB_PAUSED, "copy",
 								  "this database is a copy of the one the job was started in",
-								  "enrich.resume lets the job go on here; enrich.cancel ends it.", NULL);
+								  "enrich.resume lets the job go on here; enrich.cancel ends it.",
+								  NULL);
 	if (just_started && !settings_autostart)
 		return catalog_transition(job->id, JOB_PAUSED, "user",
 								  "the server was started with pg_enrich.autostart off",

@@ -32,10 +32,12 @@
 
 /* 16 folded the aclcheck and ownercheck functions of each kind of object into one. */
 #if PG_VERSION_NUM >= 160000
-#define server_aclcheck(oid, role) object_aclcheck(ForeignServerRelationId, (oid), (role), ACL_USAGE)
+#define server_aclcheck(oid, role) \
+	object_aclcheck(ForeignServerRelationId, (oid), (role), ACL_USAGE)
 #define type_aclcheck(oid, role) object_aclcheck(TypeRelationId, (oid), (role), ACL_USAGE)
 #define class_ownercheck(oid, role) object_ownercheck(RelationRelationId, (oid), (role))
-#define compat_database_aclcheck(oid, role, mode) object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
+#define compat_database_aclcheck(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
 #else
 #define server_aclcheck(oid, role) pg_foreign_server_aclcheck((oid), (role), ACL_USAGE)
 #define type_aclcheck(oid, role) pg_type_aclcheck((oid), (role), ACL_USAGE)
@@ -67,7 +69,8 @@
 
 /* 16 gave parseTypeString a context for soft errors in place of missing_ok. */
 #if PG_VERSION_NUM >= 160000
-#define compat_parse_type(text, type, typmod) ((void) parseTypeString((text), (type), (typmod), NULL))
+#define compat_parse_type(text, type, typmod) \
+	((void) parseTypeString((text), (type), (typmod), NULL))
 #else
 #define compat_parse_type(text, type, typmod) parseTypeString((text), (type), (typmod), false)
 #endif

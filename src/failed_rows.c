@@ -58,7 +58,8 @@ clip(const char *error)
 }
 
 void
-failed_rows_add(FailedRows *failed, const Row *row, const char *error, int http_status, int attempts)
+failed_rows_add(FailedRows *failed, const Row *row, const char *error, int http_status,
+				int attempts)
 {
 	FailedRow  *item = palloc0(sizeof(FailedRow));
 
@@ -95,7 +96,8 @@ number_array(List *numbers)
 
 	foreach(cell, numbers)
 		values[count++] = Int64GetDatum(((const Row *) lfirst(cell))->row_number);
-	return PointerGetDatum(construct_array(values, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(values, count, INT8OID, 8, FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }
 
 static void
@@ -119,7 +121,8 @@ read_details(List *failed, MemoryContext context)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		bool		is_null;
-		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &is_null));
+		int64		number = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1,
+														 &is_null));
 		Datum		key = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &is_null);
 		char	   *input = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 3);
 		int			low = 0;
@@ -207,7 +210,8 @@ failed_rows_write(FailedRows *failed)
 					errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("the staging row " INT64_FORMAT " of job " INT64_FORMAT " is missing",
 						   item->failure.row_number, failed->recipe->job->id),
-					errhint("Somebody changed the staging table. Cancel the job and start it again."));
+					errhint("Somebody changed the staging table. Cancel the job and start it "
+							"again."));
 		failures[count++] = item->failure;
 	}
 	if (count == 0)

@@ -30,7 +30,8 @@ refuse(const Job *job, const char *action, const char *hint)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("cannot %s job " INT64_FORMAT ": it is %s", action, job->id, job_state_name(job->state)),
+			errmsg("cannot %s job " INT64_FORMAT ": it is %s", action, job->id,
+				   job_state_name(job->state)),
 			errhint("%s", hint));
 }
 
@@ -74,7 +75,10 @@ enrich_resume(PG_FUNCTION_ARGS)
 			   : "Start a new job instead.");
 	if (job->state != JOB_PAUSED)
 	{
-		/* In a copied database no clerk need have been yet: then this says that the job may go on here. */
+		/*
+		 * In a copied database no clerk need have been yet: then this says
+		 * that the job may go on here.
+		 */
 		if (is_copy(job))
 			catalog_accept_failures(job->id);
 		else
@@ -148,12 +152,14 @@ enrich_alter(PG_FUNCTION_ARGS)
 		refuse(job, "alter", "Limits of an unfinished job can be changed.");
 	if (!PG_ARGISNULL(1))
 		catalog_set_concurrency(job->id, (int) limit_argument("concurrency",
-															   PG_GETARG_INT32(1), JOB_MAX_CONCURRENCY));
+															   PG_GETARG_INT32(1),
+															  JOB_MAX_CONCURRENCY));
 	if (!PG_ARGISNULL(2))
 		catalog_set_max_failed_rows(job->id, limit_argument("max_failed_rows",
 															PG_GETARG_INT64(2), PG_INT64_MAX));
 	if (!PG_ARGISNULL(3))
-		catalog_set_max_tokens(job->id, limit_argument("max_tokens", PG_GETARG_INT64(3), PG_INT64_MAX));
+		catalog_set_max_tokens(job->id,
+							   limit_argument("max_tokens", PG_GETARG_INT64(3), PG_INT64_MAX));
 	PG_RETURN_VOID();
 }
 

@@ -23,7 +23,7 @@ typedef struct HttpSettings
 	int			timeout_ms;		/* for a whole request; 0: none */
 	int			connect_timeout_ms;
 	int64_t		max_response_size;	/* bytes, after decompression */
-	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: libcurl's choice */
+	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: its choice */
 	const char *proxy;			/* or NULL: none (the environment's is not used) */
 	const char *ca_file;		/* or NULL: the system's */
 	bool		verify_tls;
@@ -47,7 +47,7 @@ typedef enum HttpFault
 {
 	HTTP_ANSWERED,				/* a whole answer came, of any status */
 	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, DNS that may pass */
-	HTTP_REFUSED,				/* cannot work as set up: unknown host, TLS, malformed URL, redirect refused */
+	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL, redirect refused */
 	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
 	HTTP_INTERNAL				/* out of memory, or libcurl could not be used */
 } HttpFault;
@@ -58,7 +58,7 @@ typedef struct HttpResult
 	HttpFault	fault;
 	int			status;			/* HTTP status, 0 when none came */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
-	ByteBuffer		body;			/* the taker frees it */
+	ByteBuffer	body;			/* the taker frees it */
 	int64_t		retry_after_ms; /* from Retry-After, seconds or an HTTP date; -1: none */
 	int64_t		elapsed_us;		/* from start to end */
 	int64_t		bytes_in;		/* on the wire, headers included */

@@ -149,7 +149,8 @@ refine(const HttpHandle *handle, Verdict verdict)
 			 (strstr(detail, "SYSCALL") != NULL || strstr(detail, "reset by peer") != NULL ||
 			  strstr(detail, "unexpected eof") != NULL))
 		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "connection lost in the TLS handshake"};
-	else if (verdict.code == CURLE_COULDNT_RESOLVE_HOST && strncmp(detail, "getaddrinfo() ", 14) == 0)
+	else if (verdict.code == CURLE_COULDNT_RESOLVE_HOST &&
+			 strncmp(detail, "getaddrinfo() ", 14) == 0)
 		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "host could not be looked up"};
 	return verdict;
 }
@@ -266,7 +267,10 @@ count_bytes(HttpHandle *handle)
 	(void) curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
 	handle->result.bytes_in += header_size + downloaded;
 
-	/* The request's size is that of all that was sent; of some older releases, of its headers only. */
+	/*
+	 * The request's size is that of all that was sent; of some older releases,
+	 * of its headers only.
+	 */
 	if (request_size > uploaded)
 		handle->result.bytes_out += request_size;
 	else

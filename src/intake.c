@@ -30,7 +30,8 @@ bool		intake_server_changed = false;
 bool		intake_catalog_changed = false;
 
 static void
-server_invalidated(Datum argument pg_attribute_unused(), int cache pg_attribute_unused(), uint32 hash pg_attribute_unused())
+server_invalidated(Datum argument pg_attribute_unused(), int cache pg_attribute_unused(),
+				   uint32 hash pg_attribute_unused())
 {
 	intake_server_changed = true;
 }
@@ -58,17 +59,13 @@ static void
 read_server(Worker *worker)
 {
 	Server	   *server = server_load(worker->job->server, false);
-	int			index;
 
 	server_check_usage(server, GetUserId());
 	worker->credentials = credentials_load(server, GetUserId());
 	worker->server = server;
 	call_settings(&worker->http_settings, server);
-	index = permits_use_server(server->oid, server->max_concurrency, server->requests_per_minute,
-							   server->tokens_per_minute);
-	shared_lock();
-	worker->slot->server_index = index;
-	shared_unlock();
+	permits_use_server(worker->slot_index, server->oid, server->max_concurrency,
+					   server->requests_per_minute, server->tokens_per_minute);
 }
 
 void
@@ -76,7 +73,8 @@ intake_job(Worker *worker)
 {
 	MemoryContext old;
 
-	worker->job_context = AllocSetContextCreate(worker->context, "pg_enrich job", ALLOCSET_DEFAULT_SIZES);
+	worker->job_context = AllocSetContextCreate(worker->context, "pg_enrich job",
+												ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(worker->job_context);
 	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
 	worker->job = catalog_load_job(worker->entry->job);
@@ -106,7 +104,8 @@ intake_server(Worker *worker)
 	if (worker->recipe->stage_fields && !had_fields)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("the server's request names columns now, which job " INT64_FORMAT " has not staged",
+				errmsg("the server's request names columns now, which "
+					   "job " INT64_FORMAT " has not staged",
 					   worker->job->id),
 				errhint("Change the server back, or cancel the job and start it again."));
 	MemoryContextSwitchTo(old);
@@ -118,7 +117,8 @@ worker_effective_cap(Worker *worker)
 	int			cap;
 
 	shared_lock();
-	cap = permits_effective(worker->entry->concurrency, &shared->servers[worker->slot->server_index]);
+	cap = permits_effective(worker->entry->concurrency,
+							&shared->servers[worker->slot->server_index]);
 	shared_unlock();
 	return cap;
 }

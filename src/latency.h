@@ -25,7 +25,10 @@ typedef struct Latency
 
 extern void latency_add(Latency *latency, int64_t microseconds);
 
-/* The duration in microseconds that a share (0 < share <= 1) of the added ones does not exceed; -1 when empty. */
+/*
+ * The duration in microseconds that a share (0 < share <= 1) of the added ones
+ * does not exceed; -1 when empty.
+ */
 extern int64_t latency_percentile(const Latency *latency, double share);
 
 #endif							/* PG_ENRICH_LATENCY_H */

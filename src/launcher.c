@@ -185,7 +185,8 @@ send_clerk(int number, Oid database, bool just_started)
 	ClerkOrder	order = {0};
 
 	order.just_started = just_started;
-	if (!start_process("pg_enrich clerk", "pg_enrich clerk", "clerk_main", ObjectIdGetDatum(database),
+	if (!start_process("pg_enrich clerk", "pg_enrich clerk", "clerk_main",
+					   ObjectIdGetDatum(database),
 					   &order, sizeof(order), &clerks[number].handle))
 	{
 		clerks[number].handle = NULL;
@@ -295,7 +296,8 @@ reap_workers(void)
 			JobEntry   *entry = &shared->jobs[slot->job_index];
 
 			entry->failures++;
-			entry->not_before = GetCurrentTimestamp() + Min(60, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
+			entry->not_before = GetCurrentTimestamp() +
+				Min(60, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
 			database = entry->database;
 			shared_free_slot(i);
 		}
@@ -317,7 +319,10 @@ numbers_in_use(int job_index)
 	return used;
 }
 
-/* Take a slot for one more worker of a job, if it wants one now; -1: it does not, or none is free. */
+/*
+ * Take a slot for one more worker of a job, if it wants one now; -1: it does
+ * not, or none is free.
+ */
 static int
 take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
 {
@@ -375,7 +380,9 @@ log_shortage(int64 job)
 	shortage_logged_at = now;
 	ereport(LOG,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			job != 0 ? errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot", job)
+			job != 0
+			? errmsg("job " INT64_FORMAT " of pg_enrich waits for a free background worker slot",
+					 job)
 			: errmsg("pg_enrich waits for a free background worker slot"),
 			errhint("You might need to increase max_worker_processes."));
 }
@@ -498,7 +505,8 @@ launcher_main(Datum argument pg_attribute_unused())
 	before_shmem_exit(forget_me, (Datum) 0);
 	just_started = reclaim_slots();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	workers = MemoryContextAllocZero(TopMemoryContext, sizeof(BackgroundWorkerHandle *) * shared->slot_count);
+	workers = MemoryContextAllocZero(TopMemoryContext,
+									 sizeof(BackgroundWorkerHandle *) * shared->slot_count);
 	MemoryContextSwitchTo(TopMemoryContext);
 	visit_all(just_started);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -516,7 +524,8 @@ launcher_main(Datum argument pg_attribute_unused())
 			log_shortage(0);
 		satisfied &= start_workers(&due);
 		timeout = time_to_sleep(satisfied, due);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 						 timeout, COMPAT_WAIT_EVENT(wait_event, "PgEnrichLauncher"));
 		ResetLatch(MyLatch);
 	}

@@ -35,7 +35,7 @@ parse_json(const ServerOption *option, const char *value, const char *hint)
 static char *
 decode_string(JsonSlice string)
 {
-	ByteBuffer		buffer = {0};
+	ByteBuffer	buffer = {0};
 	const char *why;
 	bool		decoded = json_decode_string(string, &buffer, &why) && !buffer.failed;
 	char	   *text = NULL;
@@ -254,7 +254,7 @@ option_read_headers(const ServerOption *option, const char *value)
 static char *
 query_parameter(const char *name, const char *text)
 {
-	ByteBuffer		buffer = {0};
+	ByteBuffer	buffer = {0};
 	char	   *parameter = NULL;
 
 	url_append_encoded(&buffer, name, strlen(name));

@@ -36,7 +36,8 @@ count_characters(const char *text, size_t length)
 static int64
 estimate_tokens(const Row *row)
 {
-	return count_characters(row->request.input, row->request.input_length) / CHARACTERS_PER_TOKEN + 1;
+	return count_characters(row->request.input, row->request.input_length) /
+		CHARACTERS_PER_TOKEN + 1;
 }
 
 static Request *
@@ -95,7 +96,8 @@ settle_unsent(Row *row, Outcome *list)
 	}
 	outcome = request_into_outcome(request_make(&row, 1, 0), kind);
 	if (kind == OUTCOME_FAILED)
-		strlcpy(outcome->error, "the input cannot be written in UTF-8, as JSON must be", sizeof(outcome->error));
+		strlcpy(outcome->error, "the input cannot be written in UTF-8, as JSON must be",
+				sizeof(outcome->error));
 	outcome->next = list;
 	return outcome;
 }
@@ -173,7 +175,8 @@ append_delayed(Outbox *outbox, Request *request)
 		outbox->delayed_capacity = capacity;
 	}
 	outbox->delayed[outbox->delayed_count++] = request;
-	for (; i > 0 && outbox->delayed[(i - 1) / 2]->not_before > outbox->delayed[i]->not_before; i = (i - 1) / 2)
+	for (; i > 0 && outbox->delayed[(i - 1) / 2]->not_before > outbox->delayed[i]->not_before;
+		 i = (i - 1) / 2)
 		swap(outbox->delayed, i, (i - 1) / 2);
 }
 
@@ -191,7 +194,8 @@ take_earliest(Outbox *outbox)
 
 		if (child >= outbox->delayed_count)
 			return earliest;
-		if (child + 1 < outbox->delayed_count && heap[child + 1]->not_before < heap[child]->not_before)
+		if (child + 1 < outbox->delayed_count &&
+			heap[child + 1]->not_before < heap[child]->not_before)
 			child++;
 		if (heap[i]->not_before <= heap[child]->not_before)
 			return earliest;

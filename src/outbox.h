@@ -24,8 +24,8 @@ typedef struct Request
 	int			attempts;		/* made so far */
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
-	ByteBuffer		url;
-	ByteBuffer		body;			/* both only while in flight */
+	ByteBuffer	url;
+	ByteBuffer	body;			/* both only while in flight */
 	struct Request *next;
 } Request;
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * path.c
- *	  Compiling jsonpath into the steps that response.c walks.
+ *	  Compiling jsonpath into the steps that path_walk.c walks.
  *
  * Paths that have no such steps (filters, methods, ranges) are evaluated by
  * PostgreSQL itself.
@@ -137,13 +137,15 @@ visit_finds(Jsonb *finds, Arena *arena, PathVisitor visit, void *state)
 /*
  * PathEvaluator for paths that are not plain: PostgreSQL's own.  Needs a
  * transaction, for time zones and the like; the errors it raises (strict mode,
- * a method that does not fit) hold no resources, and mean that the path does not fit.
+ * a method that does not fit) hold no resources, and mean that the path does
+ * not fit.
  */
 static bool
 evaluate(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller, "pg_enrich jsonpath", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(caller, "pg_enrich jsonpath",
+												  ALLOCSET_DEFAULT_SIZES);
 	volatile bool fits = false;
 
 	MemoryContextSwitchTo(context);
@@ -151,10 +153,13 @@ evaluate(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, voi
 	{
 		char	   *text = pnstrdup(value.start, value.length);
 		Datum		json = DirectFunctionCall1(jsonb_in,
-											   CStringGetDatum(pg_any_to_server(text, (int) value.length, PG_UTF8)));
+											   CStringGetDatum(pg_any_to_server(text,
+																				(int) value.length,
+																				PG_UTF8)));
 		Datum		vars = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 		Datum		finds = DirectFunctionCall4(jsonb_path_query_array, json,
-												PointerGetDatum(path->compiled), vars, BoolGetDatum(false));
+												PointerGetDatum(path->compiled), vars,
+												BoolGetDatum(false));
 
 		fits = visit_finds(DatumGetJsonbP(finds), arena, visit, state);
 	}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * path.h
- *	  Compiling jsonpath into the steps that response.c walks.
+ *	  Compiling jsonpath into what response.c walks or has evaluated.
  *
  *-------------------------------------------------------------------------
  */

@@ -82,8 +82,9 @@ find_server(Oid server)
 	return unused;
 }
 
-int
-permits_use_server(Oid server, int max_concurrency, int requests_per_minute, int tokens_per_minute)
+void
+permits_use_server(int slot_index, Oid server, int max_concurrency, int requests_per_minute,
+				   int tokens_per_minute)
 {
 	int			index;
 
@@ -94,6 +95,7 @@ permits_use_server(Oid server, int max_concurrency, int requests_per_minute, int
 		shared->servers[index].max_concurrency = max_concurrency;
 		shared->servers[index].requests_per_minute = requests_per_minute;
 		shared->servers[index].tokens_per_minute = tokens_per_minute;
+		shared->slots[slot_index].server_index = index;
 	}
 	shared_unlock();
 	if (index < 0)
@@ -102,7 +104,6 @@ permits_use_server(Oid server, int max_concurrency, int requests_per_minute, int
 				errmsg("too many servers are in use at the same time"),
 				errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS),
 				errhint("Wait for jobs on other servers to finish."));
-	return index;
 }
 
 static Usage

@@ -25,10 +25,12 @@ typedef struct Answer
 } Answer;
 
 /*
- * The entry of a server of this database, made or brought up to date with the
- * server's options.  Raises configuration_limit_exceeded when there is no room.
+ * The worker in that slot sends to a server of this database: its entry is made, or
+ * brought up to date with the server's options.  Raises
+ * configuration_limit_exceeded when there is no room.
  */
-extern int	permits_use_server(Oid server, int max_concurrency, int requests_per_minute,
+extern void permits_use_server(int slot_index, Oid server, int max_concurrency,
+							   int requests_per_minute,
 							   int tokens_per_minute);
 
 /*
@@ -48,7 +50,10 @@ extern void permits_want_nothing(int slot_index);
 /* Give permits back, and add what the answers said to the server's statistics. */
 extern void permits_give_back(int slot_index, const Answer *answers, int count);
 
-/* The lowest of the caps of a job on a server, shares of other jobs apart.  The caller holds the lock. */
+/*
+ * The lowest of the caps of a job on a server, shares of other jobs apart.
+ * The caller holds the lock.
+ */
 extern int	permits_effective(int job_concurrency, const ServerEntry *server);
 
 /* Requests in flight to a server, from all workers.  The caller holds the lock. */

@@ -124,7 +124,6 @@ template_fault(TemplateFault *fault, const char *detail, const char *hint,
 	va_end(args);
 	snprintf(fault->detail, sizeof(fault->detail), "%s", detail != NULL ? detail : "");
 	snprintf(fault->hint, sizeof(fault->hint), "%s", hint != NULL ? hint : "");
-	fault->unsupported = false;
 	cut_at_character(fault->message);
 	cut_at_character(fault->detail);
 	cut_at_character(fault->hint);

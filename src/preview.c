@@ -67,7 +67,8 @@ fields_column(HeapTuple tuple, int column)
 
 	if (is_null)
 		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
+					  &count);
 	fields = palloc0(sizeof(char *) * count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
@@ -148,8 +149,10 @@ wait_for_answer(Http *http, HttpResult *result)
 		if (http_next_finished(http, result))
 			return;
 		timeout = http_timeout(http);
-		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT,
-								 http_descriptor(http), timeout < 0 ? 1000 : (long) Min(timeout, 1000),
+		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH |
+								 WL_TIMEOUT,
+								 http_descriptor(http),
+								 timeout < 0 ? 1000 : (long) Min(timeout, 1000),
 								 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -205,6 +208,9 @@ try_convert(Converter *converter, JsonSlice value)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		why = error->message;
@@ -224,8 +230,21 @@ append_json(ByteBuffer *out, const char *text, bool quoted)
 		buffer_append_string(out, text);
 }
 
+/* A value as it came; as a string where no jsonb can hold it. */
 static void
-append_row(ByteBuffer *out, const Preview *preview, const Response *response, Converter **converters, int row)
+append_value(ByteBuffer *out, JsonSlice value)
+{
+	if (value.start == NULL)
+		append_json(out, "null", false);
+	else if (try_convert(converter_create("results", JSONBOID, -1), value) == NULL)
+		buffer_append(out, value.start, value.length);
+	else
+		json_append_quoted(out, value.start, value.length);
+}
+
+static void
+append_row(ByteBuffer *out, const Preview *preview, const Response *response,
+		   Converter **converters, int row)
 {
 	const Recipe *recipe = preview->recipe;
 	const char *error = response->row_errors ? response->row_errors[row] : NULL;
@@ -244,10 +263,7 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response, Co
 		append_json(out, ", ", false);
 		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
 		append_json(out, ": ", false);
-		if (value.start == NULL)
-			append_json(out, "null", false);
-		else
-			buffer_append(out, value.start, value.length);
+		append_value(out, value);
 		if (error == NULL && why != NULL)
 			error = text_to_utf8(why);
 	}
@@ -301,7 +317,8 @@ describe_results(const Preview *preview, ByteBuffer *out)
 		append_error(out, psprintf("HTTP status %d: %s", result->status, reason));
 		return;
 	}
-	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count, &response);
+	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count,
+					&response);
 	if (response.status != RESPONSE_OK)
 		append_error(out, response.error);
 	else
@@ -344,7 +361,8 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 	nulls[2] = nulls[0] || preview->recipe->body == NULL;
 	if (!nulls[0])
 	{
-		values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data, preview->url.length),
+		values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data,
+															 preview->url.length),
 												 preview->credentials));
 		values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
 													 preview->recipe->body != NULL));

@@ -31,6 +31,7 @@ typedef struct Quota
  * per_minute units are taken.  A single take may exceed what a minute holds: it
  * is let through when the quota is free, and the following ones wait it off.
  */
-extern bool quota_take(Quota *quota, int per_minute, int64_t units, int64_t now_us, int64_t *wait_us);
+extern bool quota_take(Quota *quota, int per_minute, int64_t units, int64_t now_us,
+					   int64_t *wait_us);
 
 #endif							/* PG_ENRICH_QUOTA_H */

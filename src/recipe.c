@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * recipe.c
- *	  Resolving a job's source: relation, key, inputs, condition.
+ *	  Resolving a job's source: relation, key, inputs (columns and expressions).
  *
  *-------------------------------------------------------------------------
  */
@@ -39,12 +39,6 @@ relation_quoted_name(Oid relation)
 									  get_rel_name(relation));
 }
 
-char *
-text_to_utf8(const char *text)
-{
-	return pg_server_to_any(text, strlen(text), PG_UTF8);
-}
-
 void
 require_columns_privilege(Oid relation, uint64 mode, List *columns)
 {
@@ -62,7 +56,8 @@ require_columns_privilege(Oid relation, uint64 mode, List *columns)
 					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("permission denied for table %s", get_rel_name(relation)),
 					errdetail("The job needs %s on column \"%s\".",
-							  mode == ACL_SELECT ? "SELECT" : mode == ACL_INSERT ? "INSERT" : "UPDATE",
+							  mode == ACL_SELECT ? "SELECT" : mode == ACL_INSERT ? "INSERT"
+							  : "UPDATE",
 							  column),
 					errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
 	}
@@ -84,7 +79,8 @@ check_source(Oid source)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" is not a table or view", get_rel_name(source)),
-				errhint("A source is a table, partitioned table, view, materialized view or foreign table."));
+				errhint("A source is a table, partitioned table, view, materialized view or "
+						"foreign table."));
 	if (get_rel_persistence(source) == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -120,7 +116,8 @@ primary_key_columns(Oid relation)
 
 		if (index->indisprimary)
 			foreach(column, index_columns(index))
-				names = lappend(names, get_attname(relation, (AttrNumber) lfirst_int(column), false));
+				names = lappend(names,
+								get_attname(relation, (AttrNumber) lfirst_int(column), false));
 		ReleaseSysCache(tuple);
 	}
 	relation_close(rel, AccessShareLock);
@@ -153,7 +150,8 @@ relation_has_unique_key(Oid relation, int count, const KeyColumn *keys)
 	bool		found = false;
 
 	rel = relation_open(relation, AccessShareLock);
-	if (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+	if (rel->rd_rel->relkind == RELKIND_RELATION ||
+		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		rel->rd_rel->relkind == RELKIND_MATVIEW)
 		foreach(cell, RelationGetIndexList(rel))
 			found |= index_covers(relation, lfirst_oid(cell), count, keys);
@@ -172,7 +170,8 @@ require_column(Oid relation, const char *column, const char *parameter)
 				errmsg("column \"%s\" of %s does not exist in \"%s\"",
 					   column, parameter, get_rel_name(relation)),
 				strchr(column, '(') != NULL
-				? errhint("Write an expression within parentheses, as in CREATE INDEX: (upper(title)).")
+				? errhint("Write an expression within parentheses, as in CREATE INDEX: "
+						  "(upper(title)).")
 				: errhint("Names are case-sensitive here, and written without quotes."));
 	return number;
 }
@@ -197,7 +196,8 @@ key_equality(const KeyColumn *key)
 static void
 require_equality(const KeyColumn *key)
 {
-	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
+	TypeCacheEntry *type = lookup_type_cache(key->type,
+											 TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
 
 	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->btree_opf))
 		ereport(ERROR,
@@ -237,7 +237,10 @@ resolve_key(Recipe *recipe, Job *job)
 						errhint("Name each key column once."));
 	}
 	recipe->key_count = count;
-	/* An index says nothing of the tables that inherit from the source, whose rows are taken too. */
+	/*
+	 * An index says nothing of the tables that inherit from the source, whose
+	 * rows are taken too.
+	 */
 	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys) &&
 		(get_rel_relkind(job->source) != RELKIND_RELATION || !has_subclass(job->source));
 }
@@ -298,7 +301,8 @@ is_bare_expression(const SelectStmt *select)
 		linitial_node(ResTarget, select->targetList)->name == NULL &&
 		!select->distinctClause && !select->fromClause && !select->whereClause &&
 		!select->groupClause && !select->havingClause && !select->windowClause &&
-		!select->sortClause && !select->limitOffset && !select->limitCount && !select->lockingClause;
+		!select->sortClause && !select->limitOffset && !select->limitCount &&
+		!select->lockingClause;
 }
 
 void
@@ -315,7 +319,8 @@ check_is_expression(const char *text, const char *parameter)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("%s is not a single SQL expression", parameter),
-				errhint("Write an expression as after WHERE or in CREATE INDEX, such as 'price > 10' or '(lower(name))'."));
+				errhint("Write an expression as after WHERE or in CREATE INDEX, such as 'price > "
+						"10' or '(lower(name))'."));
 }
 
 static void

@@ -16,6 +16,7 @@
 
 #include "nodes/pg_list.h"
 
+#include "encoding.h"
 #include "job.h"
 #include "request.h"
 #include "response.h"
@@ -48,7 +49,7 @@ typedef struct OutputColumn
 	bool		missing;		/* the column has to be made */
 	char	   *path;			/* jsonpath text, or the placeholder */
 	OutputKind	kind;
-	int			index;			/* OUTPUT_PATH: in ResponseShape.outputs; OUTPUT_FIELD: in Recipe.fields */
+	int			index;			/* OUTPUT_PATH: ResponseShape.outputs; OUTPUT_FIELD: fields */
 } OutputColumn;
 
 typedef struct Recipe
@@ -62,12 +63,15 @@ typedef struct Recipe
 	KeyColumn  *keys;
 	bool		key_is_unique;	/* an index on the source says so, and no key column can be NULL */
 
-	/* Key and input columns, each once: what {{column}} may name.  Names in server encoding. */
+	/*
+	 * Key and input columns (not expressions), each once: what {{column}} may
+	 * name.  Names in server encoding.
+	 */
 	int			field_count;
 	char	  **fields;
 	bool		stage_fields;	/* a template or an output needs them */
 	bool		send_fields;	/* a template does */
-	char	   *fingerprint_seed;	/* of templates and paths, in hex; NULL: no fingerprint is asked for */
+	char	   *fingerprint_seed;	/* of templates and paths; NULL: no fingerprint wanted */
 
 	int			output_count;
 	OutputColumn *outputs;
@@ -86,13 +90,16 @@ typedef struct Recipe
 } Recipe;
 
 /*
- * Resolve a job for the current user, in the current memory context .  Raises errors with hints for whatever is wrong.
- * job->key is filled in with the primary key when it is NIL, job->target made
- * canonical.
+ * Resolve a job for the current user, in the current memory context.  Raises
+ * errors with hints for whatever is wrong.  job->key is filled in with the
+ * primary key when it is NIL, job->target made canonical.
  */
 extern Recipe *recipe_make(Job *job, const Server *server);
 
-/* Free the templates, before they are compiled anew; at last they go with the recipe's memory context. */
+/*
+ * Free the templates, before they are compiled anew; at last they go with the
+ * recipe's memory context.
+ */
 extern void recipe_free(Recipe *recipe);
 
 /* Make the target, or its columns that are missing, as the current user. */
@@ -135,8 +142,5 @@ typedef struct ExpressionSubject
 
 /* Callback of an error context: a position within the expression is shown as one in it. */
 extern void point_into_expression(void *expression);
-
-/* Text in UTF-8, for templates and the wire. */
-extern char *text_to_utf8(const char *text);
 
 #endif							/* PG_ENRICH_RECIPE_H */

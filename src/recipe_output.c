@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * recipe_output.c
- *	  Reading the parameter output: columns, their types, paths or placeholders.
+ *	  Reading the parameter output: columns, their types, paths or placeholders;
+ *	  and what a row's fingerprint begins with.
  *
  *-------------------------------------------------------------------------
  */
@@ -72,7 +73,7 @@ read_identifier(const char *text, const char **rest)
 static char *
 decode_utf8_string(JsonSlice string, const char *where)
 {
-	ByteBuffer		decoded = {0};
+	ByteBuffer	decoded = {0};
 	const char *why;
 	char	   *result;
 
@@ -147,7 +148,8 @@ refuse_placeholder(const Recipe *recipe, const OutputColumn *output)
 	ereport(ERROR,
 			errcode(ERRCODE_UNDEFINED_COLUMN),
 			errmsg("unknown placeholder %s of output column \"%s\"", output->path, output->name),
-			errhint("An output is a jsonpath, or one of {{job}}, {{now}}, {{fingerprint}}%s.", hint.data));
+			errhint("An output is a jsonpath, or one of {{job}}, {{now}}, {{fingerprint}}%s.",
+					hint.data));
 }
 
 /* Is an output a placeholder instead of a path: which? */
@@ -217,7 +219,8 @@ recipe_read_outputs(Recipe *recipe)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("output is not a JSON object"),
-				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
+				errhint("Write target columns and the paths of their values: "
+						"{\"embedding real[]\": \"$.embedding\"}."));
 	cursor = json_members(object);
 	while (json_next_member(&cursor, &name, &value))
 		count++;
@@ -225,7 +228,8 @@ recipe_read_outputs(Recipe *recipe)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("output names no column"),
-				errhint("Write target columns and the paths of their values: {\"embedding real[]\": \"$.embedding\"}."));
+				errhint("Write target columns and the paths of their values: "
+						"{\"embedding real[]\": \"$.embedding\"}."));
 	recipe->outputs = palloc0(sizeof(OutputColumn) * count);
 	cursor = json_members(object);
 	while (json_next_member(&cursor, &name, &value))
@@ -275,13 +279,17 @@ recipe_make_fingerprint_seed(Recipe *recipe)
 					   format_type_be(recipe->outputs[output].type)),
 				errhint("Use text."));
 	initStringInfo(&parts);
-	appendStringInfo(&parts, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n", server->url, job->path ? job->path : "",
+	appendStringInfo(&parts, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n", server->url,
+					 job->path ? job->path : "",
 					 job->request ? job->request : server->request ? server->request : "",
 					 job->content ? job->content : server->content ? server->content : "",
 					 job->results ? job->results : server->results ? server->results : "",
-					 job->result_index ? job->result_index : server->result_index ? server->result_index : "",
+					 job->result_index
+					 ? job->result_index
+					 : server->result_index ? server->result_index : "",
 					 job->result_key ? job->result_key : "");
 	for (int i = 0; i < recipe->output_count; i++)
 		appendStringInfo(&parts, "%s\n%s\n", recipe->outputs[i].name, recipe->outputs[i].path);
-	recipe->fingerprint_seed = TextDatumGetCString(DirectFunctionCall1(md5_text, CStringGetTextDatum(parts.data)));
+	recipe->fingerprint_seed =
+		TextDatumGetCString(DirectFunctionCall1(md5_text, CStringGetTextDatum(parts.data)));
 }

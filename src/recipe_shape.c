@@ -20,7 +20,7 @@ pg_noreturn static void
 raise_fault(const TemplateFault *fault)
 {
 	ereport(ERROR,
-			errcode(fault->unsupported ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INVALID_PARAMETER_VALUE),
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("%s", fault->message),
 			fault->detail[0] ? errdetail("%s", fault->detail) : 0,
 			fault->hint[0] ? errhint("%s", fault->hint) : 0);
@@ -44,7 +44,7 @@ compile_templates(Recipe *recipe)
 	const char **names = field_names(recipe);
 	const char *request = job->request ? job->request
 		: recipe->server->request ? recipe->server->request : DEFAULT_REQUEST;
-	ByteBuffer		url = {0};
+	ByteBuffer	url = {0};
 	TemplateFault fault = {0};
 
 	if (job->path != NULL && !url_path_check(job->path, &fault))
@@ -63,7 +63,8 @@ compile_templates(Recipe *recipe)
 	{
 		char	   *utf8 = text_to_utf8(request);
 
-		recipe->body = template_compile_body(utf8, strlen(utf8), names, recipe->field_count, &fault);
+		recipe->body = template_compile_body(utf8, strlen(utf8), names, recipe->field_count,
+											 &fault);
 		if (recipe->body == NULL)
 			raise_fault(&fault);
 	}
@@ -93,12 +94,15 @@ decide_batch_size(Recipe *recipe)
 	if (single != NULL && job->batch_size > 1)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("batch_size is %d, but \"{{%s}}\" stands for a single row", job->batch_size, single),
-				errhint("Leave batch_size out, or send many rows with {{inputs}}, {{rows}} or [\"{{each}}\", ...]."));
+				errmsg("batch_size is %d, but \"{{%s}}\" stands for a single row", job->batch_size,
+					   single),
+				errhint("Leave batch_size out, or send many rows with {{inputs}}, {{rows}} or "
+						"[\"{{each}}\", ...]."));
 	if (job->batch_size > job->bucket_size)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("batch_size %d is larger than bucket_size %d", job->batch_size, job->bucket_size),
+				errmsg("batch_size %d is larger than bucket_size %d", job->batch_size,
+					   job->bucket_size),
 				errhint("A request holds rows of one bucket: raise bucket_size too."));
 	if (single != NULL)
 		recipe->batch_size = 1;
@@ -111,7 +115,8 @@ decide_batch_size(Recipe *recipe)
 	if (!carries_rows(recipe))
 		ereport(WARNING,
 				errmsg("requests carry nothing of the rows they are sent for"),
-				errhint("Use {{inputs}}, {{rows}}, {{input}} or a column's name as a placeholder in request or path."));
+				errhint("Use {{inputs}}, {{rows}}, {{input}} or a column's name as a placeholder "
+						"in request or path."));
 }
 
 static void
@@ -166,7 +171,8 @@ compile_outputs(Recipe *recipe)
 		if (output->kind != OUTPUT_PATH)
 			continue;
 		compile_path(recipe, output->path, psprintf("output column \"%s\"", output->name), path);
-		path->gathers = finds_several(path) && OidIsValid(get_element_type(getBaseType(output->type)));
+		path->gathers = finds_several(path) &&
+			OidIsValid(get_element_type(getBaseType(output->type)));
 		output->index = recipe->shape.output_count++;
 	}
 	recipe->shape.outputs = outputs;

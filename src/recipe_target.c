@@ -125,8 +125,10 @@ require_unique_key(const Recipe *recipe, const char *why)
 	if (!recipe->target_has_key)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				errmsg("there is no unique index on the key of \"%s\"", get_rel_name(recipe->target)),
-				errdetail("%s needs a unique index on exactly the key columns, not partial, not deferrable.", why),
+				errmsg("there is no unique index on the key of \"%s\"",
+					   get_rel_name(recipe->target)),
+				errdetail("%s needs a unique index on exactly the key columns, not partial, not "
+						  "deferrable.", why),
 				errhint("Make one with CREATE UNIQUE INDEX."));
 }
 
@@ -140,7 +142,8 @@ resolve_source_as_target(Recipe *recipe)
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("results cannot be written into \"%s\", which is not a table", get_rel_name(source)),
+				errmsg("results cannot be written into \"%s\", which is not a table",
+					   get_rel_name(source)),
 				errhint("Give a target: target => '%s_enriched'.", get_rel_name(source)));
 	recipe->target = source;
 	recipe->target_name = recipe->source;
@@ -175,7 +178,8 @@ check_target_kind(const Recipe *recipe)
 		refuse_temporary_target(name);
 	if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
 		return;
-	if ((kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_VIEW) && recipe->job->write_mode == WRITE_INSERT)
+	if ((kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_VIEW) &&
+		recipe->job->write_mode == WRITE_INSERT)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -201,7 +205,8 @@ check_target_keys(const Recipe *recipe)
 		if (get_atttype(recipe->target, number) != key->type)
 			ereport(ERROR,
 					errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("key column \"%s\" of target \"%s\" is of type %s, not %s as in the source",
+					errmsg("key column \"%s\" of target \"%s\" is of type %s, not %s as in the "
+						   "source",
 						   key->name, get_rel_name(recipe->target),
 						   format_type_be(get_atttype(recipe->target, number)),
 						   format_type_be(key->type)),
@@ -237,7 +242,8 @@ resolve_existing_target(Recipe *recipe)
 	check_target_kind(recipe);
 	check_target_keys(recipe);
 	recipe->target_name = relation_quoted_name(recipe->target);
-	recipe->target_has_key = relation_has_unique_key(recipe->target, recipe->key_count, recipe->keys);
+	recipe->target_has_key = relation_has_unique_key(recipe->target, recipe->key_count,
+													 recipe->keys);
 	if (recipe->job->write_mode == WRITE_UPSERT)
 		require_unique_key(recipe, "write_mode upsert");
 	resolve_outputs(recipe, recipe->target, get_rel_name(recipe->target));
@@ -297,7 +303,8 @@ static void
 append_type(StringInfo sql, Oid type, int32 typmod, Oid collation)
 {
 	appendStringInfoString(sql, format_type_extended(type, typmod,
-													 FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+													 FORMAT_TYPE_TYPEMOD_GIVEN |
+													 FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(collation) && collation != get_typcollation(type))
 		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
 }
@@ -365,6 +372,8 @@ recipe_make_target(Recipe *recipe)
 		elog(ERROR, "could not make the target: %s", SPI_result_code_string(result));
 	SPI_finish();
 	if (!OidIsValid(recipe->target))
-		recipe->target = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(recipe->target_name))),
-										  NoLock, false);
+		recipe->target = RangeVarGetRelid(
+			makeRangeVarFromNameList(
+				textToQualifiedNameList(cstring_to_text(recipe->target_name))),
+			NoLock, false);
 }

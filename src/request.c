@@ -105,7 +105,7 @@ append_text(PieceForm form, const char *bytes, size_t length, ByteBuffer *out)
 static void
 fill_request(Fill *fill, const Piece *piece)
 {
-	ByteBuffer		scratch = {0};
+	ByteBuffer	scratch = {0};
 	ByteBuffer	   *json = piece->form == FORM_JSON ? fill->out : &scratch;
 
 	if (piece->kind == PIECE_INPUTS)
@@ -138,7 +138,7 @@ static bool
 fill_column(Fill *fill, const Piece *piece, const RequestRow *row)
 {
 	JsonSlice	field = row_field(row, piece->column);
-	ByteBuffer		decoded = {0};
+	ByteBuffer	decoded = {0};
 	bool		good = true;
 
 	if (piece->form == FORM_JSON)

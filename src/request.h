@@ -24,7 +24,6 @@ typedef struct TemplateFault
 	char		message[256];	/* lower case, no period */
 	char		detail[256];	/* a sentence, or "" */
 	char		hint[512];		/* what would be right, or "" */
-	bool		unsupported;	/* lawful, but not built yet */
 } TemplateFault;
 
 /* A row as templates see it.  All text is UTF-8. */
@@ -58,24 +57,32 @@ extern Template *template_compile_url(const char *url,
 									  TemplateFault *fault);
 extern void template_free(Template *tpl);
 
-/* Does a single-row placeholder stand in it, outside an each?  Which: its name, for messages, or NULL. */
+/*
+ * Does a single-row placeholder stand in it, outside an each?  Which: its
+ * name, for messages, or NULL.
+ */
 extern const char *template_single_row_placeholder(const Template *tpl);
 
 /* Does filling need RequestRow.fields ({{column}}, {{rows}})? */
 extern bool template_needs_fields(const Template *tpl);
 
-/* Is there any placeholder that carries the rows' data ({{inputs}}, {{rows}}, {{input}}, {{column}})? */
+/*
+ * Is there any placeholder that carries the rows' data ({{inputs}}, {{rows}},
+ * {{input}}, {{column}})?
+ */
 extern bool template_carries_rows(const Template *tpl);
 
 /*
  * Append the filled template.  False when memory ran out, or (URL only) when
  * the filled URL would leave the server's path: *why says so (static).
  */
-extern bool template_fill(const Template *tpl, const RequestScope *scope, ByteBuffer *out, const char **why);
+extern bool template_fill(const Template *tpl, const RequestScope *scope, ByteBuffer *out,
+						  const char **why);
 
 /*
  * Join a server's url with a job's path, before the url's query: "/v1?x=1" and
- * "/embed" give "/v1/embed?x=1".  A query in the path is joined with "&".  Both may hold placeholders.
+ * "/embed" give "/v1/embed?x=1".  A query in the path is joined with "&".  Both
+ * may hold placeholders.
  */
 extern void url_join(ByteBuffer *out, const char *url, const char *path);
 

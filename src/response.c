@@ -328,13 +328,15 @@ open_content(Decoder *decoder, JsonSlice *answer)
 	if (!path_find(path, *answer, &response->arena, first_find, &finds) || finds.count == 0)
 		return give_up(response, RESPONSE_MISMATCHED, "the answer has nothing at %s", path->text);
 	if (finds.count > 1 || json_kind(finds.value) != JSON_STRING)
-		return give_up(response, RESPONSE_MISMATCHED, "the answer has no single string at %s", path->text);
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has no single string at %s",
+					   path->text);
 	if (json_decode_string(finds.value, &text, &why) && !text.failed)
 		kept = arena_alloc(&response->arena, text.length + 1);
 	if (kept != NULL)
 		memcpy(kept, text.data ? text.data : "", text.length);
 	if (kept == NULL)
-		give_up(response, RESPONSE_MALFORMED, "the string at %s cannot be read: %s", path->text, why);
+		give_up(response, RESPONSE_MALFORMED, "the string at %s cannot be read: %s", path->text,
+				why);
 	else if (!json_parse(kept, text.length, answer, &fault))
 		give_up(response, RESPONSE_MALFORMED, "the string at %s is not JSON: %s at byte %zu",
 				path->text, fault.message, fault.offset);

@@ -3,8 +3,9 @@
  * response.h
  *	  From an answer's bytes to the values that belong to each row.
  *
- * Pure: builds and tests without a server.  The paths come compiled, as steps;
- * path.c makes them from jsonpath text.
+ * Pure: builds and tests without a server.  The paths come compiled, by path.c
+ * from jsonpath text: plain ones as steps, others with a function that
+ * evaluates them.
  *
  *-------------------------------------------------------------------------
  */
@@ -87,7 +88,7 @@ typedef struct Response
 	int			row_count;
 	int			output_count;
 	JsonSlice  *values;			/* row_count × output_count; start NULL: nothing was found */
-	char	  **row_errors;		/* a row_count array of NULL or a reason, or NULL: no row has one (strict path found nothing) */
+	char	  **row_errors;		/* a row each: NULL or why a path did not fit; NULL: no reasons */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
 	bool		found_any;		/* at least one output path found something */
@@ -102,11 +103,13 @@ typedef struct Response
 extern bool path_walk(const Path *path, JsonSlice value, PathVisitor visit, void *state);
 
 /* The same for any path. */
-extern bool path_find(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state);
+extern bool path_find(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit,
+					  void *state);
 
 /*
  * Decode an answer to a request of row_count rows.  Always fills *response;
- * response_free frees what it holds.  A path that finds several values gives one JSON array of them.
+ * response_free frees what it holds.  A path that finds several values gives
+ * one JSON array of them.
  */
 extern void response_decode(const char *body, size_t length, const ResponseShape *shape,
 							int row_count, Response *response);

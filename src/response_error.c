@@ -155,7 +155,7 @@ response_error_text(const char *body, size_t length, char *out, size_t size)
 	JsonSlice	value = {NULL, 0};
 	JsonSlice	reason = {NULL, 0};
 	JsonFault	fault;
-	ByteBuffer		decoded = {0};
+	ByteBuffer	decoded = {0};
 	const char *why;
 
 	if (size == 0)

@@ -67,7 +67,10 @@ extern Server *server_load(const char *name, bool missing_ok);
 /* Raises insufficient_privilege unless the role has USAGE on the server. */
 extern void server_check_usage(const Server *server, Oid role);
 
-/* The role's own mapping, else PUBLIC's, else empty credentials.  Raises errors for files that cannot be read. */
+/*
+ * The role's own mapping, else PUBLIC's, else empty credentials.  Raises
+ * errors for files that cannot be read.
+ */
 extern Credentials *credentials_load(const Server *server, Oid role);
 
 #endif							/* PG_ENRICH_SERVER_H */

@@ -25,7 +25,8 @@ settings_define(void)
 {
 	DefineCustomIntVariable("pg_enrich.max_concurrency",
 							"Most requests in flight in the whole cluster.",
-							"0 stops all requests. Servers and jobs have caps of their own; the lowest wins.",
+							"0 stops all requests. Servers and jobs have caps of their own; the "
+							"lowest wins.",
 							&settings_max_concurrency, 1000, 0, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pg_enrich.autostart",
@@ -35,7 +36,8 @@ settings_define(void)
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_enrich.worker_memory",
 							"Memory a worker uses for rows, requests and answers.",
-							"A worker sends nothing more while it holds this much; a single request may exceed it.",
+							"A worker sends nothing more while it holds this much; a single "
+							"request may exceed it.",
 							&settings_worker_memory, 256 * 1024, 1024, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_enrich.job_retention",

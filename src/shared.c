@@ -106,7 +106,8 @@ shared_require(void)
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("pg_enrich is not preloaded"),
 				errdetail("Its background workers are started by the server itself."),
-				errhint("Add pg_enrich to shared_preload_libraries in postgresql.conf and restart the server."));
+				errhint("Add pg_enrich to shared_preload_libraries in postgresql.conf and restart "
+						"the server."));
 }
 
 /* Wake a process of ours.  It may be gone: then there is nobody to wake. */

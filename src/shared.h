@@ -22,7 +22,7 @@
 #include "latency.h"
 #include "quota.h"
 
-#define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further ones wait their turn */
+#define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further ones wait */
 #define SHARED_MAX_SERVERS 256	/* servers in use at one time, in all databases */
 #define SHARED_MAX_DATABASES 128	/* databases that something changed in since a clerk looked */
 #define SHARED_MAX_CLAIMS 64	/* runs of consecutive buckets that a worker works on */
@@ -55,10 +55,10 @@ typedef struct JobEntry
 	int			wanted;			/* how many workers it wants now */
 	uint32		version;		/* moves on with every steering call that touched it */
 	int			concurrency;	/* the job's cap */
-	int64		next_bucket;	/* all before it are done or claimed; back to 0 when a claim was given up */
+	int64		next_bucket;	/* all before it are done or claimed; 0 again after a rescan */
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
-	int64		tokens;			/* spent by the job so far, answers that are not stored yet included */
+	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */

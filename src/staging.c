@@ -14,11 +14,13 @@
  */
 #include "staging.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "commands/extension.h"
@@ -28,7 +30,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
+#include "utils/syscache.h"
 #include "utils/syscache.h"
 
 #include "catalog.h"
@@ -119,6 +121,23 @@ create_for(Oid owner, const char *name, const char *sql)
 	return relation;
 }
 
+/* Qualified in any case: another user's search_path may find another one, or none. */
+static char *
+collation_qualified_name(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+									  NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 static void
 append_column(StringInfo sql, const char *name, Oid type, int32 typmod, Oid collation)
 {
@@ -126,7 +145,7 @@ append_column(StringInfo sql, const char *name, Oid type, int32 typmod, Oid coll
 					 format_type_extended(type, typmod,
 										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(collation) && collation != get_typcollation(type))
-		appendStringInfo(sql, " COLLATE %s", generate_collation_name(collation));
+		appendStringInfo(sql, " COLLATE %s", collation_qualified_name(collation));
 }
 
 void
@@ -137,12 +156,15 @@ staging_create(const Recipe *recipe)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (partition integer NOT NULL, row_number bigint NOT NULL",
+	appendStringInfo(&sql,
+					 "CREATE TABLE %s (partition integer NOT NULL, row_number bigint NOT NULL",
 					 staging_name(job, -1));
 	for (int i = 0; i < recipe->key_count; i++)
 		append_column(&sql, psprintf("key_%d", i + 1), recipe->keys[i].type,
 					  recipe->keys[i].typmod, recipe->keys[i].collation);
-	appendStringInfoString(&sql, ", input pg_catalog.text, fields pg_catalog.text[], fingerprint pg_catalog.text)"
+	appendStringInfoString(&sql,
+						   ", input pg_catalog.text, fields pg_catalog.text[], fingerprint"
+						   " pg_catalog.text)"
 						   " PARTITION BY LIST (partition)");
 	create_for(owner, bare_name(job, -1), sql.data);
 	staging_create_partition(recipe, STAGING_FAILED);
@@ -156,7 +178,8 @@ staging_create_partition(const Recipe *recipe, int partition)
 
 	relation = create_for(recipe->job->owner, bare_name(job, partition),
 						  psprintf("CREATE TABLE %s PARTITION OF %s FOR VALUES IN (%d)"
-								   " WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false)",
+								   " WITH (autovacuum_enabled = false,"
+								   " toast.autovacuum_enabled = false)",
 								   staging_name(job, partition), staging_name(job, -1), partition));
 	return relation;
 }
@@ -168,7 +191,8 @@ staging_create_results(const Recipe *recipe)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (row_number bigint NOT NULL", staging_results_name(job));
+	appendStringInfo(&sql, "CREATE TABLE %s (row_number bigint NOT NULL",
+					 staging_results_name(job));
 	for (int i = 0; i < recipe->key_count; i++)
 		append_column(&sql, psprintf("key_%d", i + 1), recipe->keys[i].type,
 					  recipe->keys[i].typmod, recipe->keys[i].collation);
@@ -179,15 +203,26 @@ staging_create_results(const Recipe *recipe)
 	create_for(recipe->job->owner, bare_results_name(job), sql.data);
 }
 
-/* Drop a relation of ours; its locks are held. */
+static void
+remove_from_extension(Oid catalog, Oid object)
+{
+	deleteDependencyRecordsForClass(catalog, object, ExtensionRelationId, DEPENDENCY_EXTENSION);
+}
+
+/*
+ * Drop a relation of ours; its locks are held.  As a member of the extension it
+ * would take that along.  We make only the table a member, but since 17 ALTER
+ * EXTENSION ADD, which pg_upgrade does, makes its types members too.
+ */
 static void
 drop_relation(Oid relation)
 {
+	Oid			type = get_rel_type_id(relation);
 	ObjectAddress table;
 
-	/* As a member of the extension it could not be dropped by itself. */
-	deleteDependencyRecordsForClass(RelationRelationId, relation, ExtensionRelationId,
-									DEPENDENCY_EXTENSION);
+	remove_from_extension(RelationRelationId, relation);
+	remove_from_extension(TypeRelationId, type);
+	remove_from_extension(TypeRelationId, get_array_type(type));
 	CommandCounterIncrement();
 	ObjectAddressSet(table, RelationRelationId, relation);
 	performDeletion(&table, DROP_CASCADE, PERFORM_DELETION_INTERNAL | PERFORM_DELETION_QUIETLY);

@@ -41,9 +41,11 @@ static const char *const captured_settings[] = {
 enum
 {
 	ARG_SOURCE, ARG_SERVER, ARG_INPUT, ARG_OUTPUT, ARG_PATH, ARG_REQUEST, ARG_CONTENT, ARG_RESULTS,
-	ARG_RESULT_INDEX, ARG_RESULT_KEY, ARG_RESULT_ROWS, ARG_KEY, ARG_TARGET, ARG_WRITE_MODE, ARG_ROWS,
+	ARG_RESULT_INDEX, ARG_RESULT_KEY, ARG_RESULT_ROWS, ARG_KEY, ARG_TARGET, ARG_WRITE_MODE,
+	ARG_ROWS,
 	ARG_WHERE_CLAUSE, ARG_MAX_ROWS, ARG_MAX_TOKENS, ARG_BUCKET_SIZE, ARG_BATCH_SIZE,
-	ARG_MAX_INPUT_LENGTH, ARG_SEPARATOR, ARG_CONCURRENCY, ARG_WORKERS, ARG_MAX_FAILED_ROWS, ARG_NAME,
+	ARG_MAX_INPUT_LENGTH, ARG_SEPARATOR, ARG_CONCURRENCY, ARG_WORKERS, ARG_MAX_FAILED_ROWS,
+	ARG_NAME,
 	ARG_IF_NOT_EXISTS
 };
 
@@ -87,7 +89,8 @@ bounded_argument(FunctionCallInfo fcinfo, int number, const char *name, bool is_
 				errmsg("%s is out of range: " INT64_FORMAT, name, value),
 				maximum == PG_INT64_MAX
 				? errhint("It must be at least " INT64_FORMAT ".", minimum)
-				: errhint("It must be between " INT64_FORMAT " and " INT64_FORMAT ".", minimum, maximum));
+				: errhint("It must be between " INT64_FORMAT " and " INT64_FORMAT ".", minimum,
+						  maximum));
 	return value;
 }
 
@@ -138,7 +141,8 @@ read_modes(FunctionCallInfo fcinfo, Job *job)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("write_mode is given, but no target"),
-				errhint("Without a target results update the source; give one with target => '...'."));
+				errhint("Without a target results update the source; give one with target => "
+						"'...'."));
 	if (rows != NULL && !row_selection_of(rows, &job->rows))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -158,12 +162,14 @@ static void
 read_sizes(FunctionCallInfo fcinfo, Job *job)
 {
 	job->max_rows = bounded_argument(fcinfo, ARG_MAX_ROWS, "max_rows", true, 0, PG_INT64_MAX, -1);
-	job->max_tokens = bounded_argument(fcinfo, ARG_MAX_TOKENS, "max_tokens", true, 1, PG_INT64_MAX, -1);
+	job->max_tokens = bounded_argument(fcinfo, ARG_MAX_TOKENS, "max_tokens", true, 1, PG_INT64_MAX,
+									   -1);
 	job->bucket_size = (int) bounded_argument(fcinfo, ARG_BUCKET_SIZE, "bucket_size", false,
 											  1, MAX_BUCKET_SIZE, 500);
 	job->batch_size = (int) bounded_argument(fcinfo, ARG_BATCH_SIZE, "batch_size", false,
 											 1, MAX_BUCKET_SIZE, 0);
-	job->max_input_length = (int) bounded_argument(fcinfo, ARG_MAX_INPUT_LENGTH, "max_input_length", false,
+	job->max_input_length = (int) bounded_argument(fcinfo, ARG_MAX_INPUT_LENGTH, "max_input_length",
+												   false,
 												   1, PG_INT32_MAX, 0);
 	job->concurrency = (int) bounded_argument(fcinfo, ARG_CONCURRENCY, "concurrency", false,
 											  0, JOB_MAX_CONCURRENCY, 10);
@@ -194,7 +200,8 @@ start_read_arguments(FunctionCallInfo fcinfo)
 	require_argument(fcinfo, ARG_OUTPUT, "output");
 	job->owner = GetUserId();
 	job->source = PG_GETARG_OID(ARG_SOURCE);
-	job->source_name = DatumGetCString(DirectFunctionCall1(regclassout, ObjectIdGetDatum(job->source)));
+	job->source_name = DatumGetCString(DirectFunctionCall1(regclassout,
+														   ObjectIdGetDatum(job->source)));
 	job->server = pstrdup(NameStr(*PG_GETARG_NAME(ARG_SERVER)));
 	job->input = names_argument(fcinfo, ARG_INPUT, "input");
 	job->output = text_argument(fcinfo, ARG_OUTPUT);
@@ -237,7 +244,8 @@ check_caller(void)
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("cannot start a job within a security-restricted operation"),
-				errhint("Call enrich.start on its own, not from an index, a materialized view or the like."));
+				errhint("Call enrich.start on its own, not from an index, a materialized view or "
+						"the like."));
 	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
 	may_login = HeapTupleIsValid(tuple) && ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	if (HeapTupleIsValid(tuple))
@@ -245,7 +253,8 @@ check_caller(void)
 	if (!may_login && COMPAT_BYPASS_ROLELOGINCHECK == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(GetUserId(), false)),
+				errmsg("role \"%s\" is not permitted to log in",
+					   GetUserNameFromId(GetUserId(), false)),
 				errdetail("Background workers act as the role that starts a job."),
 				errhint("Start the job as a role with LOGIN, or use ALTER ROLE ... LOGIN."));
 }
@@ -256,8 +265,10 @@ warn_of_publications(void)
 {
 	if (GetAllTablesPublications() != NIL)
 		ereport(WARNING,
-				errmsg("a publication FOR ALL TABLES carries pg_enrich's staging tables to its subscribers"),
-				errhint("Publish the tables you need instead, or make schema enrich_staging known to the subscribers."));
+				errmsg("a publication FOR ALL TABLES carries pg_enrich's staging tables to its "
+					   "subscribers"),
+				errhint("Publish the tables you need instead, or make schema enrich_staging known "
+						"to the subscribers."));
 }
 
 /* An unfinished job of that name: returned, refused, or (0) not there. */

@@ -92,7 +92,8 @@ results_descriptor(const Recipe *recipe)
 Store *
 store_make(const Recipe *recipe, int worker_number, MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich store", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich store",
+												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Store	   *store = palloc0(sizeof(Store));
 
@@ -122,7 +123,8 @@ prepare_write(Store *store)
 	CachedPlan *plan;
 
 	for (int i = 0; i < (int) lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+								 0, false);
 	if (store->write == NULL)
 	{
 		SPIPlanPtr	prepared = SPI_prepare(store_sql_write(store->recipe), 0, NULL);
@@ -178,7 +180,8 @@ output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *ou
 		case OUTPUT_JOB:
 			return slice_of(psprintf(INT64_FORMAT, recipe->job->id));
 		case OUTPUT_NOW:
-			return slice_of(psprintf("\"%s\"", timestamptz_to_str(GetCurrentTransactionStartTimestamp())));
+			return slice_of(psprintf("\"%s\"",
+									 timestamptz_to_str(GetCurrentTransactionStartTimestamp())));
 		case OUTPUT_FINGERPRINT:
 			return slice_of(row->fingerprint ? psprintf("\"%s\"", row->fingerprint) : NULL);
 	}
@@ -276,7 +279,9 @@ is_row_error(const Store *store, const ErrorData *error)
 static char *
 describe_error(const ErrorData *error)
 {
-	return error->detail ? psprintf("%s (%s)", error->message, error->detail) : pstrdup(error->message);
+	return error->detail
+		? psprintf("%s (%s)", error->message, error->detail)
+		: pstrdup(error->message);
 }
 
 /*
@@ -317,7 +322,10 @@ try_items(Store *store, const StoreItem *items, int count, int64 *written)
 	return failure;
 }
 
-/* Write items, halving them until each that fails stands alone; returns how many rows were written. */
+/*
+ * Write items, halving them until each that fails stands alone; returns how
+ * many rows were written.
+ */
 static int64
 write_or_fail(Store *store, StoreItem *items, int count)
 {
@@ -338,7 +346,7 @@ write_or_fail(Store *store, StoreItem *items, int count)
 		write_or_fail(store, items + count / 2, count - count / 2);
 }
 
-/* Finished rows of a bucket in the store under way; made from what the bucket has at its first use. */
+/* Finished rows of a bucket in the store under way; at first what the bucket has. */
 static BucketChange *
 change_of(Store *store, Bucket *bucket)
 {
@@ -433,10 +441,10 @@ collect_items(Outcome *outcomes, int *count)
 			item->position = i;
 			item->error = NULL;
 			if (outcome->kind == OUTCOME_FAILED)
-				item->error = pstrdup(outcome->error);
+				item->error = message_from_utf8(outcome->error);
 			else if (outcome->kind == OUTCOME_ANSWERED && outcome->response.row_errors != NULL &&
 					 outcome->response.row_errors[i] != NULL)
-				item->error = pstrdup(outcome->response.row_errors[i]);
+				item->error = message_from_utf8(outcome->response.row_errors[i]);
 		}
 	return items;
 }
@@ -474,7 +482,7 @@ count_items(const StoreItem *items, int count, int64 written, Counters *add)
 			stored++;
 
 	/* A row that was there no more when its result came is skipped too. */
-	skipped += Max(0, stored + skipped - written);
+	skipped = Min(stored + skipped, skipped + Max(0, stored + skipped - written));
 	add->rows_skipped += skipped;
 	for (int i = 0; i < count; i++)
 		if (items[i].error == NULL)
@@ -482,7 +490,10 @@ count_items(const StoreItem *items, int count, int64 written, Counters *add)
 	add->rows_done -= skipped;
 }
 
-/* Rows that failed go to the partition of failed rows; those that were retried and are done leave it. */
+/*
+ * Rows that failed go to the partition of failed rows; those that were retried
+ * and are done leave it.
+ */
 static void
 settle_staging(Store *store, const StoreItem *items, int count)
 {
@@ -574,7 +585,8 @@ store_replace(Store *store)
 	SPI_connect();
 	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
 	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
-		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name), false, 0) < 0 ||
+		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name),
+					false, 0) < 0 ||
 		SPI_execute(store_sql_delete_replaced(recipe, in_place), false, 0) < 0 ||
 		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0)
 		elog(ERROR, "could not replace the rows of %s", recipe->target_name);

@@ -30,7 +30,7 @@ typedef struct Outcome
 	int			row_count;
 	Row		  **rows;			/* malloc'd */
 	Response	response;
-	ByteBuffer		answer;			/* the bytes that response points into */
+	ByteBuffer	answer;			/* the bytes that response points into */
 	int			http_status;	/* 0: no answer */
 	int			attempts;
 	char		error[512];		/* OUTCOME_FAILED */

@@ -41,7 +41,8 @@ append_update(StringInfo sql, const Recipe *recipe)
 	appendStringInfo(sql, " FROM %s r WHERE ", RESULTS_RELATION);
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
+						 i + 1);
 }
 
 /* Key columns that are GENERATED ALWAYS in the target take the source's values all the same. */
@@ -67,7 +68,8 @@ append_still_there(StringInfo sql, const Recipe *recipe)
 	appendStringInfo(sql, " WHERE EXISTS (SELECT FROM %s pg_enrich_source WHERE ", recipe->source);
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%spg_enrich_source.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
+						 i + 1);
 	appendStringInfoChar(sql, ')');
 }
 
@@ -146,10 +148,12 @@ store_sql_delete_replaced(const Recipe *recipe, bool in_place)
 	appendStringInfo(&sql, "DELETE FROM %s pg_enrich_target", recipe->target_name);
 	if (!in_place)
 		return sql.data;
-	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s r WHERE ", staging_results_name(recipe->job->id));
+	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s r WHERE ",
+					 staging_results_name(recipe->job->id));
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]), i + 1);
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
+						 i + 1);
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }

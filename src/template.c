@@ -134,7 +134,7 @@ unknown_placeholder(Compiler *compiler, const char *name, const char *where)
 bool
 compiler_decode_name(Compiler *compiler, const Mark *mark, bool escapes)
 {
-	ByteBuffer		token = {0};
+	ByteBuffer	token = {0};
 	ByteBuffer	   *name = &compiler->name;
 	const char *why = NULL;
 	bool		decoded = true;
@@ -261,7 +261,7 @@ template_create(const char *const *columns, int column_count)
 	tpl->names = calloc(column_count > 0 ? column_count : 1, sizeof(char *));
 	for (int i = 0; tpl->names != NULL && i < column_count; i++)
 	{
-		ByteBuffer		name = {0};
+		ByteBuffer	name = {0};
 
 		json_append_quoted(&name, columns[i], strlen(columns[i]));
 		buffer_append_char(&name, ':');

@@ -43,8 +43,8 @@ typedef struct Piece
 
 struct Template
 {
-	ByteBuffer		pieces;			/* of Piece */
-	ByteBuffer		literals;		/* the text of all literal pieces */
+	ByteBuffer	pieces;			/* of Piece */
+	ByteBuffer	literals;		/* the text of all literal pieces */
 	char	  **names;			/* a column each: its name as a JSON string token, and a colon */
 	int			column_count;
 	char	   *single_row;		/* the first single-row placeholder outside an each, or NULL */

@@ -25,7 +25,7 @@ typedef struct Compiler
 	const char *pending;		/* from here on the text is not in a piece yet */
 	int			fixed;			/* pieces before it do not grow: an each begins or ends */
 	int			each;			/* the piece of the each that is open, or -1 */
-	ByteBuffer		name;			/* the last placeholder's decoded name */
+	ByteBuffer	name;			/* the last placeholder's decoded name */
 } Compiler;
 
 /* Begin with a text.  False without memory: then there is nothing to finish. */

@@ -59,7 +59,8 @@ check_may_wait(int64 job)
 	if (shared_touched(job))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("cannot wait for job " INT64_FORMAT " in the transaction that changed it", job),
+				errmsg("cannot wait for job " INT64_FORMAT " in the transaction that changed it",
+					   job),
 				errdetail("What start, resume and the like say takes effect at commit."),
 				errhint("COMMIT first, then CALL enrich.wait(" INT64_FORMAT ").", job));
 }

@@ -81,7 +81,8 @@ attach(int slot_index, const WorkerOrder *order)
 	worker.entry = &shared->jobs[worker.slot->job_index];
 	worker.database = order->database;
 	shared_lock();
-	ours = worker.slot->in_use && worker.slot->pid == 0 && worker.slot->generation == order->generation &&
+	ours = worker.slot->in_use && worker.slot->pid == 0 &&
+		worker.slot->generation == order->generation &&
 		worker.entry->in_use && worker.entry->job == order->job;
 	if (ours)
 	{
@@ -118,7 +119,10 @@ set(const char *name, const char *value)
 	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
 }
 
-/* Whatever a role's or a database's defaults are: nothing that could break a worker's own transactions. */
+/*
+ * Whatever a role's or a database's defaults are: nothing that could break a
+ * worker's own transactions.
+ */
 static void
 force_settings(void)
 {
@@ -173,8 +177,10 @@ open_job(void)
 		starts = catalog_count_start(job->id, worker.slot->worker_number);
 		if (starts > MAX_STARTS)
 			wanted = !catalog_transition(job->id, JOB_PAUSED, "crash",
-										 psprintf("workers ended %d times without any progress", MAX_STARTS),
-										 "See the server log for the reason. enrich.resume tries again.", NULL);
+										 psprintf("workers ended %d times without any progress",
+												  MAX_STARTS),
+										 "See the server log for the reason. enrich.resume tries "
+										 "again.", NULL);
 	}
 	worker_commit();
 	MemoryContextSwitchTo(worker.context);
@@ -188,7 +194,10 @@ open_job(void)
 	return wanted;
 }
 
-/* While bucketizing: show how far it is, and stop when the job was canceled or the extension is to go. */
+/*
+ * While bucketizing: show how far it is, and stop when the job was canceled or
+ * the extension is to go.
+ */
 static void
 bucketize_progress(int64 rows)
 {
@@ -204,7 +213,8 @@ bucketize_progress(int64 rows)
 		char		text[128];
 
 		shown_at = now;
-		snprintf(text, sizeof(text), "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
+		snprintf(text, sizeof(text),
+				 "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
 				 worker.job->id, worker.job->source_name, rows);
 		pgstat_report_activity(STATE_RUNNING, text);
 		worker.abandoned |= catalog_extension_is_wanted();
@@ -306,6 +316,9 @@ run_enrich(void)
 static bool
 is_configuration_error(int sqlstate)
 {
+	/* Somebody changed the staging table: that does not mend itself, either. */
+	if (sqlstate == ERRCODE_DATA_CORRUPTED)
+		return true;
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
@@ -352,7 +365,9 @@ record_error(const ErrorData *error)
 						   "enrich.resume lets the job go on.", NULL);
 	else if (worker.bucketizing && !is_passing_error(error->sqlerrcode))
 		catalog_transition(worker.job->id, JOB_FAILED, NULL, message,
-						   hint ? hint : "Reading the source raised this: mend it or where_clause, and start a new job.",
+						   hint ? hint
+						   : "Reading the source raised this: mend it or where_clause, and start a "
+							 "new job.",
 						   NULL);
 	else if (is_configuration_error(error->sqlerrcode))
 		catalog_transition(worker.job->id, JOB_PAUSED, "configuration", message,
@@ -362,7 +377,10 @@ record_error(const ErrorData *error)
 	worker_commit();
 }
 
-/* The error at hand: into the log and the job's row.  True: the job is at rest, nothing is to be restarted. */
+/*
+ * The error at hand: into the log and the job's row.  True: the job is at
+ * rest, nothing is to be restarted.
+ */
 static bool
 handle_error(void)
 {
@@ -425,9 +443,11 @@ worker_main(Datum argument)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner, COMPAT_BYPASS_ROLELOGINCHECK);
+	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner,
+											  COMPAT_BYPASS_ROLELOGINCHECK);
 
-	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker", ALLOCSET_DEFAULT_SIZES);
+	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker",
+										   ALLOCSET_DEFAULT_SIZES);
 	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
 	intake_watch_changes();
 	force_settings();

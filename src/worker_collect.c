@@ -44,7 +44,8 @@ worker_fail_request(Worker *worker, Request *request, int http_status, const cha
 static int64
 backoff_us(const Server *server, int attempts)
 {
-	double		limit = (double) server->backoff_base_ms * (double) (INT64CONST(1) << Min(attempts - 1, 30));
+	double		limit = (double) server->backoff_base_ms *
+		(double) (INT64CONST(1) << Min(attempts - 1, 30));
 
 	limit = Min(limit, (double) server->backoff_max_ms);
 	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
@@ -76,7 +77,8 @@ typedef struct TokenFind
 static bool
 find_tokens(JsonSlice found, void *state)
 {
-	(void) (json_kind(found) == JSON_NUMBER && json_to_int64(found, &((TokenFind *) state)->tokens));
+	(void) (json_kind(found) == JSON_NUMBER &&
+			json_to_int64(found, &((TokenFind *) state)->tokens));
 	return false;
 }
 
@@ -87,7 +89,8 @@ reported_tokens(const Worker *worker, Response *response)
 	TokenFind	find = {0};
 
 	if (response->root.start != NULL)
-		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens, &find);
+		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens,
+						 &find);
 	return Max(find.tokens, 0);
 }
 
@@ -201,7 +204,10 @@ note_answer_size(Worker *worker, size_t length)
 		worker->answer_size -= (worker->answer_size - length) / 16;
 }
 
-/* Tokens count for the job's budget as soon as they are known, whichever of its workers spent them. */
+/*
+ * Tokens count for the job's budget as soon as they are known, whichever of
+ * its workers spent them.
+ */
 static void
 spend(Worker *worker, int64 tokens)
 {

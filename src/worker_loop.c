@@ -131,9 +131,11 @@ worker_check_failures(Worker *worker)
 	if (failed <= job->max_failed_rows)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "failures",
-						   psprintf(INT64_FORMAT " rows have failed, more than max_failed_rows (" INT64_FORMAT ")",
+						   psprintf(INT64_FORMAT " rows have failed, more than max_failed_rows "
+									"(" INT64_FORMAT ")",
 									failed, job->max_failed_rows),
-						   "See enrich.failures for the reasons. enrich.resume goes on, enrich.retry tries the failed rows again.",
+						   "See enrich.failures for the reasons. enrich.resume goes on, "
+						   "enrich.retry tries the failed rows again.",
 						   NULL))
 		worker->stopping = true;
 }
@@ -142,9 +144,11 @@ static void
 pause_for_budget_step(Worker *worker)
 {
 	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
-						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens (" INT64_FORMAT ")",
+						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
+									" (" INT64_FORMAT ")",
 									worker->entry->tokens, worker->job->max_tokens),
-						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.", NULL))
+						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
+						   NULL))
 		worker->stopping = true;
 }
 
@@ -171,7 +175,8 @@ worker_check_paths(Worker *worker)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
 						   "no output path found anything in the whole first bucket",
-						   "Look at an answer with enrich.preview, cancel the job and start it with paths that fit. enrich.resume goes on with NULLs.",
+						   "Look at an answer with enrich.preview, cancel the job and start it "
+						   "with paths that fit. enrich.resume goes on with NULLs.",
 						   NULL))
 		worker->stopping = true;
 }
@@ -276,13 +281,18 @@ finish_step(Worker *worker)
 	}
 	if (job->write_mode == WRITE_OVERWRITE && !job->replaced)
 	{
-		/* What was accepted were the failures of that moment, not those of a retry or of later buckets. */
+		/*
+		 * What was accepted were the failures of that moment, not those of a
+		 * retry or of later buckets.
+		 */
 		if (sum.rows_failed > (job->loss_accepted ? job->failures_accepted : 0))
 		{
 			catalog_transition(job->id, JOB_PAUSED, "failures",
-							   psprintf(INT64_FORMAT " rows have failed: they would be missing in %s",
+							   psprintf(INT64_FORMAT " rows have failed: they would be missing in "
+										"%s",
 										sum.rows_failed, worker->recipe->target_name),
-							   "enrich.retry tries them again; enrich.resume replaces the target's rows without them.",
+							   "enrich.retry tries them again; enrich.resume replaces the target's "
+							   "rows without them.",
 							   NULL);
 			worker->stopping = true;
 			return;
@@ -330,7 +340,8 @@ show_activity(Worker *worker)
 {
 	char		text[256];
 
-	snprintf(text, sizeof(text), "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
+	snprintf(text, sizeof(text),
+			 "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
 			 worker->job->id, worker->job->source_name, http_in_flight(worker->http),
 			 outbox_count(&worker->outbox), worker->outcome_rows);
 	pgstat_report_activity(STATE_RUNNING, text);
@@ -386,7 +397,8 @@ sleep_until_event(Worker *worker, WaitEventSet *events)
 
 	/* What happens in a transaction must never wait for the network. */
 	Assert(!IsTransactionState());
-	(void) WaitEventSetWait(events, timeout, &event, 1, COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
+	(void) WaitEventSetWait(events, timeout, &event, 1,
+							COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
 	ResetLatch(MyLatch);
 }
 

@@ -29,7 +29,7 @@ typedef struct Worker
 	Credentials *credentials;
 	HttpSettings http_settings;
 	Recipe	   *recipe;
-	MemoryContext job_context;	/* of the four above; replaced when the server changes */
+	MemoryContext job_context;	/* of the five above; replaced when the server changes */
 
 	/* The pipeline, in the order data flows */
 	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
@@ -98,10 +98,13 @@ extern bool worker_check_budget(Worker *worker);
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
 
 /* All rows of a request fail with this reason; the request is freed. */
-extern void worker_fail_request(Worker *worker, Request *request, int http_status, const char *error);
+extern void worker_fail_request(Worker *worker, Request *request, int http_status,
+								const char *error);
 
-extern void worker_check_failures(Worker *worker);	/* in a transaction: too many rows have failed? */
-extern void worker_check_paths(Worker *worker);	/* in a transaction: whole buckets, and no path found anything */
+/* In a transaction: pause the job when too many rows have failed, or no path finds anything. */
+extern void worker_check_failures(Worker *worker);
+extern void worker_check_paths(Worker *worker);
+
 extern void worker_note_progress(Worker *worker);	/* a store was committed */
 extern void worker_rescan(Worker *worker);	/* look at all buckets again */
 extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * worker_turn.c
- *	  The steps of a worker's turn, in the order data flows: load, send,
- *	  collect, store.
+ *	  The steps of a worker's turn, in the order data flows: load, send, store.
+ *	  Between the last two is collect, in worker_collect.c.
  *
  * Only load and store open transactions, short ones; while the network is
  * waited for none is open.
@@ -116,7 +116,8 @@ choose_buckets(Worker *worker, int *rows)
 
 		/* Only consecutive ones: rows of a finished bucket between two would be loaded, too. */
 		if (chosen != NIL && (*rows + bucket->rows_open > limit || first->row.retried ||
-							  bucket->row.retried || bucket->row.partition != first->row.partition ||
+							  bucket->row.retried ||
+							  bucket->row.partition != first->row.partition ||
 							  bucket->row.bucket != last->row.bucket + 1))
 			break;
 		chosen = lappend(chosen, bucket);
@@ -239,7 +240,8 @@ send_request(Worker *worker, Request *request)
 		return;
 	}
 	permits_return_unused(worker->slot_index);
-	worker_fail_request(worker, request, 0, why[0] != '\0' ? why : "out of memory while the request was made");
+	worker_fail_request(worker, request, 0,
+						why[0] != '\0' ? why : "out of memory while the request was made");
 }
 
 void
@@ -300,8 +302,12 @@ store_step(Worker *worker)
 	store_outcomes(worker->store, worker->outcomes, &worker->storing);
 	if (worker->storing.rows_failed > 0)
 		worker_check_failures(worker);
-	/* Rows that are tried again say nothing of the paths: others of their bucket did find something. */
-	if (!worker->found_any && worker->storing.buckets_done > 0 && !worker->outcomes->bucket->row.retried)
+	/*
+	 * Rows that are tried again say nothing of the paths: others of their
+	 * bucket did find something.
+	 */
+	if (!worker->found_any && worker->storing.buckets_done > 0 &&
+		!worker->outcomes->bucket->row.retried)
 		worker_check_paths(worker);
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)

@@ -53,7 +53,8 @@ static const struct
 	{"/nothing", "", CLOSE},
 	{"/reset", "", RESET},
 	{"/garbage", "garbage\r\n\r\n", CLOSE},
-	{"/not-gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", KEEP},
+	{"/not-gzip",
+		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", KEEP},
 	{"/partial", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", KEEP},
 	{"/announced", "HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\nhello", KEEP},
 	{"/seconds", "HTTP/1.1 429 Slow\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n", KEEP},
@@ -77,7 +78,7 @@ typedef struct Connection
 	int			fd;				/* -1: free */
 	int			number;			/* counts the connections made */
 	bool		held;			/* waits to be told to go on */
-	ByteBuffer		in;
+	ByteBuffer	in;
 } Connection;
 
 static Connection connections[SERVER_CONNECTIONS];
@@ -136,7 +137,7 @@ put_bits(ByteBuffer *out, unsigned *pending, int *used, unsigned bits, int count
 static void
 put_bomb(Connection *connection)
 {
-	ByteBuffer		bomb = {0};
+	ByteBuffer	bomb = {0};
 	unsigned	pending = 0;
 	int			used = 0;
 
@@ -170,8 +171,9 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 	else if (strcmp(path, "/connection") == 0)
 		put_body(connection, "", text, (size_t) sprintf(text, "%d", connection->number));
 	else if (strcmp(path, "/length") == 0)
-		put_body(connection, "", text, (size_t) sprintf(text, "%zu",
-														length - (size_t) (strstr(request, "\r\n\r\n") + 4 - request)));
+		put_body(connection, "", text,
+				 (size_t) sprintf(text, "%zu",
+								  length - (size_t) (strstr(request, "\r\n\r\n") + 4 - request)));
 	else if (strcmp(path, "/gzip") == 0)
 		put_body(connection, "Content-Encoding: gzip\r\n", gzip, sizeof(gzip) - 1);
 	else if (strcmp(path, "/bomb") == 0)
@@ -182,7 +184,8 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 	else if (strcmp(path, "/many-headers") == 0)
 		put_endless(connection, "HTTP/1.1 200 OK\r\n",
 					"X-Filler: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-					"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789\r\n");
+					"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+					"0123456789\r\n");
 	else if (strcmp(path, "/date") == 0)
 	{
 		time_t		later = time(NULL) + 100;
@@ -222,7 +225,7 @@ receive(Connection *connection)
 	char	   *announced;
 	size_t		wanted;
 	ssize_t		got = recv(connection->fd, bytes, sizeof(bytes), 0);
-	ByteBuffer		request;
+	ByteBuffer	request;
 
 	if (got <= 0)
 	{

@@ -40,7 +40,7 @@ slice(const char *text)
 static void
 test_buffer(void)
 {
-	ByteBuffer		buffer = {0};
+	ByteBuffer	buffer = {0};
 	bool		same = true;
 
 	buffer_append(&buffer, "", 0);
@@ -178,7 +178,7 @@ walk_all(JsonSlice top)
 	JsonSlice	stack[200];
 	int			depth = 0;
 	int			count = 0;
-	ByteBuffer		decoded = {0};
+	ByteBuffer	decoded = {0};
 
 	stack[depth++] = top;
 	while (depth > 0)
@@ -309,7 +309,7 @@ test_strings(void)
 
 	for (size_t i = 0; i < COUNT(decodings); i++)
 	{
-		ByteBuffer		out = {0};
+		ByteBuffer	out = {0};
 		JsonSlice	token = slice(decodings[i].token);
 		const char *text = decodings[i].text;
 		const char *why = NULL;
@@ -334,9 +334,9 @@ test_strings(void)
 static void
 test_quoting(void)
 {
-	ByteBuffer		text = {0};
-	ByteBuffer		quoted = {0};
-	ByteBuffer		back = {0};
+	ByteBuffer	text = {0};
+	ByteBuffer	quoted = {0};
+	ByteBuffer	back = {0};
 	JsonSlice	value;
 	JsonFault	fault;
 	const char *why;

@@ -113,7 +113,7 @@ static const Filling bodies[] = {
 static void
 test_bodies(void)
 {
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 
 	for (size_t i = 0; i < COUNT(bodies); i++)
@@ -134,7 +134,7 @@ test_bodies(void)
 static void
 test_rows(void)
 {
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 	static const char *const two[] = {"id", "caf\xc3\xa9 \"x\""};
 	static const char expected[] = "{\"r\":["
@@ -220,7 +220,7 @@ test_refused_bodies(void)
 static void
 test_long_names(void)
 {
-	ByteBuffer		text = {0};
+	ByteBuffer	text = {0};
 	TemplateFault fault;
 	const char *many[300];
 	bool		whole;
@@ -246,8 +246,8 @@ test_long_names(void)
 static void
 test_big_templates(void)
 {
-	ByteBuffer		text = {0};
-	ByteBuffer		out = {0};
+	ByteBuffer	text = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 	Template   *tpl;
 
@@ -287,7 +287,7 @@ test_damage(void)
 	"\"{{rows}}\"}],\"b\":\"\\u007b{input}}\",\"c\":[\"{{{job}}}\"]}";
 	size_t		length = strlen(sample);
 	char		copy[sizeof(sample)];
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 	unsigned	random = 7;
 	int			refused = 0;
@@ -398,7 +398,7 @@ static const Filling second_urls[] = {
 static void
 test_filled_urls(const Filling *cases, size_t count, int row)
 {
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 
 	for (size_t i = 0; i < count; i++)
@@ -425,7 +425,7 @@ test_refused_url_templates(void)
 	static const char *const names[] = {"x"};
 	RequestRow	row = {"", 0, fields};
 	RequestScope scope = {1, 1, &row, 1};
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 	TemplateFault fault;
 	Template   *tpl;
 	const char *why = NULL;
@@ -526,7 +526,7 @@ test_join(void)
 		{"http://h/", "", "http://h/"},
 		{"http://h?x={{a?b}}", "{{c?d}}?{{e}}", "http://h/{{c?d}}?x={{a?b}}&{{e}}"},
 	};
-	ByteBuffer		out = {0};
+	ByteBuffer	out = {0};
 
 	for (size_t i = 0; i < COUNT(joins); i++)
 	{

@@ -105,7 +105,7 @@ test_walks(void)
 	{
 		PathStep	steps[10];
 		Path		path = compile(walks[i].path, steps);
-		ByteBuffer		out = {0};
+		ByteBuffer	out = {0};
 		char		name[200];
 		bool		fits;
 
@@ -131,8 +131,8 @@ test_deep_walks(void)
 {
 	static PathStep steps[MAX_STEPS];
 	Path		path = {.step_count = MAX_STEPS, .steps = steps, .text = ""};
-	ByteBuffer		text = {0};
-	ByteBuffer		out = {0};
+	ByteBuffer	text = {0};
+	ByteBuffer	out = {0};
 	int			left = 2;
 
 	for (int i = 0; i < MAX_STEPS; i++)
@@ -264,7 +264,7 @@ test_answers(void)
 	{
 		Response	response;
 		char	   *copy;
-		ByteBuffer		out = {0};
+		ByteBuffer	out = {0};
 
 		decode(&answers[i], &response, &copy);
 		is_int(response.status, answers[i].status, answers[i].body);
@@ -316,7 +316,7 @@ test_many_made(void)
 {
 	Answer		answer = {"$[*]", "$.i", {"$.v[*]", "$.w[*]"}, 5000, NULL, RESPONSE_OK, NULL};
 	Response	response;
-	ByteBuffer		body = {0};
+	ByteBuffer	body = {0};
 	char	   *copy;
 	bool		right = true;
 

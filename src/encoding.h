@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * encoding.h
+ *	  Between UTF-8, which the wire speaks, and the encoding of the database.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_ENCODING_H
+#define PG_ENRICH_ENCODING_H
+
+#include "postgres.h"
+
+/*
+ * Text in UTF-8, for templates and the wire.  Raises an error for text that
+ * has no equivalent there.
+ */
+extern char *text_to_utf8(const char *text);
+
+/*
+ * Text of an API in the encoding of the database, for messages: a character that has no
+ * equivalent there becomes "?", and no error is raised.
+ */
+extern char *message_from_utf8(const char *utf8);
+
+#endif							/* PG_ENRICH_ENCODING_H */
