@@ -35,7 +35,7 @@
 /* Outcomes are stored when this much has come back, or when there is nothing else to do. */
 #define STORE_ROWS 5000
 #define STORE_BYTES (32 * 1024 * 1024)
-#define STORE_AGE_US 200000
+#define STORE_AGE_US 50000
 
 /* Between two tries at a store that a lock stands in the way of. */
 #define STORE_RETRY_US 250000

@@ -88,7 +88,9 @@ $t->mock_script({ latency => '10-30' });
 my $job = begin('shared', workers => 3, batch_size => 10, bucket_size => 100, concurrency => 30);
 $t->poll_for('three workers', sub { $t->pids($job) == 3 }, PATIENCE);
 is_exact($job, 'three workers', 0);
-cmp_ok($t->mock_stats->{max_in_flight}, '<=', 30, 'three workers share the cap of their job');
+# Of libmicrohttpd 1.0.10 the mock learns late that an answer is sent, and may count some requests
+# too many; were the cap each worker's own, there would be 90.
+cmp_ok($t->mock_stats->{max_in_flight}, '<=', 36, 'three workers share the cap of their job');
 is($t->sql("SELECT count(*) FROM enrich.job_counters WHERE job = $job AND rows_done > 0"), '3',
 	'three workers: each did its part');
 
