@@ -24,7 +24,6 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bitutils.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -67,8 +66,8 @@ bucket_free(Bucket *bucket)
 	MemoryContextDelete(bucket->context);
 }
 
-bool
-bucket_row_is_finished(const Bucket *bucket, int64 row_number)
+static bool
+row_is_finished(const Bucket *bucket, int64 row_number)
 {
 	int			bit = (int) (row_number - bucket->row.first_row);
 
@@ -180,8 +179,6 @@ read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descripto
 {
 	bool		is_null;
 	Datum		array = SPI_getbinval(tuple, descriptor, column, &is_null);
-	Datum	   *values;
-	bool	   *nulls;
 	int			count;
 	char	  **fields;
 
@@ -194,15 +191,12 @@ read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descripto
 				errhint("Change the server back, or cancel the job and start it again."));
 	if (is_null)
 		return;
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
-					  &values, &nulls, &count);
+	fields = texts_to_utf8(array, &count);
 	if (count != recipe->field_count)
 		complain_changed(recipe);
-	fields = palloc0(sizeof(char *) * count);
 	for (int i = 0; i < count; i++)
-		if (!nulls[i])
+		if (fields[i] != NULL)
 		{
-			fields[i] = text_to_utf8(TextDatumGetCString(values[i]));
 			slice->bytes += strlen(fields[i]);
 			row->is_unsendable |= utf8_valid_prefix(fields[i], strlen(fields[i])) <
 				strlen(fields[i]);
@@ -282,7 +276,7 @@ read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
 		Bucket	   *bucket = bucket_of(recipe, buckets, position, number);
 
 		bucket->next_row = number + 1;
-		if (bucket_row_is_finished(bucket, number))
+		if (row_is_finished(bucket, number))
 			continue;
 		MemoryContextSwitchTo(slice->context);
 		read_row(recipe, slice, bucket, tuple, SPI_tuptable->tupdesc);
@@ -332,7 +326,7 @@ rows_to_load(List *buckets)
 		int64		end = bucket->row.first_row + bucket->row.row_count;
 
 		for (int64 number = bucket->next_row; number < end; number++)
-			rows += !bucket_row_is_finished(bucket, number);
+			rows += !row_is_finished(bucket, number);
 	}
 	return rows;
 }
@@ -350,7 +344,7 @@ skip_finished_rows(List *buckets)
 	{
 		Bucket	   *bucket = lfirst(cell);
 
-		while (!bucket_is_loaded(bucket) && bucket_row_is_finished(bucket, bucket->next_row))
+		while (!bucket_is_loaded(bucket) && row_is_finished(bucket, bucket->next_row))
 			bucket->next_row++;
 	}
 }

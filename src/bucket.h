@@ -53,7 +53,6 @@ typedef struct Slice
 
 extern Bucket *bucket_make(const BucketRow *row, MemoryContext parent);
 extern void bucket_free(Bucket *bucket);
-extern bool bucket_row_is_finished(const Bucket *bucket, int64 row_number);
 extern bool bucket_is_loaded(const Bucket *bucket);
 
 /*

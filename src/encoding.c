@@ -8,13 +8,32 @@
 #include "encoding.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 
 char *
 text_to_utf8(const char *text)
 {
 	return pg_server_to_any(text, strlen(text), PG_UTF8);
+}
+
+char **
+texts_to_utf8(Datum array, int *count)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	char	  **texts;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &values, &nulls, count);
+	texts = palloc0(sizeof(char *) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+		if (!nulls[i])
+			texts[i] = text_to_utf8(TextDatumGetCString(values[i]));
+	return texts;
 }
 
 /* One character, or "?". */

@@ -16,6 +16,9 @@
  */
 extern char *text_to_utf8(const char *text);
 
+/* The elements of a text[], likewise; NULL for a null.  *count says how many there are. */
+extern char **texts_to_utf8(Datum array, int *count);
+
 /*
  * Text of an API in the encoding of the database, for messages: a character that has no
  * equivalent there becomes "?", and no error is raised.

@@ -21,7 +21,6 @@ extern PGDLLEXPORT void worker_main(Datum slot);
 /* What a clerk is told in bgw_extra. */
 typedef struct ClerkOrder
 {
-	uint32		generation;
 	bool		just_started;
 } ClerkOrder;
 

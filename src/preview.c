@@ -20,7 +20,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/resowner.h"
@@ -45,6 +44,7 @@ typedef struct Preview
 	ByteBuffer	url;			/* without what credentials add */
 	ByteBuffer	body;
 	HttpResult	result;
+	Converter  *as_jsonb;		/* would a value go into the results at all? */
 } Preview;
 
 static char *
@@ -60,20 +60,9 @@ fields_column(HeapTuple tuple, int column)
 {
 	bool		is_null;
 	Datum		array = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &is_null);
-	Datum	   *values;
-	bool	   *nulls;
 	int			count;
-	char	  **fields;
 
-	if (is_null)
-		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
-					  &count);
-	fields = palloc0(sizeof(char *) * count);
-	for (int i = 0; i < count; i++)
-		if (!nulls[i])
-			fields[i] = text_to_utf8(TextDatumGetCString(values[i]));
-	return (const char *const *) fields;
+	return is_null ? NULL : (const char *const *) texts_to_utf8(array, &count);
 }
 
 /* The source query, with the key as a JSON object in place of its columns. */
@@ -232,11 +221,11 @@ append_json(ByteBuffer *out, const char *text, bool quoted)
 
 /* A value as it came; as a string where no jsonb can hold it. */
 static void
-append_value(ByteBuffer *out, JsonSlice value)
+append_value(ByteBuffer *out, const Preview *preview, JsonSlice value)
 {
 	if (value.start == NULL)
 		append_json(out, "null", false);
-	else if (try_convert(converter_create("results", JSONBOID, -1), value) == NULL)
+	else if (try_convert(preview->as_jsonb, value) == NULL)
 		buffer_append(out, value.start, value.length);
 	else
 		json_append_quoted(out, value.start, value.length);
@@ -263,7 +252,7 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response,
 		append_json(out, ", ", false);
 		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
 		append_json(out, ": ", false);
-		append_value(out, value);
+		append_value(out, preview, value);
 		if (error == NULL && why != NULL)
 			error = text_to_utf8(why);
 	}
@@ -421,6 +410,7 @@ enrich_preview(PG_FUNCTION_ARGS)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 	job = start_read_arguments(fcinfo);
 	preview->recipe = recipe_make(job, server_load(job->server, false));
+	preview->as_jsonb = converter_create("results", JSONBOID, -1);
 	preview->credentials = credentials_load(preview->recipe->server, GetUserId());
 	if (has_missing_columns(preview->recipe))
 		job->rows = ROWS_ALL;	/* what start would make holds no row's result yet */

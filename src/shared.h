@@ -111,7 +111,6 @@ typedef struct DatabaseEntry
 	Oid			database;		/* InvalidOid: free */
 	bool		dirty;			/* something changed since the last clerk began */
 	bool		just_started;	/* the server has just started: autostart counts */
-	uint32		clerk;			/* generation of the clerk at work, 0: none */
 	TimestampTz next_visit;		/* when retention or a retry falls due; 0: never */
 } DatabaseEntry;
 
@@ -120,7 +119,7 @@ typedef struct SharedState
 	pid_t		launcher_pid;
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
-	bool		launched;		/* all databases were visited since the server started */
+	bool		launched;		/* a launcher has begun since the server started */
 	bool		clerk_waits;	/* no worker slot is free for a clerk: new jobs go unseen */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */

@@ -31,7 +31,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "compat.h"
@@ -79,8 +78,8 @@ staging_relation(int64 job, int partition)
 	return find_relation(bare_name(job, partition));
 }
 
-Oid
-staging_results_relation(int64 job)
+static Oid
+results_relation(int64 job)
 {
 	return find_relation(bare_results_name(job));
 }
@@ -265,7 +264,7 @@ bool
 staging_drop(int64 job, bool conditionally)
 {
 	Oid			parent = staging_relation(job, -1);
-	Oid			results = staging_results_relation(job);
+	Oid			results = results_relation(job);
 
 	if (OidIsValid(results))
 	{

@@ -30,7 +30,6 @@ extern char *staging_results_name(int64 job);
 
 /* The relation, or InvalidOid where it is not there. */
 extern Oid	staging_relation(int64 job, int partition);
-extern Oid	staging_results_relation(int64 job);
 
 /* Make the table and its partition of failed rows; and, for overwrite, the table of results. */
 extern void staging_create(const Recipe *recipe);

@@ -312,6 +312,49 @@ sub _literal
 	return $value =~ s/\\/\\\\/g ? "E'$value'" : "'$value'";
 }
 
+=head2 $t->create_loopback
+
+Makes the foreign server C<loopback>, by which postgres_fdw reaches this very
+database.
+
+=cut
+
+sub create_loopback
+{
+	my ($self) = @_;
+
+	$self->sql(<<'END');
+CREATE EXTENSION postgres_fdw;
+DO $$BEGIN
+	EXECUTE format('CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
+		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), 'postgres');
+END$$;
+CREATE USER MAPPING FOR CURRENT_USER SERVER loopback;
+END
+	return;
+}
+
+=head2 $t->count_writes($table)
+
+Notes the id of each row that is written to a table from now on, once a write,
+in table C<written>, which this makes.
+
+=cut
+
+sub count_writes
+{
+	my ($self, $table) = @_;
+
+	$self->sql(<<"END");
+CREATE TABLE written (id integer);
+CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$BEGIN INSERT INTO written VALUES (NEW.id); RETURN NULL; END\$\$;
+CREATE TRIGGER note_write AFTER INSERT OR UPDATE ON $table
+	FOR EACH ROW EXECUTE FUNCTION note_write();
+END
+	return;
+}
+
 =head2 $t->start_sql(%parameter)
 
 The text of a call of enrich.start() with these parameters: C<output> and

@@ -54,6 +54,7 @@ sub counts
 #
 # Sources
 #
+$t->create_loopback;
 $t->sql(<<'END');
 CREATE TABLE town (id integer PRIMARY KEY, name text);
 INSERT INTO town SELECT i, 'town ' || i FROM generate_series(1, 37) i;
@@ -70,13 +71,6 @@ INSERT INTO child SELECT * FROM town WHERE id >= 20;
 CREATE VIEW town_view AS SELECT id, initcap(upper(name)) AS name FROM town WHERE id > 0;
 CREATE MATERIALIZED VIEW town_matview AS SELECT id, name FROM town;
 CREATE UNLOGGED TABLE town_unlogged AS SELECT * FROM town;
-
-CREATE EXTENSION postgres_fdw;
-DO $$BEGIN
-	EXECUTE format('CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
-		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), 'postgres');
-END$$;
-CREATE USER MAPPING FOR CURRENT_USER SERVER loopback;
 CREATE FOREIGN TABLE town_foreign (id integer, name text) SERVER loopback OPTIONS (table_name 'town');
 END
 

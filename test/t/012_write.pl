@@ -282,13 +282,8 @@ like($t->sql_error($t->start_sql(source => 'town', server => 'api', input => ['n
 #
 # Foreign and other targets
 #
+$t->create_loopback;
 $t->sql(<<'END');
-CREATE EXTENSION postgres_fdw;
-DO $$BEGIN
-	EXECUTE format('CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
-		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), 'postgres');
-END$$;
-CREATE USER MAPPING FOR CURRENT_USER SERVER loopback;
 CREATE TABLE far (id integer PRIMARY KEY, value bigint);
 CREATE FOREIGN TABLE near (id integer, value bigint) SERVER loopback OPTIONS (table_name 'far');
 CREATE VIEW far_view AS SELECT * FROM far;

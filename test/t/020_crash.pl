@@ -33,12 +33,8 @@ CREATE FUNCTION stop_at(id integer) RETURNS boolean LANGUAGE plpgsql AS
 CREATE VIEW slow AS SELECT id, txt FROM source WHERE stop_at(id);
 
 CREATE TABLE target (id integer PRIMARY KEY, upper text, value bigint);
-CREATE TABLE written (id integer);
-CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS
-	$$BEGIN INSERT INTO written VALUES (NEW.id); RETURN NULL; END$$;
-CREATE TRIGGER note_write AFTER INSERT OR UPDATE ON target
-	FOR EACH ROW EXECUTE FUNCTION note_write();
 END
+$t->count_writes('target');
 
 # Starts a job on the empty target: 2,000 requests, which take about a second.
 sub begin
