@@ -1,0 +1,322 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_write.c
+ *	  Rows' results into the target; a row whose values do not fit fails alone.
+ *
+ * Converting answers to the columns' types may raise errors, as may the
+ * target's constraints and triggers: that happens in subtransactions, halved
+ * until the row that does not fit stands alone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "store_write.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "convert.h"
+#include "store_sql.h"
+
+struct StoreWriter
+{
+	const Recipe *recipe;
+	Converter **converters;
+	TupleDesc	descriptor;		/* of RESULTS_RELATION */
+	SPIPlanPtr	write;			/* NULL until first used */
+	bool		converting;		/* what fails now is a value, not a write */
+};
+
+static TupleDesc
+results_descriptor(const Recipe *recipe)
+{
+	int			keys = recipe->key_count;
+	TupleDesc	descriptor = CreateTemplateTupleDesc(1 + keys + recipe->output_count);
+
+	TupleDescInitEntry(descriptor, 1, "row_number", INT8OID, -1, 0);
+	for (int i = 0; i < keys; i++)
+	{
+		TupleDescInitEntry(descriptor, 2 + i, psprintf("key_%d", i + 1), recipe->keys[i].type,
+						   recipe->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(descriptor, 2 + i, recipe->keys[i].collation);
+	}
+	for (int i = 0; i < recipe->output_count; i++)
+		TupleDescInitEntry(descriptor, 2 + keys + i, psprintf("output_%d", i + 1),
+						   recipe->outputs[i].type, recipe->outputs[i].typmod, 0);
+	return descriptor;
+}
+
+StoreWriter *
+store_writer_make(const Recipe *recipe)
+{
+	StoreWriter *writer = palloc0(sizeof(StoreWriter));
+
+	writer->recipe = recipe;
+	writer->converters = palloc(sizeof(Converter *) * recipe->output_count);
+	for (int i = 0; i < recipe->output_count; i++)
+		writer->converters[i] = converter_create(recipe->outputs[i].name, recipe->outputs[i].type,
+												 recipe->outputs[i].typmod);
+	writer->descriptor = results_descriptor(recipe);
+	return writer;
+}
+
+/*
+ * Plan the write once.  Joining through the target's index on the key is always
+ * right here, while a large batch, or statistics that say nothing yet, could
+ * tempt the planner into scanning the whole target.
+ */
+static void
+prepare_write(StoreWriter *writer)
+{
+	static const char *const off[] = {"enable_hashjoin", "enable_mergejoin", "enable_seqscan"};
+	int			nest_level = NewGUCNestLevel();
+	CachedPlan *plan;
+
+	for (int i = 0; i < (int) lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+								 0, false);
+	if (writer->write == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(store_sql_write(writer->recipe), 0, NULL);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare the store: %s", SPI_result_code_string(SPI_result));
+		writer->write = prepared;
+	}
+	plan = SPI_plan_get_cached_plan(writer->write);
+	if (plan != NULL)
+		ReleaseCachedPlan(plan, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
+}
+
+static void
+register_results(StoreWriter *writer, Tuplestorestate *tuples, int count)
+{
+	EphemeralNamedRelation results = palloc0(sizeof(EphemeralNamedRelationData));
+
+	results->md.name = RESULTS_RELATION;
+	results->md.reliddesc = InvalidOid;
+	results->md.tupdesc = writer->descriptor;
+	results->md.enrtype = ENR_NAMED_TUPLESTORE;
+	results->md.enrtuples = count;
+	results->reldata = tuples;
+	if (SPI_register_relation(results) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the results");
+}
+
+static JsonSlice
+slice_of(const char *text)
+{
+	JsonSlice	slice = {text, text ? strlen(text) : 0};
+
+	return slice;
+}
+
+/* What an output column gets, as JSON in UTF-8. */
+static JsonSlice
+output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *output)
+{
+	const Response *response = &item->outcome->response;
+	const Row  *row = item->outcome->rows[item->position];
+
+	switch (output->kind)
+	{
+		case OUTPUT_PATH:
+			if (item->outcome->kind == OUTCOME_ANSWERED)
+				return response->values[item->position * response->output_count + output->index];
+			break;
+		case OUTPUT_FIELD:
+			return slice_of(row->request.fields[output->index]);
+		case OUTPUT_JOB:
+			return slice_of(psprintf(INT64_FORMAT, recipe->job->id));
+		case OUTPUT_NOW:
+			return slice_of(psprintf("\"%s\"",
+									 timestamptz_to_str(GetCurrentTransactionStartTimestamp())));
+		case OUTPUT_FINGERPRINT:
+			return slice_of(row->fingerprint ? psprintf("\"%s\"", row->fingerprint) : NULL);
+	}
+	return slice_of(NULL);
+}
+
+/* Convert one item and add it to the tuples. */
+static void
+put_item(StoreWriter *writer, Tuplestorestate *tuples, const StoreItem *item)
+{
+	const Recipe *recipe = writer->recipe;
+	const Row  *row = item->outcome->rows[item->position];
+	int			columns = writer->descriptor->natts;
+	Datum	   *values = palloc(sizeof(Datum) * columns);
+	bool	   *nulls = palloc0(sizeof(bool) * columns);
+
+	values[0] = Int64GetDatum(row->row_number);
+	for (int i = 0; i < recipe->key_count; i++)
+		values[1 + i] = row->keys[i];
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		int			column = 1 + recipe->key_count + i;
+		JsonSlice	value = output_value(recipe, item, &recipe->outputs[i]);
+
+		values[column] = converter_apply(writer->converters[i], value, &nulls[column]);
+	}
+	tuplestore_putvalues(tuples, writer->descriptor, values, nulls);
+}
+
+/* Convert and write items; returns how many rows were written. */
+static int64
+write_items(StoreWriter *writer, const StoreItem *items, int count)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_enrich convert",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(context, "pg_enrich convert row",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, work_mem);
+	int64		written;
+	int			result;
+
+	writer->converting = true;
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContextSwitchTo(scratch);
+		put_item(writer, tuples, &items[i]);
+		MemoryContextReset(scratch);
+	}
+	writer->converting = false;
+	MemoryContextSwitchTo(context);
+	SPI_connect();
+	register_results(writer, tuples, count);
+	prepare_write(writer);
+	result = SPI_execute_plan(writer->write, NULL, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
+	written = (int64) SPI_processed;
+	SPI_finish();
+	tuplestore_end(tuples);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return written;
+}
+
+/*
+ * Is it the row's own fault?  In conversion whatever a type says of the value,
+ * which need not be a data exception (an unknown name for regclass, a limit of
+ * tsvector); in the write a constraint it violates or an exception that a
+ * trigger raised.  A row-level security policy that refuses a row has the same
+ * SQLSTATE as a missing privilege, but comes from another place.
+ */
+static bool
+is_row_error(const StoreWriter *writer, const ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname != NULL &&
+		strcmp(error->funcname, "ExecWithCheckOptions") == 0)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_PLPGSQL_ERROR:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+			return true;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return writer->converting;
+		default:
+			return false;
+	}
+}
+
+static char *
+describe_error(const ErrorData *error)
+{
+	return error->detail
+		? psprintf("%s (%s)", error->message, error->detail)
+		: pstrdup(error->message);
+}
+
+/*
+ * Write items in a subtransaction.  Returns NULL, and how many rows were
+ * written, or the error that one of them raised.  Other errors are raised.
+ */
+static char *
+try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile failure = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*written = write_items(writer, items, count);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_row_error(writer, error))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		failure = describe_error(error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return failure;
+}
+
+/*
+ * Write items, halving them until each that fails stands alone; returns how
+ * many rows were written.
+ */
+static int64
+write_or_fail(StoreWriter *writer, StoreItem *items, int count)
+{
+	int64		written = 0;
+	char	   *failure;
+
+	if (count == 0)
+		return 0;
+	failure = try_items(writer, items, count, &written);
+	if (failure == NULL)
+		return written;
+	if (count == 1)
+	{
+		items[0].error = failure;
+		return 0;
+	}
+	return write_or_fail(writer, items, count / 2) +
+		write_or_fail(writer, items + count / 2, count - count / 2);
+}
+
+/* Runs of items that have no error yet. */
+int64
+store_writer_write(StoreWriter *writer, StoreItem *items, int count)
+{
+	int64		written = 0;
+
+	for (int start = 0; start < count;)
+	{
+		int			end = start;
+
+		while (end < count && items[end].error == NULL)
+			end++;
+		written += write_or_fail(writer, items + start, end - start);
+		start = end + 1;
+	}
+	return written;
+}
