@@ -127,6 +127,7 @@ arena_alloc(Arena *arena, size_t size)
 		return NULL;
 	piece->next = arena->first;
 	arena->first = piece;
+	arena->allocated += size;
 	return piece->bytes;
 }
 
@@ -140,4 +141,5 @@ arena_free(Arena *arena)
 		arena->first = piece->next;
 		free(piece);
 	}
+	arena->allocated = 0;
 }

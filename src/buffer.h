@@ -36,6 +36,7 @@ extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
 typedef struct Arena
 {
 	struct ArenaPiece *first;
+	size_t		allocated;		/* bytes handed out */
 } Arena;
 
 extern char *arena_alloc(Arena *arena, size_t size);	/* NULL: out of memory */

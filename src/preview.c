@@ -21,7 +21,9 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 
 #include "bucketize.h"
@@ -41,6 +43,7 @@ typedef struct Preview
 	int			row_count;
 	RequestRow *rows;
 	char	  **keys;			/* JSON objects */
+	Datum	  **key_values;
 	ByteBuffer	url;			/* without what credentials add */
 	ByteBuffer	body;
 	HttpResult	result;
@@ -79,11 +82,40 @@ preview_query(const Recipe *recipe)
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "%s%s, key_%d", i > 0 ? ", " : "",
 						 quote_literal_cstr(recipe->keys[i].name), i + 1);
-	appendStringInfo(&sql, "), input, fields FROM (%s) q(", bucketize_source_query(recipe, limit));
+	appendStringInfoString(&sql, "), input, fields");
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&sql, ", key_%d", i + 1);
+	appendStringInfo(&sql, " FROM (%s) q(", bucketize_source_query(recipe, limit));
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "key_%d, ", i + 1);
 	appendStringInfoString(&sql, "input, truncated, fields, fingerprint)");
 	return sql.data;
+}
+
+/* The values of the key columns, which follow the first three, in the current context. */
+static Datum *
+key_columns(const Recipe *recipe, HeapTuple tuple)
+{
+	Datum	   *values = palloc(sizeof(Datum) * recipe->key_count);
+
+	for (int i = 0; i < recipe->key_count; i++)
+	{
+		bool		is_null;
+		int16		length;
+		bool		by_value;
+		Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 4 + i, &is_null);
+
+		if (is_null)
+			ereport(ERROR,
+					errcode(ERRCODE_NOT_NULL_VIOLATION),
+					errmsg("key column \"%s\" is NULL in a row of %s", recipe->keys[i].name,
+						   recipe->source),
+					errhint("Choose key columns that identify a row, or leave such rows out with "
+							"where_clause."));
+		get_typlenbyval(recipe->keys[i].type, &length, &by_value);
+		values[i] = datumCopy(value, by_value, length);
+	}
+	return values;
 }
 
 /* The first rows that would be sent. */
@@ -98,6 +130,7 @@ read_rows(Preview *preview)
 	MemoryContextSwitchTo(context);
 	preview->rows = palloc0(sizeof(RequestRow) * Max(SPI_processed, 1));
 	preview->keys = palloc0(sizeof(char *) * Max(SPI_processed, 1));
+	preview->key_values = palloc0(sizeof(Datum *) * Max(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
@@ -109,6 +142,7 @@ read_rows(Preview *preview)
 		row->input = input;
 		row->input_length = strlen(input);
 		row->fields = fields_column(tuple, 3);
+		preview->key_values[preview->row_count] = key_columns(preview->recipe, tuple);
 		preview->keys[preview->row_count++] = utf8_column(tuple, 1);
 	}
 	SPI_finish();
@@ -231,23 +265,22 @@ append_value(ByteBuffer *out, const Preview *preview, JsonSlice value)
 		json_append_quoted(out, value.start, value.length);
 }
 
+/* The outputs of one item (-1: there is none), and why they could not be written. */
 static void
-append_row(ByteBuffer *out, const Preview *preview, const Response *response,
-		   Converter **converters, int row)
+append_outputs(ByteBuffer *out, const Preview *preview, const Response *response,
+			   Converter **converters, int item, const char *error)
 {
 	const Recipe *recipe = preview->recipe;
-	const char *error = response->row_errors ? response->row_errors[row] : NULL;
 
-	append_json(out, row > 0 ? ", {\"key\": " : "{\"key\": ", false);
-	append_json(out, preview->keys[row], false);
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		JsonSlice	value;
+		JsonSlice	value = {NULL, 0};
 		char	   *why;
 
 		if (recipe->outputs[i].kind != OUTPUT_PATH)
 			continue;			/* no part of the answer */
-		value = response->values[row * response->output_count + recipe->outputs[i].index];
+		if (item >= 0)
+			value = response->values[item * response->output_count + recipe->outputs[i].index];
 		why = try_convert(converters[i], value);
 		append_json(out, ", ", false);
 		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
@@ -261,7 +294,27 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response,
 		append_json(out, ", \"error\": ", false);
 		append_json(out, error, true);
 	}
-	append_json(out, "}", false);
+}
+
+/* What would be written for one row: one object, or with many one for each of its items. */
+static void
+append_row(ByteBuffer *out, const Preview *preview, const Response *response,
+		   Converter **converters, int row)
+{
+	bool		many = preview->recipe->many;
+	int			count = response_row_item_count(response, row);
+
+	for (int i = 0; i < (many ? count : 1); i++)
+	{
+		append_json(out, out->length > 1 ? ", {\"key\": " : "{\"key\": ", false);
+		append_json(out, preview->keys[row], false);
+		if (many)
+			append_json(out, psprintf(", \"" ITEM_COLUMN "\": %d", i), false);
+		append_outputs(out, preview, response, converters,
+					   count > 0 ? response_row_item(response, row, i) : -1,
+					   response_row_error(response, row));
+		append_json(out, "}", false);
+	}
 }
 
 /* UTF-8 bytes of an answer as text of this database: up to the first thing that is none. */
@@ -308,6 +361,8 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	}
 	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count,
 					&response);
+	if (response.status == RESPONSE_OK && recipe->matcher != NULL)
+		matcher_assign(recipe->matcher, preview->key_values, recipe->many, &response);
 	if (response.status != RESPONSE_OK)
 		append_error(out, response.error);
 	else

@@ -126,24 +126,26 @@ primary_key_columns(Oid relation)
 
 /* Does a unique index cover exactly these columns, and always hold? */
 static bool
-index_covers(Oid relation, Oid index_oid, int count, const KeyColumn *keys)
+index_covers(Oid relation, Oid index_oid, int count, const KeyColumn *keys, const char *one_more)
 {
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 	bool		covers;
 
 	covers = index->indisunique && index->indisvalid && index->indimmediate &&
-		index->indnkeyatts == count &&
+		index->indnkeyatts == count + (one_more != NULL) &&
 		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
 	for (int i = 0; i < count && covers; i++)
 		covers = list_member_int(index_columns(index), get_attnum(relation, keys[i].name));
+	if (covers && one_more != NULL)
+		covers = list_member_int(index_columns(index), get_attnum(relation, one_more));
 	ReleaseSysCache(tuple);
 	return covers;
 }
 
 bool
-relation_has_unique_key(Oid relation, int count, const KeyColumn *keys)
+relation_has_unique_key(Oid relation, int count, const KeyColumn *keys, const char *one_more)
 {
 	Relation	rel;
 	ListCell   *cell;
@@ -154,7 +156,7 @@ relation_has_unique_key(Oid relation, int count, const KeyColumn *keys)
 		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		rel->rd_rel->relkind == RELKIND_MATVIEW)
 		foreach(cell, RelationGetIndexList(rel))
-			found |= index_covers(relation, lfirst_oid(cell), count, keys);
+			found |= index_covers(relation, lfirst_oid(cell), count, keys, one_more);
 	relation_close(rel, AccessShareLock);
 	return found;
 }
@@ -241,7 +243,7 @@ resolve_key(Recipe *recipe, Job *job)
 	 * An index says nothing of the tables that inherit from the source, whose
 	 * rows are taken too.
 	 */
-	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys) &&
+	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys, NULL) &&
 		(get_rel_relkind(job->source) != RELKIND_RELATION || !has_subclass(job->source));
 }
 
@@ -355,6 +357,7 @@ recipe_make(Job *job, const Server *server)
 	recipe->server = server;
 	check_source(job->source);
 	recipe->source = relation_quoted_name(job->source);
+	recipe->many = strcmp(job->result_rows, "many") == 0;
 	recipe->source_alias = quote_identifier(get_rel_name(job->source));
 	resolve_key(recipe, job);
 	collect_fields(recipe, job);

@@ -18,6 +18,7 @@
 
 #include "encoding.h"
 #include "job.h"
+#include "match.h"
 #include "request.h"
 #include "response.h"
 #include "server.h"
@@ -39,6 +40,9 @@ typedef enum OutputKind
 	OUTPUT_NOW,					/* the time of the store */
 	OUTPUT_FINGERPRINT			/* of the row as sent */
 } OutputKind;
+
+/* The column that tells the target rows of one row apart. */
+#define ITEM_COLUMN "item"
 
 typedef struct OutputColumn
 {
@@ -78,14 +82,16 @@ typedef struct Recipe
 
 	Oid			target;			/* the source for WRITE_UPDATE; InvalidOid: to be made */
 	char	   *target_name;	/* qualified and quoted */
-	bool		target_has_key; /* a unique index on the key */
+	bool		target_has_key; /* a unique index on the key, and item with many */
+	bool		many;			/* a row has any number of target rows, told apart by column item */
 
 	bool		sends_body;
 	Template   *body;			/* NULL when no body is sent */
 	Template   *url;
 	int			batch_size;		/* rows in a request, never more than bucket_size */
 	ResponseShape shape;
-	bool		evaluates;		/* some path is not plain: decoding takes a transaction */
+	Matcher    *matcher;		/* of items by their keys; NULL: by position */
+	bool		evaluates;		/* decoding takes a transaction: for keys, or paths that are not plain */
 	Path		usage;			/* where an answer reports tokens spent */
 } Recipe;
 
@@ -113,9 +119,10 @@ extern void recipe_compile_shape(Recipe *recipe);
 
 /*
  * Does a unique index that holds at once, on all rows, cover exactly these
- * columns of a relation?
+ * columns of a relation, and one more unless that is NULL?
  */
-extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys);
+extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys,
+									const char *one_more);
 
 /* Privileges on all of these columns, on the table as a whole or one by one. */
 extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);

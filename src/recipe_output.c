@@ -202,6 +202,12 @@ check_output_name(const Recipe *recipe, int number)
 					errcode(ERRCODE_DUPLICATE_COLUMN),
 					errmsg("output column \"%s\" is a key column", name),
 					errhint("Results are found by their key: it cannot be one of them."));
+	if (recipe->many && strcmp(name, ITEM_COLUMN) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_COLUMN),
+				errmsg("output column \"%s\" is the number of the item", name),
+				errhint("With result_rows => 'many' the target has a column of that name: choose "
+						"another one."));
 }
 
 void
@@ -288,6 +294,8 @@ recipe_make_fingerprint_seed(Recipe *recipe)
 					 ? job->result_index
 					 : server->result_index ? server->result_index : "",
 					 job->result_key ? job->result_key : "");
+	if (recipe->many)
+		appendStringInfoString(&parts, "many\n");
 	for (int i = 0; i < recipe->output_count; i++)
 		appendStringInfo(&parts, "%s\n%s\n", recipe->outputs[i].name, recipe->outputs[i].path);
 	recipe->fingerprint_seed =

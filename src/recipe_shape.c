@@ -119,21 +119,32 @@ decide_batch_size(Recipe *recipe)
 						"in request or path."));
 }
 
+/* The ways of telling which row an item belongs to exclude each other. */
 static void
-refuse_unsupported(const Recipe *recipe)
+check_matching(const Recipe *recipe)
 {
 	const Job  *job = recipe->job;
-	const char *what = NULL;
 
-	if (job->result_key != NULL)
-		what = "result_key";
-	else if (strcmp(job->result_rows, "one") != 0)
-		what = "result_rows => 'many'";
-	if (what != NULL)
+	if (job->result_index != NULL && job->result_key != NULL)
 		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("%s is not supported yet", what),
-				errhint("Leave it out."));
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("result_index and result_key are both given"),
+				errhint("An item says which row it belongs to by its position or by its key: leave "
+						"one of them out."));
+	if (recipe->many && job->result_index != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("result_index is given with result_rows => 'many'"),
+				errhint("Use result_key where requests hold several rows; with batch_size => 1 all "
+						"items belong to the one row."));
+	if (recipe->many && job->result_key == NULL && recipe->batch_size != 1)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("result_rows => 'many' needs batch_size 1 or result_key"),
+				errdetail("A request would hold %d rows, and nothing would tell whose the items "
+						  "are.", recipe->batch_size),
+				errhint("Use batch_size => 1, or result_key => '$.id' with the path of the row's "
+						"key in an item."));
 }
 
 /* Compile a path, and note whether it takes a transaction to walk it. */
@@ -178,6 +189,28 @@ compile_outputs(Recipe *recipe)
 	recipe->shape.outputs = outputs;
 }
 
+/* How items find their rows: by key, else by index, else by their order. */
+static void
+compile_matching(Recipe *recipe)
+{
+	const Job  *job = recipe->job;
+	const char *index = job->result_index ? job->result_index : recipe->server->result_index;
+
+	recipe->shape.many = recipe->many;
+	if (job->result_key != NULL)
+	{
+		compile_path(recipe, job->result_key, "result_key", &recipe->shape.key);
+		recipe->shape.has_key = true;
+		recipe->matcher = matcher_create(recipe->key_count, recipe->keys);
+		recipe->evaluates = true;
+	}
+	else if (index != NULL && !recipe->many)
+	{
+		compile_path(recipe, index, "result_index", &recipe->shape.index);
+		recipe->shape.has_index = true;
+	}
+}
+
 static void
 compile_paths(Recipe *recipe)
 {
@@ -185,7 +218,6 @@ compile_paths(Recipe *recipe)
 	const Server *server = recipe->server;
 	const char *content = job->content ? job->content : server->content;
 	const char *results = job->results ? job->results : server->results;
-	const char *index = job->result_index ? job->result_index : server->result_index;
 
 	memset(&recipe->shape, 0, sizeof(recipe->shape));
 	recipe->evaluates = false;
@@ -194,14 +226,11 @@ compile_paths(Recipe *recipe)
 		compile_path(recipe, content, "content", &recipe->shape.content);
 		recipe->shape.has_content = true;
 	}
+	/* The one row's answer is its item; with many its elements are, or itself if it has none. */
 	if (results == NULL)
-		results = recipe->batch_size == 1 ? "$" : "$[*]";
+		results = recipe->batch_size == 1 && !recipe->many ? "$" : "$[*]";
 	compile_path(recipe, results, "results", &recipe->shape.results);
-	if (index != NULL)
-	{
-		compile_path(recipe, index, "result_index", &recipe->shape.index);
-		recipe->shape.has_index = true;
-	}
+	compile_matching(recipe);
 	compile_outputs(recipe);
 	compile_path(recipe, server->usage ? server->usage : DEFAULT_USAGE, "usage", &recipe->usage);
 }
@@ -209,9 +238,9 @@ compile_paths(Recipe *recipe)
 void
 recipe_compile_shape(Recipe *recipe)
 {
-	refuse_unsupported(recipe);
 	compile_templates(recipe);
 	decide_batch_size(recipe);
+	check_matching(recipe);
 	recipe->send_fields = template_needs_fields(recipe->url) ||
 		(recipe->body != NULL && template_needs_fields(recipe->body));
 	recipe->stage_fields = recipe->send_fields;

@@ -127,9 +127,11 @@ require_unique_key(const Recipe *recipe, const char *why)
 				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
 				errmsg("there is no unique index on the key of \"%s\"",
 					   get_rel_name(recipe->target)),
-				errdetail("%s needs a unique index on exactly the key columns, not partial, not "
-						  "deferrable.", why),
-				errhint("Make one with CREATE UNIQUE INDEX."));
+				errdetail("%s needs a unique index on exactly the key columns%s, not partial, not "
+						  "deferrable.", why, recipe->many ? " and " ITEM_COLUMN : ""),
+				recipe->many
+				? errhint("Make one with CREATE UNIQUE INDEX, on the key and \"%s\".", ITEM_COLUMN)
+				: errhint("Make one with CREATE UNIQUE INDEX."));
 }
 
 /* Results update the source itself. */
@@ -145,9 +147,17 @@ resolve_source_as_target(Recipe *recipe)
 				errmsg("results cannot be written into \"%s\", which is not a table",
 					   get_rel_name(source)),
 				errhint("Give a target: target => '%s_enriched'.", get_rel_name(source)));
+	if (recipe->many)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("result_rows => 'many' needs a target"),
+				errdetail("A row of the source cannot hold any number of results."),
+				errhint("Name a table for the items: target => '%s_items'. It is made if it is not "
+						"there.", get_rel_name(source)));
 	recipe->target = source;
 	recipe->target_name = recipe->source;
-	recipe->target_has_key = relation_has_unique_key(source, recipe->key_count, recipe->keys);
+	recipe->target_has_key = relation_has_unique_key(source, recipe->key_count, recipe->keys,
+													 NULL);
 	require_unique_key(recipe, "Updating the source");
 	resolve_outputs(recipe, source, get_rel_name(source));
 	require_columns_privilege(source, ACL_UPDATE, existing_output_names(recipe));
@@ -214,11 +224,51 @@ check_target_keys(const Recipe *recipe)
 	}
 }
 
+/* With many: the column that numbers a row's items. */
+static void
+check_item_column(const Recipe *recipe)
+{
+	AttrNumber	number = get_attnum(recipe->target, ITEM_COLUMN);
+
+	if (!recipe->many)
+		return;
+	if (number <= 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("target \"%s\" has no column \"%s\"", get_rel_name(recipe->target),
+					   ITEM_COLUMN),
+				errdetail("With result_rows => 'many' it numbers the items of a row, from 0."),
+				errhint("Add it, as integer, with a unique index on the key and \"%s\"; or name a "
+						"target that is not there yet.", ITEM_COLUMN));
+	if (get_atttype(recipe->target, number) != INT4OID)
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("column \"%s\" of target \"%s\" is of type %s, not integer", ITEM_COLUMN,
+					   get_rel_name(recipe->target),
+					   format_type_be(get_atttype(recipe->target, number))),
+				errhint("With result_rows => 'many' it numbers the items of a row, from 0."));
+}
+
+/* With many an upsert also removes the items that a row has no more. */
+static void
+require_delete(const Recipe *recipe, const char *what)
+{
+	if (pg_class_aclcheck(recipe->target, GetUserId(), ACL_DELETE) != ACLCHECK_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for table %s", get_rel_name(recipe->target)),
+				errdetail("%s needs DELETE.", what),
+				errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
+}
+
 static void
 check_target_privileges(const Recipe *recipe)
 {
 	List	   *keys = list_copy(recipe->job->key);
 	List	   *outputs = existing_output_names(recipe);
+
+	if (recipe->many)
+		keys = lappend(keys, ITEM_COLUMN);
 
 	require_columns_privilege(recipe->target, ACL_INSERT, list_concat_copy(keys, outputs));
 	if (recipe->job->write_mode == WRITE_UPSERT)
@@ -227,13 +277,10 @@ check_target_privileges(const Recipe *recipe)
 		/* ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs, too. */
 		require_columns_privilege(recipe->target, ACL_SELECT, list_concat_copy(keys, outputs));
 	}
-	if (recipe->job->write_mode == WRITE_OVERWRITE &&
-		pg_class_aclcheck(recipe->target, GetUserId(), ACL_DELETE) != ACLCHECK_OK)
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied for table %s", get_rel_name(recipe->target)),
-				errdetail("write_mode overwrite needs DELETE."),
-				errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
+	if (recipe->job->write_mode == WRITE_OVERWRITE)
+		require_delete(recipe, "write_mode overwrite");
+	else if (recipe->many && recipe->job->write_mode == WRITE_UPSERT)
+		require_delete(recipe, "write_mode upsert with result_rows => 'many'");
 }
 
 static void
@@ -241,9 +288,11 @@ resolve_existing_target(Recipe *recipe)
 {
 	check_target_kind(recipe);
 	check_target_keys(recipe);
+	check_item_column(recipe);
 	recipe->target_name = relation_quoted_name(recipe->target);
 	recipe->target_has_key = relation_has_unique_key(recipe->target, recipe->key_count,
-													 recipe->keys);
+													 recipe->keys,
+													 recipe->many ? ITEM_COLUMN : NULL);
 	if (recipe->job->write_mode == WRITE_UPSERT)
 		require_unique_key(recipe, "write_mode upsert");
 	resolve_outputs(recipe, recipe->target, get_rel_name(recipe->target));
@@ -286,6 +335,13 @@ recipe_resolve_target(Recipe *recipe)
 {
 	RangeVar   *name;
 
+	for (int i = 0; recipe->many && i < recipe->key_count; i++)
+		if (strcmp(recipe->keys[i].name, ITEM_COLUMN) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_COLUMN),
+					errmsg("key column \"%s\" has the name of the number of the item", ITEM_COLUMN),
+					errhint("With result_rows => 'many' the target has a column of that name: give "
+							"the key column another one in a view, and start from that."));
 	if (recipe->job->target == NULL)
 	{
 		resolve_source_as_target(recipe);
@@ -321,6 +377,8 @@ append_create_table(StringInfo sql, const Recipe *recipe)
 		append_type(sql, key->type, key->typmod, key->collation);
 		appendStringInfoString(sql, ", ");
 	}
+	if (recipe->many)
+		appendStringInfo(sql, "%s pg_catalog.int4, ", ITEM_COLUMN);
 	for (int i = 0; i < recipe->output_count; i++)
 	{
 		const OutputColumn *output = &recipe->outputs[i];
@@ -332,7 +390,7 @@ append_create_table(StringInfo sql, const Recipe *recipe)
 	appendStringInfoString(sql, "PRIMARY KEY (");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
-	appendStringInfoString(sql, "))");
+	appendStringInfoString(sql, recipe->many ? ", " ITEM_COLUMN "))" : "))");
 }
 
 /* False: nothing is missing. */

@@ -34,6 +34,7 @@ typedef struct Decoder
 	Response   *response;
 	const ResponseShape *shape;
 	int64_t		item_count;		/* items seen so far */
+	int			item_capacity;	/* room in Response's arrays of items */
 	unsigned char *seen;		/* with an index: a flag a row */
 	ByteBuffer	made_values;	/* of MadeValue */
 } Decoder;
@@ -114,20 +115,21 @@ first_find(JsonSlice found, void *state)
 }
 
 static bool
-set_row_error(Response *response, int row, const char *problem, const Path *path)
+set_item_error(Decoder *decoder, int item, const char *problem, const Path *path)
 {
+	Response   *response = decoder->response;
 	size_t		size = strlen(problem) + strlen(path->text) + 16;
 
-	if (response->row_errors == NULL)
-		response->row_errors = calloc(response->row_count, sizeof(char *));
-	if (response->row_errors == NULL)
+	if (response->item_errors == NULL)
+		response->item_errors = calloc(decoder->item_capacity, sizeof(char *));
+	if (response->item_errors == NULL)
 		return out_of_memory(response);
-	if (response->row_errors[row] != NULL)
+	if (response->item_errors[item] != NULL)
 		return true;			/* the first one tells */
-	response->row_errors[row] = malloc(size);
-	if (response->row_errors[row] == NULL)
+	response->item_errors[item] = malloc(size);
+	if (response->item_errors[item] == NULL)
 		return out_of_memory(response);
-	snprintf(response->row_errors[row], size, "the item %s %s", problem, path->text);
+	snprintf(response->item_errors[item], size, "the item %s %s", problem, path->text);
 	return true;
 }
 
@@ -155,28 +157,28 @@ add_made_value(Decoder *decoder, size_t slot, const Finds *finds)
 	return true;
 }
 
-/* What one output path finds in the item of a row. */
+/* What one output path finds in an item. */
 static bool
-decode_output(Decoder *decoder, JsonSlice item, int row, int output)
+decode_output(Decoder *decoder, JsonSlice item, int place, int output)
 {
 	Response   *response = decoder->response;
 	const Path *path = &decoder->shape->outputs[output];
-	size_t		slot = (size_t) row * response->output_count + output;
+	size_t		slot = (size_t) place * response->output_count + output;
 	Finds		finds = {0, {NULL, 0}, &response->made, 0};
 
 	if (!path_find(path, item, &response->arena, collect_find, &finds))
 	{
 		if (finds.count > 1)
 			response->made.length = finds.offset;
-		return set_row_error(response, row, "does not fit", path);
+		return set_item_error(decoder, place, "does not fit", path);
 	}
 	if (response->made.failed)
 		return out_of_memory(response);
 	response->found_any |= finds.count > 0;
 	if (path->strict && finds.count == 0)
-		return set_row_error(response, row, "has nothing at", path);
+		return set_item_error(decoder, place, "has nothing at", path);
 	if (path->strict && finds.count == 1 && json_kind(finds.value) == JSON_NULL)
-		return set_row_error(response, row, "has null at", path);
+		return set_item_error(decoder, place, "has null at", path);
 	if (path->gathers && finds.count == 1 && json_kind(finds.value) != JSON_ARRAY)
 	{
 		wrap_find(&finds);
@@ -236,27 +238,105 @@ item_position(Decoder *decoder, JsonSlice item, int *row)
 	return true;
 }
 
+static bool
+grow(void **array, size_t size, int used, int capacity)
+{
+	char	   *larger = realloc(*array, size * capacity);
+
+	if (larger == NULL)
+		return false;
+	memset(larger + size * used, 0, size * (capacity - used));
+	*array = larger;
+	return true;
+}
+
+/* Room for items of which nobody knows how many there will be. */
+static bool
+make_room(Decoder *decoder)
+{
+	Response   *response = decoder->response;
+	int			used = decoder->item_capacity;
+	int			capacity = used > 0 ? used * 2 : 16;
+	size_t		values = sizeof(JsonSlice) * response->output_count;
+
+	if (!grow((void **) &response->values, values > 0 ? values : 1, used, capacity) ||
+		(decoder->shape->has_key &&
+		 !grow((void **) &response->keys, sizeof(JsonSlice), used, capacity)) ||
+		(response->item_errors != NULL &&
+		 !grow((void **) &response->item_errors, sizeof(char *), used, capacity)))
+		return out_of_memory(response);
+	decoder->item_capacity = capacity;
+	return true;
+}
+
+static bool
+read_key(Decoder *decoder, JsonSlice item, JsonSlice *key)
+{
+	Response   *response = decoder->response;
+	const Path *path = &decoder->shape->key;
+	Finds		finds = {0, {NULL, 0}, NULL, 0};
+
+	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0 ||
+		json_kind(finds.value) == JSON_NULL)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "item %lld of the answer, counted from 0, has no key at %s",
+					   (long long) decoder->item_count, path->text);
+	if (finds.count > 1)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "item %lld of the answer, counted from 0, has more than one key at %s",
+					   (long long) decoder->item_count, path->text);
+	*key = finds.value;
+	return true;
+}
+
+/* An item that is put behind those before it: which row it belongs to is seen later. */
+static bool
+append_item(Decoder *decoder, JsonSlice item, int *place)
+{
+	Response   *response = decoder->response;
+
+	if (!decoder->shape->many && decoder->item_count == response->row_count)
+		return give_up(response, RESPONSE_MISMATCHED,
+					   "the answer has more items than the %d row%s of the request",
+					   response->row_count, response->row_count == 1 ? "" : "s");
+	if (decoder->item_count == RESPONSE_MAX_ITEMS)
+		return give_up(response, RESPONSE_MISMATCHED, "the answer has more than %d items",
+					   RESPONSE_MAX_ITEMS);
+	if (response->item_count == decoder->item_capacity && !make_room(decoder))
+		return false;
+	*place = response->item_count++;
+	return !decoder->shape->has_key || read_key(decoder, item, &response->keys[*place]);
+}
+
+/* Where an item's values go; -1: nowhere.  False after giving up. */
+static bool
+place_item(Decoder *decoder, JsonSlice item, int *place)
+{
+	const ResponseShape *shape = decoder->shape;
+
+	if (shape->has_key || shape->many)
+		return append_item(decoder, item, place);
+	if (shape->has_index)
+		return item_position(decoder, item, place);
+	/* too many: only the number counts now */
+	*place = decoder->item_count < decoder->response->row_count ? (int) decoder->item_count : -1;
+	return true;
+}
+
 /* PathVisitor: an item of the answer. */
 static bool
 decode_item(JsonSlice item, void *state)
 {
 	Decoder    *decoder = state;
 	Response   *response = decoder->response;
-	int			row = 0;
+	int			place = -1;
 
-	if (decoder->shape->has_index)
-	{
-		if (!item_position(decoder, item, &row))
-			return false;
-	}
-	else if (decoder->item_count < response->row_count)
-		row = (int) decoder->item_count;
-	else
-		row = -1;				/* too many: only the number counts now */
+	if (!place_item(decoder, item, &place))
+		return false;
 	decoder->item_count++;
-	for (int i = 0; row >= 0 && i < response->output_count; i++)
+	for (int i = 0; place >= 0 && i < response->output_count; i++)
 	{
-		if (!decode_output(decoder, item, row, i))
+		if (!decode_output(decoder, item, place, i))
 			return false;
 	}
 	return true;
@@ -270,7 +350,7 @@ check_count(Decoder *decoder)
 	long long	missing = response->row_count - decoder->item_count;
 	int			position = 0;
 
-	if (missing == 0)
+	if (missing == 0 || decoder->shape->has_key || decoder->shape->many)
 		return true;
 	if (decoder->item_count == 0)
 		return give_up(response, RESPONSE_MISMATCHED,
@@ -356,65 +436,61 @@ settle_made_values(Decoder *decoder)
 		response->values[made[i].slot].start = response->made.data + made[i].offset;
 }
 
+/* Room for what is known of the items before they come. */
+static bool
+prepare_items(Decoder *decoder)
+{
+	Response   *response = decoder->response;
+	const ResponseShape *shape = decoder->shape;
+	size_t		slots = (size_t) response->row_count * response->output_count;
+
+	if (shape->has_key || shape->many)
+		return make_room(decoder);
+	response->item_count = decoder->item_capacity = response->row_count;
+	response->values = calloc(slots > 0 ? slots : 1, sizeof(JsonSlice));
+	if (shape->has_index)
+		decoder->seen = calloc(response->row_count > 0 ? response->row_count : 1, 1);
+	if (response->values == NULL || (shape->has_index && decoder->seen == NULL))
+		return out_of_memory(response);
+	return true;
+}
+
 static bool
 decode_answer(Decoder *decoder, const char *body, size_t length)
 {
 	Response   *response = decoder->response;
 	const Path *results = &decoder->shape->results;
-	size_t		slots = (size_t) response->row_count * response->output_count;
 	JsonSlice	answer;
 
 	if (!parse_answer(body, length, response, &answer))
 		return false;
 	if (decoder->shape->has_content && !open_content(decoder, &answer))
 		return false;
-	response->values = calloc(slots > 0 ? slots : 1, sizeof(JsonSlice));
-	if (decoder->shape->has_index)
-		decoder->seen = calloc(response->row_count > 0 ? response->row_count : 1, 1);
-	if (response->values == NULL || (decoder->shape->has_index && decoder->seen == NULL))
-		return out_of_memory(response);
+	if (!prepare_items(decoder))
+		return false;
 	if (!path_find(results, answer, &response->arena, decode_item, decoder))
 		return give_up(response, RESPONSE_MISMATCHED, "the answer does not fit %s",
 					   results->text);
 	if (response->status != RESPONSE_OK || !check_count(decoder))
 		return false;
 	settle_made_values(decoder);
-	return true;
-}
-
-/* Frees the values and all that belongs to them. */
-static void
-free_values(Response *response)
-{
-	for (int i = 0; response->row_errors != NULL && i < response->row_count; i++)
-		free(response->row_errors[i]);
-	free(response->row_errors);
-	free(response->values);
-	buffer_free(&response->made);
-	arena_free(&response->arena);
-	response->row_errors = NULL;
-	response->values = NULL;
-	response->found_any = false;
+	if (decoder->shape->many && !decoder->shape->has_key)
+		response_assign(response, NULL);
+	return response->status == RESPONSE_OK;
 }
 
 void
 response_decode(const char *body, size_t length, const ResponseShape *shape, int row_count,
 				Response *response)
 {
-	Decoder		decoder = {response, shape, 0, NULL, {NULL, 0, 0, false}};
+	Decoder		decoder = {.response = response, .shape = shape};
 
 	memset(response, 0, sizeof(*response));
 	response->status = RESPONSE_OK;
 	response->row_count = row_count;
 	response->output_count = shape->output_count;
 	if (!decode_answer(&decoder, body, length))
-		free_values(response);
+		response_free(response);
 	free(decoder.seen);
 	buffer_free(&decoder.made_values);
-}
-
-void
-response_free(Response *response)
-{
-	free_values(response);
 }

@@ -64,6 +64,9 @@ typedef struct ResponseShape
 	Path		results;		/* where the items are */
 	bool		has_index;
 	Path		index;			/* in an item: its row's position in the request, from 0 */
+	bool		has_key;
+	Path		key;			/* in an item: its row's key */
+	bool		many;			/* any number of items belong to a row */
 	int			output_count;
 	const Path *outputs;		/* in an item */
 } ResponseShape;
@@ -78,7 +81,9 @@ typedef enum ResponseStatus
 
 /*
  * What an answer says.  The values point into the body (or into "made"), which
- * must outlive this.
+ * must outlive this.  Ordinarily there is an item for each row, at its row's
+ * place.  With a key or with many, items stand as they came; response_assign
+ * says which belong to which row.
  */
 typedef struct Response
 {
@@ -86,9 +91,13 @@ typedef struct Response
 	char		error[512];		/* unless RESPONSE_OK: a reason a person can act on */
 	JsonSlice	root;			/* the whole answer, where it is JSON; else start NULL */
 	int			row_count;
+	int			item_count;
 	int			output_count;
-	JsonSlice  *values;			/* row_count × output_count; start NULL: nothing was found */
-	char	  **row_errors;		/* a row each: NULL or why a path did not fit; NULL: no reasons */
+	JsonSlice  *values;			/* item_count × output_count; start NULL: nothing was found */
+	char	  **item_errors;	/* an item each: NULL or why a path did not fit; NULL: no reasons */
+	JsonSlice  *keys;			/* an item each, or NULL: the items have no keys */
+	int		   *row_items;		/* items, row by row; NULL: item i belongs to row i */
+	int		   *row_starts;		/* where each row's begin in row_items, and where the last one's end */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
 	bool		found_any;		/* at least one output path found something */
@@ -114,6 +123,28 @@ extern bool path_find(const Path *path, JsonSlice value, Arena *arena, PathVisit
 extern void response_decode(const char *body, size_t length, const ResponseShape *shape,
 							int row_count, Response *response);
 extern void response_free(Response *response);
+
+/* Items of one answer, at most: a bound on the memory that a small answer can cost. */
+#define RESPONSE_MAX_ITEMS 1000000
+
+/*
+ * Items with keys belong to these rows of the request, an item each: decoding
+ * is done by that.  Without it they belong to none.
+ */
+extern void response_assign(Response *response, const int *rows);
+
+/* The items do not match the rows after all: nothing is left but the reason (UTF-8, cut to fit). */
+extern void response_reject(Response *response, const char *reason);
+
+/* A row's items: how many, and the n-th of them as an index to values and item_errors. */
+extern int	response_row_item_count(const Response *response, int row);
+extern int	response_row_item(const Response *response, int row, int n);
+
+/* Why a row cannot have its values, or NULL. */
+extern const char *response_row_error(const Response *response, int row);
+
+/* Memory held, in bytes, roughly. */
+extern size_t response_size(const Response *response);
 
 /*
  * The reason in an error answer, for a person: error.message, error, message,

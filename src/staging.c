@@ -195,6 +195,8 @@ staging_create_results(const Recipe *recipe)
 	for (int i = 0; i < recipe->key_count; i++)
 		append_column(&sql, psprintf("key_%d", i + 1), recipe->keys[i].type,
 					  recipe->keys[i].typmod, recipe->keys[i].collation);
+	if (recipe->many)
+		append_column(&sql, ITEM_COLUMN, INT4OID, -1, InvalidOid);
 	for (int i = 0; i < recipe->output_count; i++)
 		append_column(&sql, psprintf("output_%d", i + 1), recipe->outputs[i].type,
 					  recipe->outputs[i].typmod, InvalidOid);

@@ -155,9 +155,9 @@ collect_items(Outcome *outcomes, int *count)
 			item->error = NULL;
 			if (outcome->kind == OUTCOME_FAILED)
 				item->error = message_from_utf8(outcome->error);
-			else if (outcome->kind == OUTCOME_ANSWERED && outcome->response.row_errors != NULL &&
-					 outcome->response.row_errors[i] != NULL)
-				item->error = message_from_utf8(outcome->response.row_errors[i]);
+			else if (outcome->kind == OUTCOME_ANSWERED &&
+					 response_row_error(&outcome->response, i) != NULL)
+				item->error = message_from_utf8(response_row_error(&outcome->response, i));
 		}
 	return items;
 }

@@ -12,12 +12,14 @@
 
 #include "staging.h"
 
-/* key columns, then outputs: "prefix name, …" with names of the target or numbered ones. */
+/* Columns of the target: key, item with many, outputs. */
 static void
 append_target_columns(StringInfo sql, const Recipe *recipe)
 {
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	if (recipe->many)
+		appendStringInfoString(sql, ", " ITEM_COLUMN);
 	for (int i = 0; i < recipe->output_count; i++)
 		appendStringInfo(sql, ", %s", quote_identifier(recipe->outputs[i].name));
 }
@@ -27,8 +29,20 @@ append_result_columns(StringInfo sql, const Recipe *recipe)
 {
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%skey_%d", i > 0 ? ", " : "", i + 1);
+	if (recipe->many)
+		appendStringInfoString(sql, ", " ITEM_COLUMN);
 	for (int i = 0; i < recipe->output_count; i++)
 		appendStringInfo(sql, ", output_%d", i + 1);
+}
+
+/* table.key = r.key_1 AND …, by the keys' own equality */
+static void
+append_key_match(StringInfo sql, const Recipe *recipe, const char *table)
+{
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(sql, "%s%s.%s %s r.key_%d", i > 0 ? " AND " : "", table,
+						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
+						 i + 1);
 }
 
 static void
@@ -39,10 +53,7 @@ append_update(StringInfo sql, const Recipe *recipe)
 		appendStringInfo(sql, "%s%s = r.output_%d", i > 0 ? ", " : "",
 						 quote_identifier(recipe->outputs[i].name), i + 1);
 	appendStringInfo(sql, " FROM %s r WHERE ", RESULTS_RELATION);
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1);
+	append_key_match(sql, recipe, "pg_enrich_target");
 }
 
 /* Key columns that are GENERATED ALWAYS in the target take the source's values all the same. */
@@ -66,18 +77,8 @@ append_still_there(StringInfo sql, const Recipe *recipe)
 	if (!recipe->key_is_unique)
 		return;
 	appendStringInfo(sql, " WHERE EXISTS (SELECT FROM %s pg_enrich_source WHERE ", recipe->source);
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%spg_enrich_source.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1);
+	append_key_match(sql, recipe, "pg_enrich_source");
 	appendStringInfoChar(sql, ')');
-}
-
-static void
-append_insert_results(StringInfo sql, const Recipe *recipe)
-{
-	append_insert(sql, recipe, RESULTS_RELATION);
-	append_still_there(sql, recipe);
 }
 
 static void
@@ -86,6 +87,7 @@ append_on_conflict(StringInfo sql, const Recipe *recipe)
 	appendStringInfoString(sql, " ON CONFLICT (");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	appendStringInfoString(sql, recipe->many ? ", " ITEM_COLUMN : "");
 	appendStringInfoString(sql, ") DO UPDATE SET ");
 	for (int i = 0; i < recipe->output_count; i++)
 	{
@@ -96,47 +98,91 @@ append_on_conflict(StringInfo sql, const Recipe *recipe)
 }
 
 static void
-append_collect(StringInfo sql, const Recipe *recipe)
+append_collect(StringInfo sql, const Recipe *recipe, const char *from)
 {
 	appendStringInfo(sql, "INSERT INTO %s (row_number, ", staging_results_name(recipe->job->id));
 	append_result_columns(sql, recipe);
 	appendStringInfoString(sql, ") SELECT row_number, ");
 	append_result_columns(sql, recipe);
-	appendStringInfo(sql, " FROM %s r", RESULTS_RELATION);
-	append_still_there(sql, recipe);
+	appendStringInfo(sql, " FROM %s r", from);
+}
+
+/* With overwrite, until the target is replaced; rows that are retried then go straight into it. */
+static bool
+collects(const Recipe *recipe)
+{
+	return recipe->job->write_mode == WRITE_OVERWRITE && !recipe->job->replaced;
+}
+
+/* Does what is written take the place of what is there? */
+static bool
+replaces(const Recipe *recipe)
+{
+	return recipe->job->write_mode == WRITE_UPSERT ||
+		(recipe->job->write_mode == WRITE_OVERWRITE && recipe->job->replaced &&
+		 recipe->target_has_key);
+}
+
+/*
+ * With many, in one statement, which tells how many rows are still in the
+ * source: their items go in, and those that are more than a row has now go.
+ * What is there is updated in place: foreign keys may refer to it.
+ */
+static char *
+write_items(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "WITH present AS MATERIALIZED (SELECT * FROM %s r", RESULTS_RELATION);
+	append_still_there(&sql, recipe);
+	appendStringInfoString(&sql, "), ");
+	if (replaces(recipe))
+	{
+		appendStringInfo(&sql, "removed AS (DELETE FROM %s pg_enrich_target USING present r"
+						 " WHERE r.ends AND pg_enrich_target.%s OPERATOR(pg_catalog.>=) r.%s AND ",
+						 recipe->target_name, ITEM_COLUMN, ITEM_COLUMN);
+		append_key_match(&sql, recipe, "pg_enrich_target");
+		appendStringInfoString(&sql, "), ");
+	}
+	appendStringInfoString(&sql, "stored AS (");
+	if (collects(recipe))
+		append_collect(&sql, recipe, "present");
+	else
+		append_insert(&sql, recipe, "present");
+	appendStringInfoString(&sql, " WHERE NOT r.ends");
+	if (replaces(recipe))
+		append_on_conflict(&sql, recipe);
+	appendStringInfoString(&sql, ") SELECT pg_catalog.count(*) FROM present WHERE ends");
+	return sql.data;
+}
+
+/* With one item a row; the rows it processes are those that are still in the source. */
+static char *
+write_rows(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (recipe->job->write_mode == WRITE_UPDATE)
+	{
+		append_update(&sql, recipe);
+		return sql.data;
+	}
+	if (collects(recipe))
+		append_collect(&sql, recipe, RESULTS_RELATION);
+	else
+		append_insert(&sql, recipe, RESULTS_RELATION);
+	append_still_there(&sql, recipe);
+	if (replaces(recipe))
+		append_on_conflict(&sql, recipe);
+	return sql.data;
 }
 
 char *
 store_sql_write(const Recipe *recipe)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	switch (recipe->job->write_mode)
-	{
-		case WRITE_UPDATE:
-			append_update(&sql, recipe);
-			break;
-		case WRITE_INSERT:
-			append_insert_results(&sql, recipe);
-			break;
-		case WRITE_UPSERT:
-			append_insert_results(&sql, recipe);
-			append_on_conflict(&sql, recipe);
-			break;
-		case WRITE_OVERWRITE:
-			/* Once the target is replaced, rows that are retried go straight into it. */
-			if (!recipe->job->replaced)
-				append_collect(&sql, recipe);
-			else
-			{
-				append_insert_results(&sql, recipe);
-				if (recipe->target_has_key)
-					append_on_conflict(&sql, recipe);
-			}
-			break;
-	}
-	return sql.data;
+	return recipe->many ? write_items(recipe) : write_rows(recipe);
 }
 
 char *
@@ -150,10 +196,10 @@ store_sql_delete_replaced(const Recipe *recipe, bool in_place)
 		return sql.data;
 	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s r WHERE ",
 					 staging_results_name(recipe->job->id));
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(&sql, "%spg_enrich_target.%s %s r.key_%d", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1);
+	append_key_match(&sql, recipe, "pg_enrich_target");
+	if (recipe->many)
+		appendStringInfo(&sql, " AND pg_enrich_target.%s OPERATOR(pg_catalog.=) r.%s", ITEM_COLUMN,
+						 ITEM_COLUMN);
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
@@ -165,7 +211,7 @@ store_sql_insert_collected(const Recipe *recipe, bool in_place)
 
 	initStringInfo(&sql);
 	append_insert(&sql, recipe, staging_results_name(recipe->job->id));
-	appendStringInfoString(&sql, " ORDER BY row_number");
+	appendStringInfo(&sql, " ORDER BY row_number%s", recipe->many ? ", " ITEM_COLUMN : "");
 	if (in_place)
 		append_on_conflict(&sql, recipe);
 	return sql.data;

@@ -5,7 +5,8 @@
  *
  * Results come as an ephemeral named relation, pg_enrich_results, with columns
  * row_number, key_1 …, output_1 …: any type fits, where arrays of arrays
- * would not.
+ * would not.  With many there are item and ends before the outputs: a tuple for
+ * each item of a row, and one more that ends them, whose item is their number.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +19,10 @@
 
 #define RESULTS_RELATION "pg_enrich_results"
 
-/* Results into the target, the way the job's write_mode says. */
+/*
+ * Results into the target, the way the job's write_mode says.  The rows it
+ * processes are those written; with many it returns their number instead.
+ */
 extern char *store_sql_write(const Recipe *recipe);
 
 /*

@@ -34,11 +34,19 @@ struct StoreWriter
 	bool		converting;		/* what fails now is a value, not a write */
 };
 
+/* Where the outputs begin among the columns of a result, from 0. */
+static int
+first_output(const Recipe *recipe)
+{
+	return 1 + recipe->key_count + (recipe->many ? 2 : 0);
+}
+
 static TupleDesc
 results_descriptor(const Recipe *recipe)
 {
 	int			keys = recipe->key_count;
-	TupleDesc	descriptor = CreateTemplateTupleDesc(1 + keys + recipe->output_count);
+	int			outputs = first_output(recipe);
+	TupleDesc	descriptor = CreateTemplateTupleDesc(outputs + recipe->output_count);
 
 	TupleDescInitEntry(descriptor, 1, "row_number", INT8OID, -1, 0);
 	for (int i = 0; i < keys; i++)
@@ -47,8 +55,13 @@ results_descriptor(const Recipe *recipe)
 						   recipe->keys[i].typmod, 0);
 		TupleDescInitEntryCollation(descriptor, 2 + i, recipe->keys[i].collation);
 	}
+	if (recipe->many)
+	{
+		TupleDescInitEntry(descriptor, 2 + keys, ITEM_COLUMN, INT4OID, -1, 0);
+		TupleDescInitEntry(descriptor, 3 + keys, "ends", BOOLOID, -1, 0);
+	}
 	for (int i = 0; i < recipe->output_count; i++)
-		TupleDescInitEntry(descriptor, 2 + keys + i, psprintf("output_%d", i + 1),
+		TupleDescInitEntry(descriptor, 1 + outputs + i, psprintf("output_%d", i + 1),
 						   recipe->outputs[i].type, recipe->outputs[i].typmod, 0);
 	return descriptor;
 }
@@ -119,9 +132,12 @@ slice_of(const char *text)
 	return slice;
 }
 
-/* What an output column gets, as JSON in UTF-8. */
+/*
+ * What an output column gets, as JSON in UTF-8.  number: of the answer's item;
+ * -1: there is none.
+ */
 static JsonSlice
-output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *output)
+output_value(const Recipe *recipe, const StoreItem *item, int number, const OutputColumn *output)
 {
 	const Response *response = &item->outcome->response;
 	const Row  *row = item->outcome->rows[item->position];
@@ -129,8 +145,8 @@ output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *ou
 	switch (output->kind)
 	{
 		case OUTPUT_PATH:
-			if (item->outcome->kind == OUTCOME_ANSWERED)
-				return response->values[item->position * response->output_count + output->index];
+			if (number >= 0)
+				return response->values[number * response->output_count + output->index];
 			break;
 		case OUTPUT_FIELD:
 			return slice_of(row->request.fields[output->index]);
@@ -145,27 +161,87 @@ output_value(const Recipe *recipe, const StoreItem *item, const OutputColumn *ou
 	return slice_of(NULL);
 }
 
-/* Convert one item and add it to the tuples. */
+/* The part of a result that is the same for all of a row's. */
 static void
-put_item(StoreWriter *writer, Tuplestorestate *tuples, const StoreItem *item)
+fill_key(const StoreWriter *writer, const Row *row, Datum *values)
+{
+	values[0] = Int64GetDatum(row->row_number);
+	for (int i = 0; i < writer->recipe->key_count; i++)
+		values[1 + i] = row->keys[i];
+}
+
+/* Convert an item of the answer (-1: there is none) into the outputs. */
+static void
+fill_outputs(StoreWriter *writer, const StoreItem *item, int number, Datum *values, bool *nulls)
 {
 	const Recipe *recipe = writer->recipe;
-	const Row  *row = item->outcome->rows[item->position];
-	int			columns = writer->descriptor->natts;
-	Datum	   *values = palloc(sizeof(Datum) * columns);
-	bool	   *nulls = palloc0(sizeof(bool) * columns);
 
-	values[0] = Int64GetDatum(row->row_number);
-	for (int i = 0; i < recipe->key_count; i++)
-		values[1 + i] = row->keys[i];
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		int			column = 1 + recipe->key_count + i;
-		JsonSlice	value = output_value(recipe, item, &recipe->outputs[i]);
+		int			column = first_output(recipe) + i;
+		JsonSlice	value = output_value(recipe, item, number, &recipe->outputs[i]);
 
 		values[column] = converter_apply(writer->converters[i], value, &nulls[column]);
 	}
+}
+
+/* A row's items in the answer. */
+static int
+count_of(const StoreItem *item)
+{
+	return item->outcome->kind != OUTCOME_ANSWERED ? 0
+		: response_row_item_count(&item->outcome->response, item->position);
+}
+
+/* Convert one row's result and add it to the tuples. */
+static void
+put_row(StoreWriter *writer, Tuplestorestate *tuples, const StoreItem *item)
+{
+	int			columns = writer->descriptor->natts;
+	Datum	   *values = palloc(sizeof(Datum) * columns);
+	bool	   *nulls = palloc0(sizeof(bool) * columns);
+	int			number = count_of(item) == 0 ? -1
+		: response_row_item(&item->outcome->response, item->position, 0);
+
+	fill_key(writer, item->outcome->rows[item->position], values);
+	fill_outputs(writer, item, number, values, nulls);
 	tuplestore_putvalues(tuples, writer->descriptor, values, nulls);
+}
+
+/* With many: a tuple for each item, and the one that ends them. */
+static void
+put_items(StoreWriter *writer, Tuplestorestate *tuples, const StoreItem *item)
+{
+	int			columns = writer->descriptor->natts;
+	int			keys = writer->recipe->key_count;
+	Datum	   *values = palloc0(sizeof(Datum) * columns);
+	bool	   *nulls = palloc0(sizeof(bool) * columns);
+	int			count = count_of(item);
+
+	fill_key(writer, item->outcome->rows[item->position], values);
+	values[2 + keys] = BoolGetDatum(false);
+	for (int i = 0; i < count; i++)
+	{
+		values[1 + keys] = Int32GetDatum(i);
+		fill_outputs(writer, item, response_row_item(&item->outcome->response, item->position, i),
+					 values, nulls);
+		tuplestore_putvalues(tuples, writer->descriptor, values, nulls);
+	}
+	memset(nulls + first_output(writer->recipe), true, writer->recipe->output_count);
+	values[1 + keys] = Int32GetDatum(count);
+	values[2 + keys] = BoolGetDatum(true);
+	tuplestore_putvalues(tuples, writer->descriptor, values, nulls);
+}
+
+/* How many rows the statement that was just executed has written. */
+static int64
+rows_written(const Recipe *recipe)
+{
+	bool		is_null;
+
+	if (!recipe->many)
+		return (int64) SPI_processed;
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
 /* Convert and write items; returns how many rows were written. */
@@ -185,7 +261,10 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 	for (int i = 0; i < count; i++)
 	{
 		MemoryContextSwitchTo(scratch);
-		put_item(writer, tuples, &items[i]);
+		if (writer->recipe->many)
+			put_items(writer, tuples, &items[i]);
+		else
+			put_row(writer, tuples, &items[i]);
 		MemoryContextReset(scratch);
 	}
 	writer->converting = false;
@@ -196,7 +275,7 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 	result = SPI_execute_plan(writer->write, NULL, NULL, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
-	written = (int64) SPI_processed;
+	written = rows_written(writer->recipe);
 	SPI_finish();
 	tuplestore_end(tuples);
 	MemoryContextSwitchTo(old);

@@ -26,7 +26,7 @@ worker_add_outcome(Worker *worker, Outcome *outcome)
 		worker->outcomes_since = clock_now();
 	worker->outcome_rows += outcome->row_count;
 	worker->found_any |= outcome->response.found_any;
-	worker->outcome_bytes += outcome->answer.capacity + outcome->response.made.capacity;
+	worker->outcome_bytes += outcome->answer.capacity + response_size(&outcome->response);
 }
 
 void
@@ -94,6 +94,17 @@ reported_tokens(const Worker *worker, Response *response)
 	return Max(find.tokens, 0);
 }
 
+/* Items that say by their keys which rows they belong to. */
+static void
+match_items(Worker *worker, const Request *request, Response *response)
+{
+	Datum	  **keys = palloc(sizeof(Datum *) * request->row_count);
+
+	for (int i = 0; i < request->row_count; i++)
+		keys[i] = request->rows[i]->keys;
+	matcher_assign(worker->recipe->matcher, keys, worker->recipe->many, response);
+}
+
 /* Returns the tokens it cost. */
 static int64
 decode(Worker *worker, Request *request, HttpResult *result)
@@ -102,7 +113,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	Outcome    *outcome;
 	int64		tokens;
 
-	/* Paths that are not plain are PostgreSQL's own to evaluate. */
+	/* Keys, and paths that are not plain, are PostgreSQL's own to compare and evaluate. */
 	if (worker->recipe->evaluates && !worker_begin(worker))
 	{
 		request_free(request);	/* the extension is gone, and so is the job */
@@ -111,6 +122,8 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
 					request->row_count, &response);
 	tokens = reported_tokens(worker, &response);
+	if (worker->recipe->matcher != NULL && response.status == RESPONSE_OK)
+		match_items(worker, request, &response);
 	if (worker->recipe->evaluates)
 	{
 		worker_commit();

@@ -290,13 +290,13 @@ test_strictness(void)
 	char	   *copy;
 
 	decode(&answer, &response, &copy);
-	ok(response.status == RESPONSE_OK && response.row_errors != NULL,
+	ok(response.status == RESPONSE_OK && response.item_errors != NULL,
 		"rows have errors of their own");
-	is_str(response.row_errors[0], NULL, "not the one that fits");
-	is_str(response.row_errors[1], "the item has null at strict $.a",
+	is_str(response.item_errors[0], NULL, "not the one that fits");
+	is_str(response.item_errors[1], "the item has null at strict $.a",
 		"null; the first reason counts");
-	is_str(response.row_errors[2], "the item does not fit strict $.a", "no object");
-	is_str(response.row_errors[3], "the item has null at strict $.b", "the second path");
+	is_str(response.item_errors[2], "the item does not fit strict $.a", "no object");
+	is_str(response.item_errors[3], "the item has null at strict $.b", "the second path");
 	ok(response.found_any, "something was found");
 	response_free(&response);
 	response_free(&response);
@@ -304,7 +304,7 @@ test_strictness(void)
 	answer.outputs[0] = "$.x";
 	answer.outputs[1] = NULL;
 	decode(&answer, &response, &copy);
-	ok(response.status == RESPONSE_OK && response.row_errors == NULL && !response.found_any,
+	ok(response.status == RESPONSE_OK && response.item_errors == NULL && !response.found_any,
 	   "a lax path that finds nothing at all is seen");
 	response_free(&response);
 	free(copy);
