@@ -46,16 +46,28 @@ typedef struct HttpRequest
 typedef enum HttpFault
 {
 	HTTP_ANSWERED,				/* a whole answer came, of any status */
-	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, DNS that may pass */
+	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, look-ups that may pass */
 	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL, redirect refused */
 	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
 	HTTP_INTERNAL				/* out of memory, or libcurl could not be used */
 } HttpFault;
 
+/* Of HTTP_REFUSED: what is to be mended. */
+typedef enum HttpRefusal
+{
+	HTTP_REFUSED_REQUEST,		/* URL, method or headers cannot be sent as they are */
+	HTTP_REFUSED_HOST,			/* there is no such host */
+	HTTP_REFUSED_PROXY,			/* no such proxy, or it said no */
+	HTTP_REFUSED_PROTOCOL,
+	HTTP_REFUSED_TLS,
+	HTTP_REFUSED_REDIRECT
+} HttpRefusal;
+
 typedef struct HttpResult
 {
 	void	   *tag;
 	HttpFault	fault;
+	HttpRefusal refusal;		/* of HTTP_REFUSED */
 	int			status;			/* HTTP status, 0 when none came */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */

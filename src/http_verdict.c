@@ -93,66 +93,76 @@ fail_at_host(HttpHandle *handle, HttpFault fault, const char *what, const char *
 	handle_fail(handle, fault, error);
 }
 
-typedef struct Verdict
+static void
+refuse_at_host(HttpHandle *handle, HttpRefusal refusal, const char *what, const char *detail)
+{
+	handle->result.refusal = refusal;
+	fail_at_host(handle, HTTP_REFUSED, what, detail);
+}
+
+/* What libcurl's code for a failure means. */
+typedef struct Meaning
 {
 	CURLcode	code;
 	HttpFault	fault;
+	HttpRefusal refusal;
 	const char *what;
-} Verdict;
+} Meaning;
+
+#define REFUSED(code, refusal, what) {code, HTTP_REFUSED, HTTP_REFUSED_##refusal, what}
+#define FAILED(code, fault, what) {code, HTTP_##fault, 0, what}
 
 /*
  * What is not listed is taken as transient: the caller's bound on attempts
- * then decides.  An unknown host is refused although the name server may only
- * have been out of reach for a moment: libcurl does not tell these apart.
+ * then decides.
  */
-static const Verdict verdicts[] = {
-	{CURLE_COULDNT_RESOLVE_HOST, HTTP_REFUSED, "unknown host"},
-	{CURLE_COULDNT_RESOLVE_PROXY, HTTP_REFUSED, "unknown proxy host"},
-	{CURLE_UNSUPPORTED_PROTOCOL, HTTP_REFUSED, "protocol not supported"},
-	{CURLE_URL_MALFORMAT, HTTP_REFUSED, "malformed URL"},
-	{CURLE_NOT_BUILT_IN, HTTP_REFUSED, "not supported by this libcurl"},
-	{CURLE_SSL_CONNECT_ERROR, HTTP_REFUSED, "TLS handshake failed"},
-	{CURLE_PEER_FAILED_VERIFICATION, HTTP_REFUSED, "TLS certificate not accepted"},
-	{CURLE_SSL_CERTPROBLEM, HTTP_REFUSED, "TLS failed"},
-	{CURLE_SSL_CIPHER, HTTP_REFUSED, "TLS failed"},
-	{CURLE_SSL_CACERT_BADFILE, HTTP_REFUSED, "ca_file cannot be used"},
-	{CURLE_SSL_CRL_BADFILE, HTTP_REFUSED, "TLS failed"},
-	{CURLE_SSL_ISSUER_ERROR, HTTP_REFUSED, "TLS certificate not accepted"},
-	{CURLE_SSL_INVALIDCERTSTATUS, HTTP_REFUSED, "TLS certificate not accepted"},
-	{CURLE_SSL_ENGINE_NOTFOUND, HTTP_REFUSED, "TLS failed"},
-	{CURLE_SSL_ENGINE_INITFAILED, HTTP_REFUSED, "TLS failed"},
-	{CURLE_OUT_OF_MEMORY, HTTP_INTERNAL, "out of memory"},
-	{CURLE_FAILED_INIT, HTTP_INTERNAL, "libcurl could not be used"},
-	{CURLE_BAD_FUNCTION_ARGUMENT, HTTP_INTERNAL, "libcurl could not be used"},
-	{CURLE_TOO_LARGE, HTTP_TOO_LARGE, "the answer holds something too large"},
-	{CURLE_COULDNT_CONNECT, HTTP_TRANSIENT, "could not connect"},
-	{CURLE_OPERATION_TIMEDOUT, HTTP_TRANSIENT, "timed out"},
-	{CURLE_GOT_NOTHING, HTTP_TRANSIENT, "connection closed without an answer"},
-	{CURLE_RECV_ERROR, HTTP_TRANSIENT, "connection failed while receiving"},
-	{CURLE_SEND_ERROR, HTTP_TRANSIENT, "connection failed while sending"},
-	{CURLE_PARTIAL_FILE, HTTP_TRANSIENT, "answer cut off"},
-	{CURLE_HTTP2, HTTP_TRANSIENT, "HTTP/2 failed"},
-	{CURLE_HTTP2_STREAM, HTTP_TRANSIENT, "HTTP/2 stream closed"},
-	{CURLE_BAD_CONTENT_ENCODING, HTTP_TRANSIENT, "malformed answer"},
-	{CURLE_WEIRD_SERVER_REPLY, HTTP_TRANSIENT, "malformed answer"}
+static const Meaning meanings[] = {
+	REFUSED(CURLE_COULDNT_RESOLVE_HOST, HOST, "unknown host"),
+	REFUSED(CURLE_COULDNT_RESOLVE_PROXY, PROXY, "unknown proxy host"),
+	REFUSED(CURLE_UNSUPPORTED_PROTOCOL, PROTOCOL, "protocol not supported"),
+	REFUSED(CURLE_URL_MALFORMAT, REQUEST, "malformed URL"),
+	REFUSED(CURLE_NOT_BUILT_IN, PROTOCOL, "not supported by this libcurl"),
+	REFUSED(CURLE_SSL_CONNECT_ERROR, TLS, "TLS handshake failed"),
+	REFUSED(CURLE_PEER_FAILED_VERIFICATION, TLS, "TLS certificate not accepted"),
+	REFUSED(CURLE_SSL_CERTPROBLEM, TLS, "TLS failed"),
+	REFUSED(CURLE_SSL_CIPHER, TLS, "TLS failed"),
+	REFUSED(CURLE_SSL_CACERT_BADFILE, TLS, "ca_file cannot be used"),
+	REFUSED(CURLE_SSL_CRL_BADFILE, TLS, "TLS failed"),
+	REFUSED(CURLE_SSL_ISSUER_ERROR, TLS, "TLS certificate not accepted"),
+	REFUSED(CURLE_SSL_INVALIDCERTSTATUS, TLS, "TLS certificate not accepted"),
+	REFUSED(CURLE_SSL_ENGINE_NOTFOUND, TLS, "TLS failed"),
+	REFUSED(CURLE_SSL_ENGINE_INITFAILED, TLS, "TLS failed"),
+	FAILED(CURLE_OUT_OF_MEMORY, INTERNAL, "out of memory"),
+	FAILED(CURLE_FAILED_INIT, INTERNAL, "libcurl could not be used"),
+	FAILED(CURLE_BAD_FUNCTION_ARGUMENT, INTERNAL, "libcurl could not be used"),
+	FAILED(CURLE_TOO_LARGE, TOO_LARGE, "the answer holds something too large"),
+	FAILED(CURLE_COULDNT_CONNECT, TRANSIENT, "could not connect"),
+	FAILED(CURLE_OPERATION_TIMEDOUT, TRANSIENT, "timed out"),
+	FAILED(CURLE_GOT_NOTHING, TRANSIENT, "connection closed without an answer"),
+	FAILED(CURLE_RECV_ERROR, TRANSIENT, "connection failed while receiving"),
+	FAILED(CURLE_SEND_ERROR, TRANSIENT, "connection failed while sending"),
+	FAILED(CURLE_PARTIAL_FILE, TRANSIENT, "answer cut off"),
+	FAILED(CURLE_HTTP2, TRANSIENT, "HTTP/2 failed"),
+	FAILED(CURLE_HTTP2_STREAM, TRANSIENT, "HTTP/2 stream closed"),
+	FAILED(CURLE_BAD_CONTENT_ENCODING, TRANSIENT, "malformed answer"),
+	FAILED(CURLE_WEIRD_SERVER_REPLY, TRANSIENT, "malformed answer")
 };
 
 /* The same code for a setting that cannot work and for a server that just went away. */
-static Verdict
-refine(const HttpHandle *handle, Verdict verdict)
+static Meaning
+refine(const HttpHandle *handle, Meaning meaning)
 {
 	const char *detail = handle->curl_error;
 
-	if (verdict.code == CURLE_UNSUPPORTED_PROTOCOL && handle->phase >= HANDLE_CONNECTED)
-		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "malformed answer"};
-	else if (verdict.code == CURLE_SSL_CONNECT_ERROR &&
-			 (strstr(detail, "SYSCALL") != NULL || strstr(detail, "reset by peer") != NULL ||
-			  strstr(detail, "unexpected eof") != NULL))
-		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "connection lost in the TLS handshake"};
-	else if (verdict.code == CURLE_COULDNT_RESOLVE_HOST &&
-			 strncmp(detail, "getaddrinfo() ", 14) == 0)
-		verdict = (Verdict) {verdict.code, HTTP_TRANSIENT, "host could not be looked up"};
-	return verdict;
+	if (meaning.code == CURLE_UNSUPPORTED_PROTOCOL && handle->phase >= HANDLE_CONNECTED)
+		return (Meaning) FAILED(meaning.code, TRANSIENT, "malformed answer");
+	if (meaning.code == CURLE_SSL_CONNECT_ERROR &&
+		(strstr(detail, "SYSCALL") != NULL || strstr(detail, "reset by peer") != NULL ||
+		 strstr(detail, "unexpected eof") != NULL))
+		return (Meaning) FAILED(meaning.code, TRANSIENT, "connection lost in the TLS handshake");
+	if (meaning.code == CURLE_COULDNT_RESOLVE_HOST && strncmp(detail, "getaddrinfo() ", 14) == 0)
+		return (Meaning) FAILED(meaning.code, TRANSIENT, "host could not be looked up");
+	return meaning;
 }
 
 /* libcurl's own words, where they say more than ours and cannot hold a query. */
@@ -190,7 +200,7 @@ fail_broken_off(HttpHandle *handle)
 static void
 fail_with_code(HttpHandle *handle, CURLcode code)
 {
-	Verdict		verdict = {code, HTTP_TRANSIENT, curl_easy_strerror(code)};
+	Meaning		meaning = FAILED(code, TRANSIENT, curl_easy_strerror(code));
 	long		proxy_status = 0;
 
 	if (handle->broke_off != HTTP_ANSWERED)
@@ -201,16 +211,18 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
 	if (proxy_status >= 400 && proxy_status < 500)
 	{
-		fail_at_host(handle, HTTP_REFUSED, "the proxy refused the connection", handle->curl_error);
+		refuse_at_host(handle, HTTP_REFUSED_PROXY, "the proxy refused the connection",
+					   handle->curl_error);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 	{
-		if (verdicts[i].code == code)
-			verdict = verdicts[i];
+		if (meanings[i].code == code)
+			meaning = meanings[i];
 	}
-	verdict = refine(handle, verdict);
-	fail_at_host(handle, verdict.fault, verdict.what, libcurl_detail(handle, code));
+	meaning = refine(handle, meaning);
+	handle->result.refusal = meaning.refusal;
+	fail_at_host(handle, meaning.fault, meaning.what, libcurl_detail(handle, code));
 }
 
 int64_t
@@ -329,12 +341,13 @@ follow_redirect(HttpHandle *handle, const char *target)
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_METHOD, &method);
 	if (current == NULL || !same_origin(current, target))
 	{
-		fail_at_host(handle, HTTP_REFUSED, "redirect to another scheme, host or port refused", "");
+		refuse_at_host(handle, HTTP_REFUSED_REDIRECT, "redirect to another scheme, host or port refused",
+					   "");
 		return false;
 	}
 	if (++handle->redirects > MAX_REDIRECTS)
 	{
-		fail_at_host(handle, HTTP_REFUSED, "too many redirects", "");
+		refuse_at_host(handle, HTTP_REFUSED_REDIRECT, "too many redirects", "");
 		return false;
 	}
 	as_get = !handle->is_get_or_head &&

@@ -21,7 +21,8 @@ typedef struct Request
 	Bucket	   *bucket;
 	int			row_count;
 	Row		  **rows;
-	int			attempts;		/* made so far */
+	int			sent;			/* times, so far */
+	int			attempts;		/* those that count for max_attempts */
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
 	ByteBuffer	url;

@@ -94,6 +94,9 @@ extern void turn_store(Worker *worker);
 /* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
 extern bool worker_check_budget(Worker *worker);
 
+/* What becomes of a request that has ended, in worker_settle.c.  Returns the tokens it cost. */
+extern int64 worker_settle(Worker *worker, HttpResult *result);
+
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
 

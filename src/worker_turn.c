@@ -222,7 +222,8 @@ note_sent(Worker *worker, Request *request)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
 	worker->unsaved.requests++;
-	if (request->attempts++ > 0)
+	request->attempts++;
+	if (request->sent++ > 0)
 		worker->unsaved.retries++;
 }
 
