@@ -132,7 +132,8 @@ static const Meaning meanings[] = {
 	REFUSED(CURLE_SSL_INVALIDCERTSTATUS, TLS, "TLS certificate not accepted"),
 	REFUSED(CURLE_SSL_ENGINE_NOTFOUND, TLS, "TLS failed"),
 	REFUSED(CURLE_SSL_ENGINE_INITFAILED, TLS, "TLS failed"),
-	FAILED(CURLE_OUT_OF_MEMORY, INTERNAL, "out of memory"),
+	/* which is what libcurl says of a header line that outgrows its limit, too */
+	FAILED(CURLE_OUT_OF_MEMORY, INTERNAL, "out of memory, or a header line of over 100 kB"),
 	FAILED(CURLE_FAILED_INIT, INTERNAL, "libcurl could not be used"),
 	FAILED(CURLE_BAD_FUNCTION_ARGUMENT, INTERNAL, "libcurl could not be used"),
 	FAILED(CURLE_TOO_LARGE, TOO_LARGE, "the answer holds something too large"),
@@ -192,7 +193,7 @@ fail_broken_off(HttpHandle *handle)
 		snprintf(error, sizeof(error), "the headers of the answer exceed %d bytes",
 				 HANDLE_MAX_HEADER_BYTES);
 	else
-		snprintf(error, sizeof(error), "the answer exceeds %lld bytes",
+		snprintf(error, sizeof(error), "the answer exceeds max_response_size, %lld bytes",
 				 (long long) handle->settings.max_response_size);
 	handle_fail(handle, handle->broke_off, error);
 }

@@ -239,9 +239,9 @@ test_faults(void)
 	check("/reset", HTTP_TRANSIENT, 0, "connection failed while receiving");
 	check("/garbage", HTTP_TRANSIENT, 0, "malformed answer");
 	check("/not-gzip", HTTP_TRANSIENT, 200, "malformed answer");
-	check("/bomb", HTTP_TOO_LARGE, 200, "exceeds 65536 bytes");
-	check("/endless", HTTP_TOO_LARGE, 200, "exceeds 65536 bytes");
-	check("/announced", HTTP_TOO_LARGE, 200, "exceeds 65536 bytes");
+	check("/bomb", HTTP_TOO_LARGE, 200, "exceeds max_response_size, 65536 bytes");
+	check("/endless", HTTP_TOO_LARGE, 200, "exceeds max_response_size, 65536 bytes");
+	check("/announced", HTTP_TOO_LARGE, 200, "exceeds max_response_size, 65536 bytes");
 	check("/many-headers", HTTP_TOO_LARGE, 200, "headers of the answer exceed");
 	check("http://unknown.test/?key=s3cret", HTTP_REFUSED, 0, "unknown host (unknown.test:80)");
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/?key=s3cret", server_port);
