@@ -15,8 +15,8 @@ SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk cat
 	clerk clock convert convert_array credentials encoding failed_rows functions intake job \
 	launcher match option_json option_number option_reader option_text outbox path \
 	permits pg_enrich preview preview_mask recipe recipe_output recipe_shape recipe_target server server_options settings \
-	shared staging start store store_sql store_write wait worker worker_collect worker_loop \
-	worker_settle worker_turn
+	shared staging start store store_sql store_write wait worker worker_collect worker_error \
+	worker_loop worker_settle worker_try worker_turn
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
 

@@ -293,7 +293,9 @@ CREATE FUNCTION enrich.job_activity(
 	OUT waiting_for text,
 	OUT rows_staged bigint,
 	OUT rows_per_second double precision,
-	OUT pids integer[])
+	OUT pids integer[],
+	OUT error text,
+	OUT hint text)
 	RETURNS SETOF record LANGUAGE C STRICT ROWS 20 AS 'MODULE_PATHNAME', 'enrich_job_activity';
 COMMENT ON FUNCTION enrich.job_activity() IS
 	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.progress and enrich.jobs';
@@ -353,7 +355,8 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 				WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
 				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
 		END AS waiting_for,
-		j.error, j.hint,
+		COALESCE(e.error, j.error) AS error,
+		CASE WHEN e.error IS NULL THEN j.hint ELSE e.hint END AS hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
 	FROM enrich.job j
@@ -361,6 +364,10 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
 		LEFT JOIN LATERAL (SELECT COALESCE(sum(k.tokens), 0)::bigint AS tokens
 			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
+		CROSS JOIN LATERAL (
+			-- what workers run into stands in shared memory: a full disk lets nobody write it down
+			SELECT CASE WHEN j.finished_at IS NULL THEN a.error END AS error,
+				CASE WHEN j.finished_at IS NULL THEN a.hint END AS hint) e
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, state and error';
 
@@ -386,7 +393,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 			THEN date_trunc('second', make_interval(secs => LEAST(
 				(j.rows_total - c.rows_done - c.rows_failed - c.rows_skipped) / s.speed, 3e9)))
 		END AS eta,
-		j.error,
+		COALESCE(e.error, j.error) AS error,
 		COALESCE(a.pids, '{}') AS pids
 	FROM enrich.job j
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
@@ -414,6 +421,10 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 				WHEN j.state = 'completed' AND t.elapsed > '0' THEN
 					c.rows_done / extract(epoch FROM t.elapsed)::double precision
 				END AS speed) s
+		CROSS JOIN LATERAL (
+			-- what workers run into stands in shared memory: a full disk lets nobody write it down
+			SELECT CASE WHEN j.finished_at IS NULL THEN a.error END AS error,
+				CASE WHEN j.finished_at IS NULL THEN a.hint END AS hint) e
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.progress IS 'a line per job: how far it is, how fast, and what it waits for';
 

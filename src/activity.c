@@ -31,6 +31,7 @@ typedef struct JobActivity
 	int			effective;		/* -1: no worker knows its server yet */
 	double		rows_per_second;
 	WaitingFor	waiting_for;
+	Trouble		trouble;
 	int			pid_count;
 	Datum	   *pids;
 } JobActivity;
@@ -63,6 +64,7 @@ read_activity(int job_index, JobActivity *activity)
 
 	activity->entry = shared->jobs[job_index];
 	activity->effective = -1;
+	activity->trouble = activity->entry.trouble;
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		const WorkerSlot *slot = &shared->slots[i];
@@ -74,6 +76,8 @@ read_activity(int job_index, JobActivity *activity)
 		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
 		if (slot->waiting_for != WAITING_NOTHING)
 			waiting_for = slot->waiting_for;
+		if (slot->trouble.error[0] != '\0')
+			activity->trouble = slot->trouble;
 		if (slot->server_index >= 0)
 			activity->effective = permits_effective(activity->entry.concurrency,
 													&shared->servers[slot->server_index]);
@@ -84,8 +88,9 @@ read_activity(int job_index, JobActivity *activity)
 static void
 put_activity(ReturnSetInfo *result, const JobActivity *activity)
 {
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	const Trouble *trouble = &activity->trouble;
+	Datum		values[9];
+	bool		nulls[9] = {false};
 
 	values[0] = Int64GetDatum(activity->entry.job);
 	values[1] = Int32GetDatum(activity->in_flight);
@@ -100,6 +105,10 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4,
 												true,
 												TYPALIGN_INT));
+	values[7] = CStringGetTextDatum(trouble->error);
+	nulls[7] = trouble->error[0] == '\0';
+	values[8] = CStringGetTextDatum(trouble->hint);
+	nulls[8] = nulls[7] || trouble->hint[0] == '\0';
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

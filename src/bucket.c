@@ -349,7 +349,6 @@ skip_finished_rows(List *buckets)
 	}
 }
 
-/* A fresh slice; what a first attempt read into it is forgotten. */
 static Slice *
 make_slice(MemoryContext parent)
 {
@@ -362,28 +361,35 @@ make_slice(MemoryContext parent)
 	return slice;
 }
 
-Slice *
-bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, MemoryContext parent)
+/* What an attempt has read of the buckets does not count. */
+static void
+rewind_buckets(List *buckets, int64 next_row)
 {
-	Bucket	   *first = linitial(buckets);
-	int64		next_row = first->next_row;
+	ListCell   *cell;
+
+	/* Only the first may have been read in part before. */
+	foreach(cell, buckets)
+	{
+		Bucket	   *bucket = lfirst(cell);
+
+		bucket->next_row = bucket->row.first_row;
+	}
+	((Bucket *) linitial(buckets))->next_row = next_row;
+}
+
+/* Where they should lie, and where nothing of the kind is found, anywhere. */
+static void
+load_rows(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, Slice *slice)
+{
+	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	int64		expected = rows_to_load(buckets);
-	Slice	   *slice = make_slice(parent);
 
 	SPI_connect();
 	if (run_query(recipe, buckets, true, max_rows, max_bytes, slice) && slice->row_count < expected)
 	{
-		ListCell   *cell;
-
-		MemoryContextDelete(slice->context);
-		slice = make_slice(parent);
-		foreach(cell, buckets)
-		{
-			Bucket	   *bucket = lfirst(cell);
-
-			bucket->next_row = bucket->row.first_row;
-		}
-		first->next_row = next_row;
+		slice->row_count = 0;
+		slice->bytes = 0;
+		rewind_buckets(buckets, next_row);
 		if (run_query(recipe, buckets, false, max_rows, max_bytes, slice) &&
 			slice->row_count < expected)
 			ereport(ERROR,
@@ -395,6 +401,25 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 							" again."));
 	}
 	SPI_finish();
+}
+
+Slice *
+bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, MemoryContext parent)
+{
+	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
+	Slice	   *slice = make_slice(parent);
+
+	PG_TRY();
+	{
+		load_rows(recipe, buckets, max_rows, max_bytes, slice);
+	}
+	PG_CATCH();
+	{
+		MemoryContextDelete(slice->context);
+		rewind_buckets(buckets, next_row);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	skip_finished_rows(buckets);
 	slice->rows_open = slice->row_count;
 	return slice;

@@ -290,25 +290,6 @@ catalog_transition(int64 job, JobState to, const char *reason,
 	return changed;
 }
 
-static Statement set_error = {
-	"UPDATE enrich.job SET error = $2, hint = $3 WHERE job" EQ "$1"
-	" AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running'])"
-	" AND (error IS NULL OR $2 IS NULL OR error" NE "$2)"
-	" AND (error IS NOT NULL OR $2 IS NOT NULL)",
-	3, {INT8OID, TEXTOID, TEXTOID}, NULL
-};
-
-void
-catalog_set_error(int64 job, const char *error, const char *hint)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add_text(&a, error);
-	argument_add_text(&a, hint);
-	statement_run(&set_error, &a);
-}
-
 /* Change one of a job's limits, and tell its workers. */
 static void
 set_limit(Statement *statement, int64 job, Datum value)
@@ -434,6 +415,22 @@ catalog_count_start(int64 job, int worker)
 	starts = column_int32(0, 1, 0);
 	statement_end();
 	return starts;
+}
+
+static Statement uncount_start = {
+	"UPDATE enrich.job_counters SET starts = starts" MINUS "1"
+	" WHERE job" EQ "$1 AND worker" EQ "$2 AND starts" GT "0",
+	2, {INT8OID, INT4OID}, NULL
+};
+
+void
+catalog_uncount_start(int64 job, int worker)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	statement_run(&uncount_start, &a);
 }
 
 static Statement forget_starts = {

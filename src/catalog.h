@@ -118,9 +118,6 @@ extern int64 catalog_find_job(Oid owner, const char *name);
 extern bool catalog_transition(int64 job, JobState to, const char *reason,
 							   const char *error, const char *hint, JobState *present);
 
-/* Record why a job does not run, without changing its state; NULL: nothing is wrong. */
-extern void catalog_set_error(int64 job, const char *error, const char *hint);
-
 extern void catalog_set_concurrency(int64 job, int concurrency);
 extern void catalog_set_max_failed_rows(int64 job, int64 max_failed_rows);
 extern void catalog_set_max_tokens(int64 job, int64 max_tokens);
@@ -141,6 +138,7 @@ extern void catalog_delete_job(int64 job);
 
 /* A worker begins: how often it began since it last stored something, this time included. */
 extern int	catalog_count_start(int64 job, int worker);
+extern void catalog_uncount_start(int64 job, int worker);	/* ... and ended in good order */
 extern void catalog_forget_starts(int64 job);
 
 /*
@@ -185,7 +183,6 @@ typedef struct JobSummary
 	int			workers;
 	bool		bucketized;
 	bool		is_copy;		/* started in another cluster or database */
-	char	   *error;			/* or NULL */
 } JobSummary;
 
 /* Jobs that are not finished: List of JobSummary *. */

@@ -20,6 +20,7 @@
 #define GE " OPERATOR(pg_catalog.>=) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define PLUS " OPERATOR(pg_catalog.+) "
+#define MINUS " OPERATOR(pg_catalog.-) "
 
 #define STATEMENT_MAX_ARGUMENTS 40
 

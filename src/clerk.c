@@ -24,6 +24,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -38,6 +39,12 @@
 /* When a drop of staging had to be put off. */
 #define CLEAN_RETRY_US (2 * USECS_PER_SEC)
 
+/* While an owner cannot connect: nothing tells of it when that is mended. */
+#define UNABLE_RETRY_US (5 * USECS_PER_SEC)
+
+/* Where there is no way into the database. */
+#define CLOSED_RETRY_US (30 * USECS_PER_SEC)
+
 /* Why a worker could not even connect as the job's owner; NULL: it can. */
 static const char *
 why_unable(Oid owner, const char **hint)
@@ -46,41 +53,73 @@ why_unable(Oid owner, const char **hint)
 	bool		may_login;
 
 	if (!HeapTupleIsValid(tuple))
-	{
-		*hint = "Cancel the job.";
-		return "the job's owner does not exist any more";
-	}
+		return NULL;			/* the job is being paused */
 	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	ReleaseSysCache(tuple);
 	if (!may_login && COMPAT_BYPASS_ROLELOGINCHECK == 0)
 	{
-		*hint = "Use ALTER ROLE ... LOGIN.";
+		*hint = "Use ALTER ROLE ... LOGIN. The job then goes on by itself.";
 		return "the job's owner may not log in";
 	}
 	if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
 	{
-		*hint = "Use GRANT CONNECT ON DATABASE.";
+		*hint = "Use GRANT CONNECT ON DATABASE. The job then goes on by itself.";
 		return "the job's owner may not connect to the database";
 	}
 	return NULL;
 }
 
-/* Pause a job that must not go on by itself here.  True: it was. */
+/*
+ * Pause a job.  Somebody may hold its row in an open transaction: the other
+ * jobs do not wait for that, and this one is looked at again.
+ */
+static void
+pause_job(int64 job, const char *reason, const char *error, const char *hint, bool just_started)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		(void) catalog_transition(job, JOB_PAUSED, reason, error, hint, NULL);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (just_started)		/* must be known to who comes next */
+			shared_note_visit(MyDatabaseId, true);
+		else
+			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/* Pause a job that must not go on by itself here.  True: it is not to have workers now. */
 static bool
 hold_back(const JobSummary *job, bool just_started)
 {
 	if (job->state == JOB_PAUSED)
 		return true;
 	if (job->is_copy)
-		return catalog_transition(job->id, JOB_PAUSED, "copy",
-								  "this database is a copy of the one the job was started in",
-								  "enrich.resume lets the job go on here; enrich.cancel ends it.",
-								  NULL);
-	if (just_started && !settings_autostart)
-		return catalog_transition(job->id, JOB_PAUSED, "user",
-								  "the server was started with pg_enrich.autostart off",
-								  "enrich.resume lets the job go on.", NULL);
-	return false;
+		pause_job(job->id, "copy", "this database is a copy of the one the job was started in",
+				  "enrich.resume lets the job go on here; enrich.cancel ends it.", just_started);
+	else if (just_started && !settings_autostart)
+		pause_job(job->id, "user", "the server was started with pg_enrich.autostart off",
+				  "enrich.resume lets the job go on.", just_started);
+	else if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(job->owner)))
+		pause_job(job->id, "configuration", "the job's owner does not exist any more",
+				  "enrich.cancel, by a superuser, ends the job.", just_started);
+	else
+		return false;
+	return true;
 }
 
 static int
@@ -105,10 +144,11 @@ place_jobs(bool just_started)
 		const char *hint = NULL;
 		const char *why = held ? NULL : why_unable(job->owner, &hint);
 
-		if (why != NULL)
-			catalog_set_error(job->id, why, hint);
 		all &= shared_want(MyDatabaseId, job->id, job->owner, held ? 0 : wanted_workers(job),
 						   job->concurrency);
+		shared_set_unable(MyDatabaseId, job->id, why, hint);
+		if (why != NULL)
+			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + UNABLE_RETRY_US);
 	}
 	/* No room for all of them: look again when some have finished. */
 	if (!all)
@@ -180,13 +220,14 @@ clean_step(bool just_started pg_attribute_unused())
 
 /* What was to be done is not: somebody must come again. */
 static bool finished = false;
+static bool connected = false;
 
 static void
-ask_for_another(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+ask_for_another(int code pg_attribute_unused(), Datum database)
 {
-	/* Where there was no way into the database, there is nothing to come for. */
 	if (!finished && OidIsValid(MyDatabaseId))
-		shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+		shared_visit_at(DatumGetObjectId(database),
+						GetCurrentTimestamp() + (connected ? CLEAN_RETRY_US : CLOSED_RETRY_US));
 }
 
 void
@@ -198,8 +239,9 @@ clerk_main(Datum database)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	before_shmem_exit(ask_for_another, (Datum) 0);
+	before_shmem_exit(ask_for_another, database);
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	connected = true;
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);

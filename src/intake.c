@@ -3,10 +3,11 @@
  * intake.c
  *	  What a worker reads before it can work: job, server, credentials, recipe.
  *
- * All of it is read again when an invalidation says that the server or a user
- * mapping has changed.  Rows on their way do not refer to it, but for the
- * recipe, whose columns stay the same: so the old recipe's templates and paths
- * are replaced in place.
+ * When an invalidation says that the server or a user mapping has changed, they
+ * are read again, and the recipe's templates and paths are replaced in place.
+ * When the job is resumed after somebody had to mend something, all is read
+ * again.  Rows on their way do not refer to any of it, but by their keys, whose
+ * types must have stayed the same.
  *
  *-------------------------------------------------------------------------
  */
@@ -56,9 +57,9 @@ intake_watch_changes(void)
 
 /* Server and credentials by the job's owner's rights, into the current context. */
 static void
-read_server(Worker *worker)
+read_server(Worker *worker, const Job *job)
 {
-	Server	   *server = server_load(worker->job->server, false);
+	Server	   *server = server_load(job->server, false);
 
 	server_check_usage(server, GetUserId());
 	worker->credentials = credentials_load(server, GetUserId());
@@ -68,47 +69,101 @@ read_server(Worker *worker)
 					   server->requests_per_minute, server->tokens_per_minute);
 }
 
+/* Rows at hand are to be stored by the new recipe. */
+static void
+require_same_keys(const Recipe *before, const Recipe *after)
+{
+	bool		same = before->key_count == after->key_count;
+
+	for (int i = 0; same && i < after->key_count; i++)
+		same = before->keys[i].type == after->keys[i].type;
+	if (!same)
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("the key of \"%s\" is of another type now",
+					   get_rel_name(after->job->source)),
+				errhint("Change it back and use enrich.resume, or cancel the job and start it "
+						"again."));
+}
+
 void
 intake_job(Worker *worker)
 {
 	MemoryContext old;
+	Job		   *job;
 
 	worker->job_context = AllocSetContextCreate(worker->context, "pg_enrich job",
 												ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(worker->job_context);
 	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
-	worker->job = catalog_load_job(worker->entry->job);
-	if (worker->job != NULL)
+	job = catalog_load_job(worker->entry->job);
+	if (job != NULL)
 	{
-		read_server(worker);
-		worker->recipe = recipe_make(worker->job, worker->server);
+		Recipe	   *recipe;
+
+		read_server(worker, job);
+		recipe = recipe_make(job, worker->server);
+		if (worker->recipe != NULL)
+			require_same_keys(worker->recipe, recipe);
+		worker->recipe = recipe;
 	}
+	worker->job = job;
 	MemoryContextSwitchTo(old);
+}
+
+/* Rows on their way have no fields if none were asked for: nulls would go out in their place. */
+static void
+require_staged_fields(const Recipe *before, const Recipe *after)
+{
+	if (after->stage_fields && !before->stage_fields)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the server's request names columns now, which "
+					   "job " INT64_FORMAT " has not staged",
+					   after->job->id),
+				errhint("Change the server back, or cancel the job and start it again."));
 }
 
 /*
  * The settings that requests in flight refer to are kept: the context of what
- * was read before is freed with the worker only.  Servers change rarely.
+ * was read before is freed with the worker only.  Servers change rarely.  The
+ * recipe changes only if all is well: what is in flight is decoded by it.
  */
 void
 intake_server(Worker *worker)
 {
 	MemoryContext old = MemoryContextSwitchTo(worker->job_context);
-	bool		had_fields = worker->recipe->stage_fields;
+	Recipe	   *changed = palloc(sizeof(Recipe));
 
-	read_server(worker);
-	worker->recipe->server = worker->server;
+	read_server(worker, worker->job);
+	*changed = *worker->recipe;
+	changed->server = worker->server;
+	changed->body = changed->url = NULL;
+	PG_TRY();
+	{
+		recipe_compile_shape(changed);
+		require_staged_fields(worker->recipe, changed);
+	}
+	PG_CATCH();
+	{
+		recipe_free(changed);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	recipe_free(worker->recipe);
-	recipe_compile_shape(worker->recipe);
-	/* Rows on their way have none then: nulls would go out in their place. */
-	if (worker->recipe->stage_fields && !had_fields)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("the server's request names columns now, which "
-					   "job " INT64_FORMAT " has not staged",
-					   worker->job->id),
-				errhint("Change the server back, or cancel the job and start it again."));
+	*worker->recipe = *changed;
+	pfree(changed);
 	MemoryContextSwitchTo(old);
+}
+
+void
+intake_again(Worker *worker)
+{
+	intake_job(worker);
+	if (worker->job == NULL)
+		worker->abandoned = true;
+	else
+		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
 }
 
 int

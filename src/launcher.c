@@ -51,6 +51,9 @@
 /* Between two lines in the log about that. */
 #define SHORTAGE_LOG_MS 60000
 
+/* Longest wait before a worker follows one that could not attach, in seconds. */
+#define MAX_DELAY 30
+
 typedef struct Clerk
 {
 	BackgroundWorkerHandle *handle; /* NULL: none */
@@ -297,7 +300,11 @@ reap_workers(void)
 
 			entry->failures++;
 			entry->not_before = GetCurrentTimestamp() +
-				Min(60, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
+				Min(MAX_DELAY, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
+			if (entry->trouble.error[0] == '\0')
+				shared_set_trouble(&entry->trouble, "a worker could not be started",
+								   "See the server log for the reason. The job tries again by "
+								   "itself.");
 			database = entry->database;
 			shared_free_slot(i);
 		}
@@ -330,7 +337,7 @@ take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
 	int			slot = -1;
 
 	shared_lock();
-	if (entry->in_use)
+	if (entry->in_use && !entry->unable)
 	{
 		uint64		used = numbers_in_use(job_index);
 

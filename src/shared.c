@@ -15,6 +15,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -431,6 +432,54 @@ shared_free_slot(int slot_index)
 	slot->in_flight = 0;
 	slot->claim_count = 0;
 	free_job_if_idle(slot->job_index);
+}
+
+/* Clipped between characters. */
+static void
+copy_text(char *to, size_t size, const char *text)
+{
+	int			length = text == NULL ? 0 : pg_mbcliplen(text, (int) strlen(text), (int) size - 1);
+
+	memcpy(to, text ? text : "", length);
+	to[length] = '\0';
+}
+
+void
+shared_set_trouble(Trouble *trouble, const char *error, const char *hint)
+{
+	copy_text(trouble->error, sizeof(trouble->error), error);
+	copy_text(trouble->hint, sizeof(trouble->hint), hint);
+}
+
+void
+shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint)
+{
+	int			index;
+
+	shared_lock();
+	index = shared_find_job(database, job);
+	if (index >= 0)
+		shared_set_trouble(&shared->jobs[index].trouble, error, hint);
+	shared_unlock();
+}
+
+void
+shared_set_unable(Oid database, int64 job, const char *error, const char *hint)
+{
+	int			index;
+
+	shared_lock();
+	index = shared_find_job(database, job);
+	if (index >= 0 && (error != NULL || shared->jobs[index].unable))
+	{
+		JobEntry   *entry = &shared->jobs[index];
+
+		entry->unable = error != NULL;
+		entry->failures = 0;
+		entry->not_before = 0;
+		shared_set_trouble(&entry->trouble, error, hint);
+	}
+	shared_unlock();
 }
 
 const char *

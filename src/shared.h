@@ -38,6 +38,13 @@ typedef enum WaitingFor
 	WAITING_LOCK				/* somebody holds a lock on target rows */
 } WaitingFor;
 
+/* What keeps a job, or one of its workers, from getting on; an empty error: nothing. */
+typedef struct Trouble
+{
+	char		error[256];
+	char		hint[192];		/* may be empty */
+} Trouble;
+
 /* A run of buckets, both ends included. */
 typedef struct Claim
 {
@@ -62,6 +69,8 @@ typedef struct JobEntry
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
+	bool		unable;			/* its owner cannot connect: no worker until a clerk finds otherwise */
+	Trouble		trouble;		/* why its workers end, or cannot begin */
 } JobEntry;
 
 /* A background worker, from the launcher's decision to its exit. */
@@ -78,6 +87,7 @@ typedef struct WorkerSlot
 	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
 	bool		wants;			/* has a request ready and no permit for it */
 	WaitingFor	waiting_for;
+	Trouble		trouble;		/* what the worker tries again and again */
 	double		rows_per_second;
 	int			claim_count;
 	Claim		claims[SHARED_MAX_CLAIMS];
@@ -179,6 +189,15 @@ extern void shared_rescan(int job_index);
 
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
 extern void shared_free_slot(int slot_index);
+
+/* Set a trouble; NULL: there is none.  The caller holds the lock. */
+extern void shared_set_trouble(Trouble *trouble, const char *error, const char *hint);
+
+/* The same for a job, if it has an entry.  Takes the lock itself. */
+extern void shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint);
+
+/* No worker can begin, and why; NULL: they can.  Takes the lock itself. */
+extern void shared_set_unable(Oid database, int64 job, const char *error, const char *hint);
 
 extern const char *shared_waiting_name(WaitingFor waiting_for);
 

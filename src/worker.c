@@ -46,10 +46,19 @@
 
 static Worker worker;
 
+/* Longest wait before a worker follows one that ended in an error, in seconds. */
+#define MAX_DELAY 30
+
 /* Give back what this process holds in shared memory. */
 static void
 release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
 {
+	if (worker.outcome_rows > 0)
+		ereport(LOG,
+				errmsg("answers for %d rows of job " INT64_FORMAT " of pg_enrich go with their "
+					   "worker, not stored yet",
+					   worker.outcome_rows, worker.entry->job),
+				errdetail("They will be asked for again if the job goes on."));
 	shared_lock();
 	if (worker.slot->clean_exit)
 	{
@@ -59,7 +68,7 @@ release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused(
 	}
 	else
 	{
-		int			delay = Min(60, 1 << Min(worker.entry->failures, 6));
+		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
 
 		worker.entry->failures++;
 		worker.entry->not_before = GetCurrentTimestamp() + delay * USECS_PER_SEC;
@@ -121,18 +130,33 @@ set(const char *name, const char *value)
 
 /*
  * Whatever a role's or a database's defaults are: nothing that could break a
- * worker's own transactions.
+ * worker's own transactions, let it act as somebody else, or change what its
+ * statements mean.
  */
 static void
 force_settings(void)
 {
-	set("default_transaction_isolation", "read committed");
-	set("default_transaction_read_only", "off");
-	set("default_transaction_deferrable", "off");
-	set("synchronize_seqscans", "off");
-	set("row_security", "on");
-	/* Staging is made by a superuser, who may write where the owner may not. */
-	set("default_tablespace", "");
+	static const char *const forced[][2] = {
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "1s"},
+		{"synchronize_seqscans", "off"},
+		{"row_security", "on"},
+		/* Staging is made by a superuser, who may write where the owner may not. */
+		{"default_tablespace", ""},
+		{"default_table_access_method", "heap"},
+		{"standard_conforming_strings", "on"},
+		{"transform_null_equals", "off"},
+	};
+
+	/* The owner is who the job was started by. */
+	SetConfigOption("role", "none", PGC_USERSET, PGC_S_SESSION);
+	/* Of a superuser: triggers and foreign keys of the target are to count. */
+	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION);
+	for (int i = 0; i < (int) lengthof(forced); i++)
+		set(forced[i][0], forced[i][1]);
 	if (COMPAT_HAS_TRANSACTION_TIMEOUT)
 		set("transaction_timeout", "0");
 }
@@ -153,6 +177,22 @@ apply_settings(const Job *job)
 	}
 }
 
+/* Too many starts came to nothing.  False: the job is not to be paused any more. */
+static bool
+pause_after_crashes(const Job *job)
+{
+	const Trouble *trouble = &worker.entry->trouble;
+	char	   *error = psprintf("workers ended %d times without any progress", MAX_STARTS);
+	const char *hint = "See the server log for the reason. enrich.resume tries again.";
+
+	/* Known only if it was told: a crash of the whole cluster forgets it. */
+	if (trouble->error[0] != '\0')
+		error = psprintf("%s, the last time because: %s", error, trouble->error);
+	if (trouble->error[0] != '\0' && trouble->hint[0] != '\0')
+		hint = psprintf("%s enrich.resume starts anew.", trouble->hint);
+	return catalog_transition(job->id, JOB_PAUSED, "crash", error, hint, NULL);
+}
+
 /*
  * Read the job and note the start.  False: there is nothing to do, or it was
  * paused because too many starts came to nothing.
@@ -161,7 +201,6 @@ static bool
 open_job(void)
 {
 	Job		   *job;
-	int			starts;
 	bool		wanted;
 
 	if (!worker_begin(&worker))
@@ -174,16 +213,12 @@ open_job(void)
 	{
 		worker.job = job;
 		apply_settings(job);
-		starts = catalog_count_start(job->id, worker.slot->worker_number);
-		if (starts > MAX_STARTS)
-			wanted = !catalog_transition(job->id, JOB_PAUSED, "crash",
-										 psprintf("workers ended %d times without any progress",
-												  MAX_STARTS),
-										 "See the server log for the reason. enrich.resume tries "
-										 "again.", NULL);
+		if (catalog_count_start(job->id, worker.slot->worker_number) > MAX_STARTS)
+			wanted = !pause_after_crashes(job);
 	}
 	worker_commit();
 	MemoryContextSwitchTo(worker.context);
+	worker.start_counted = wanted;
 	if (wanted)
 	{
 		char		name[NAMEDATALEN];
@@ -192,6 +227,21 @@ open_job(void)
 		set("application_name", name);
 	}
 	return wanted;
+}
+
+/*
+ * A step before the loop.  There is nothing to be lost yet, so errors are
+ * raised, and end the worker.  False: the extension is gone.
+ */
+static bool
+run_step(WorkerStep step)
+{
+	if (!worker_begin(&worker))
+		return false;
+	step(&worker);
+	worker_commit();
+	MemoryContextSwitchTo(worker.turn);
+	return true;
 }
 
 /*
@@ -262,15 +312,23 @@ begin_bucketizing_step(Worker *self)
 	(void) catalog_transition(self->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
 }
 
+/* The job gets on: what earlier workers stumbled over is over. */
+static void
+clear_trouble(void)
+{
+	shared_set_job_trouble(worker.database, worker.job->id, NULL, NULL);
+}
+
 /* Fill the staging table; the job is running after that, or paused. */
 static void
 run_bucketize(void)
 {
-	if (worker.job->state == JOB_QUEUED && !worker_try(&worker, begin_bucketizing_step))
+	if (worker.job->state == JOB_QUEUED && !run_step(begin_bucketizing_step))
 		return;
 	worker.seen_version = worker.entry->version;
 	worker.bucketizing = worker.slot->bucketizing = true;
-	(void) worker_try(&worker, bucketize_step);
+	if (run_step(bucketize_step))
+		clear_trouble();
 	worker.bucketizing = worker.slot->bucketizing = false;
 }
 
@@ -304,76 +362,65 @@ run_enrich(void)
 	worker.outcomes_end = &worker.outcomes;
 	worker.permit_not_before = CLOCK_NEVER;
 	worker.seen_version = worker.entry->version;
-	if (!worker_try(&worker, intake_step) || worker.store == NULL)
+	if (!run_step(intake_step) || worker.store == NULL)
 		return;
+	clear_trouble();
 	shared_lock();
 	worker.entry->concurrency = worker.job->concurrency;
 	shared_unlock();
 	worker_run_loop(&worker);
 }
 
-/* Nothing to be repaired by trying again: a person must change something. */
-static bool
-is_configuration_error(int sqlstate)
+/*
+ * What the error at hand means for the job.  While it is bucketized, anything
+ * that does not pass by itself is the end of it.
+ */
+static JobState
+state_after(const ErrorData *error)
 {
-	/* Somebody changed the staging table: that does not mend itself, either. */
-	if (sqlstate == ERRCODE_DATA_CORRUPTED)
-		return true;
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_CATALOG_NAME:
-		case ERRCODE_INVALID_SCHEMA_NAME:
-		case ERRCODE_FDW_ERROR:
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case ERRCODE_PLPGSQL_ERROR:
-			return true;
-		default:
-			return false;
-	}
+	ErrorClass	class = error_class_of(error);
+
+	if (class == ERROR_CANCELED)
+		return JOB_PAUSED;
+	if (worker.bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
+		return JOB_FAILED;
+	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker.job->state;
 }
 
-/* Errors of a whole system in trouble: bucketizing is begun again by the next worker. */
-static bool
-is_passing_error(int sqlstate)
+/*
+ * Tried again from the beginning, with backoff.  That was no crash; but a
+ * staging table that fills the disk is not to do so for ever.
+ */
+static void
+note_passing_error(const ErrorData *error)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	shared_set_job_trouble(worker.database, worker.job->id, error_text(error),
+						   error_hint(error));
+	if (worker.start_counted && error_class_of(error) != ERROR_UNKNOWN &&
+		!(worker.bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(&worker))
 	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-			return true;
-		default:
-			return false;
+		catalog_uncount_start(worker.job->id, worker.slot->worker_number);
+		worker_commit();
 	}
 }
 
 static void
-record_error(const ErrorData *error)
+record_error(const ErrorData *error, JobState to)
 {
-	const char *hint = error->hint;
-	char	   *message = error->detail ? psprintf("%s (%s)", error->message, error->detail)
-		: pstrdup(error->message);
-
-	if (worker.job == NULL || !worker_begin(&worker))
+	if (!worker_begin(&worker))
 		return;
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		catalog_transition(worker.job->id, JOB_PAUSED, "user", "the worker's query was canceled",
-						   "enrich.resume lets the job go on.", NULL);
-	else if (worker.bucketizing && !is_passing_error(error->sqlerrcode))
-		catalog_transition(worker.job->id, JOB_FAILED, NULL, message,
-						   hint ? hint
+	if (to == JOB_FAILED)
+		catalog_transition(worker.job->id, to, NULL, error_text(error),
+						   error->hint ? error->hint
 						   : "Reading the source raised this: mend it or where_clause, and start a "
-							 "new job.",
+						   "new job.",
 						   NULL);
-	else if (is_configuration_error(error->sqlerrcode))
-		catalog_transition(worker.job->id, JOB_PAUSED, "configuration", message,
-						   hint ? hint : "Mend what the error says, then use enrich.resume.", NULL);
+	else if (error_class_of(error) == ERROR_CANCELED)
+		catalog_transition(worker.job->id, to, "user", "the worker's query was canceled",
+						   error_hint(error), NULL);
 	else
-		catalog_set_error(worker.job->id, message, hint);
+		catalog_transition(worker.job->id, to, "configuration", error_text(error),
+						   error_hint(error), NULL);
 	worker_commit();
 }
 
@@ -385,7 +432,7 @@ static bool
 handle_error(void)
 {
 	ErrorData  *error;
-	bool		at_rest;
+	JobState	to;
 
 	MemoryContextSwitchTo(worker.context);
 	error = CopyErrorData();
@@ -396,13 +443,28 @@ handle_error(void)
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(worker.context);
-	if (worker.abandoned)
-		return true;
-	at_rest = error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		(worker.bucketizing && !is_passing_error(error->sqlerrcode)) ||
-		is_configuration_error(error->sqlerrcode);
-	record_error(error);
-	return at_rest;
+	if (worker.abandoned || worker.job == NULL)
+		return worker.abandoned;
+	to = state_after(error);
+	if (to == worker.job->state)
+		note_passing_error(error);
+	else
+		record_error(error, to);
+	return to != worker.job->state;
+}
+
+static void
+uncount_step(Worker *self)
+{
+	catalog_uncount_start(self->job->id, self->slot->worker_number);
+}
+
+/* Leaving in good order is no crash, though nothing was stored. */
+static void
+uncount_start(void)
+{
+	if (worker.start_counted && !worker.stored_before && !worker.abandoned)
+		(void) run_step(uncount_step);
 }
 
 /* Returns whether the worker leaves because there is nothing (more) for it to do. */
@@ -419,6 +481,7 @@ run(void)
 				run_bucketize();
 			else
 				run_enrich();
+			uncount_start();
 		}
 	}
 	PG_CATCH();

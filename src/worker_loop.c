@@ -19,7 +19,6 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "claims.h"
@@ -36,69 +35,6 @@
 
 /* Weight of the last tick in the speed that is shown. */
 #define SPEED_WEIGHT 0.15
-
-bool
-worker_begin(Worker *worker)
-{
-	/* Without this now() would stay what it was when the worker started. */
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	if (!catalog_lock_extension())
-	{
-		AbortCurrentTransaction();
-		worker->abandoned = true;
-		MemoryContextSwitchTo(worker->turn);
-		return false;
-	}
-	/* Each statement takes a snapshot of its own, but SPI wants one to be there. */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(worker->turn);
-	return true;
-}
-
-void
-worker_commit(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* A lock, a deadlock or a conflict: gone when tried again. */
-static bool
-is_passing(int sqlstate)
-{
-	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE;
-}
-
-bool
-worker_try(Worker *worker, WorkerStep step)
-{
-	volatile bool done = false;
-
-	if (!worker_begin(worker))
-		return false;
-	PG_TRY();
-	{
-		step(worker);
-		worker_commit();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		int			sqlstate = geterrcode();
-
-		if (!is_passing(sqlstate))
-			PG_RE_THROW();
-		MemoryContextSwitchTo(worker->turn);
-		FlushErrorState();
-		/* Not AbortCurrentTransaction: the error may come from inside a subtransaction. */
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(worker->turn);
-	return done;
-}
 
 void
 worker_set_waiting(Worker *worker, WaitingFor waiting_for)
@@ -213,7 +149,14 @@ reread_step(Worker *worker)
 	worker->job->failures_accepted = job->failures_accepted;
 	worker->job->loss_accepted = job->loss_accepted;
 	worker->job->replaced = job->replaced;
-	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0;
+	/* Back to work: what stood in the way may be mended. */
+	if (worker->stopping && worker->pause.reason == NULL && job->state == JOB_RUNNING)
+	{
+		worker->canceled = false;
+		worker_forget_attempts(worker);
+	}
+	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0 ||
+		worker->pause.reason != NULL;
 	shared_lock();
 	worker->entry->concurrency = job->concurrency;
 	shared_unlock();
@@ -230,6 +173,12 @@ notice_changes(Worker *worker)
 {
 	uint32		version = worker->entry->version;
 
+	/* Not as an error, which would end the worker with the answers it holds. */
+	if (QueryCancelPending)
+	{
+		QueryCancelPending = false;
+		worker_note_cancel(worker);
+	}
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
@@ -240,7 +189,9 @@ notice_changes(Worker *worker)
 	if (intake_server_changed && !worker->abandoned)
 	{
 		intake_server_changed = false;
-		intake_server_changed |= !worker_try(worker, intake_server);
+		/* What is wrong with it is looked at again when the job is resumed. */
+		if (!worker_try(worker, intake_server))
+			intake_server_changed |= !worker->misconfigured;
 	}
 	if (intake_catalog_changed && !worker->abandoned)
 	{
@@ -249,13 +200,17 @@ notice_changes(Worker *worker)
 	}
 	if (version != worker->seen_version && !worker->abandoned && worker_try(worker, reread_step))
 		worker->seen_version = version;
+	if (worker->misconfigured && !worker->stopping && !worker->abandoned &&
+		worker_try(worker, intake_again))
+		worker->misconfigured = false;
 }
 
 /* Is nothing on its way any more? */
 static bool
 is_idle(const Worker *worker)
 {
-	if (http_in_flight(worker->http) > 0 || worker->outcomes != NULL)
+	if (http_in_flight(worker->http) > 0 || worker->outcomes != NULL ||
+		worker->pause.reason != NULL || (worker->misconfigured && !worker->stopping))
 		return false;
 	return worker->stopping ||
 		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted);
@@ -332,7 +287,7 @@ drop_finished_partitions(Worker *worker, bool quiet)
 		return;
 	worker->partition_checked_at = lowest;
 	worker->stored_since_check = false;
-	(void) worker_try(worker, drop_partitions_step);
+	(void) worker_try_as(worker, STEP_CLEAN, drop_partitions_step);
 }
 
 static void
@@ -379,10 +334,12 @@ time_to_sleep(const Worker *worker)
 	int64		wake_at = worker->tick_at + TICK_US;
 	int64		http = http_timeout(worker->http);
 
-	wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
+	if (worker_may_send(worker))
+		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
 	wake_at = Min(wake_at, worker->permit_not_before);
-	if (worker->outcomes != NULL)
-		wake_at = Min(wake_at, worker->store_not_before);
+	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
+		if (worker->attempts[kind].not_before > now)
+			wake_at = Min(wake_at, worker->attempts[kind].not_before);
 	if (http >= 0)
 		wake_at = Min(wake_at, now + http * 1000);
 	return (long) Max(0, (wake_at - now + 999) / 1000);
@@ -428,6 +385,7 @@ worker_run_loop(Worker *worker)
 		/* First, so that time spent in the database counts for no deadline. */
 		turn_collect(worker);
 		notice_changes(worker);
+		worker_write_pause(worker);
 		if (worker->abandoned)
 			break;
 		turn_load(worker);
@@ -438,7 +396,7 @@ worker_run_loop(Worker *worker)
 			if (worker->stopping)
 				break;
 			if (!claims_any(worker->slot->job_index))
-				(void) worker_try(worker, finish_step);
+				(void) worker_try_as(worker, STEP_FINISH, finish_step);
 			if (worker->abandoned || worker->stopping)
 				break;
 		}

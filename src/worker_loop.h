@@ -15,6 +15,35 @@
 #include "recipe.h"
 #include "shared.h"
 #include "store.h"
+#include "worker_error.h"
+
+/* What a worker tries again when the database would not have it, each with its own patience. */
+typedef enum StepKind
+{
+	STEP_CONTROL,				/* rereading what was changed, changing the job's state */
+	STEP_LOAD,
+	STEP_STORE,
+	STEP_FINISH,
+	STEP_CLEAN,					/* dropping partitions: a clerk does it in the end */
+	STEP_KIND_COUNT
+} StepKind;
+
+/* How a kind of step fares. */
+typedef struct Attempts
+{
+	int			failed;			/* in a row */
+	ErrorClass	last;			/* what the last of them failed with */
+	int64		not_before;		/* clock of the next one */
+	int64		logged_at;		/* clock of the last line in the log */
+} Attempts;
+
+/* A pause that is still to be written into the job's row. */
+typedef struct PendingPause
+{
+	char	   *reason;			/* NULL: there is none */
+	char	   *error;
+	char	   *hint;			/* or empty */
+} PendingPause;
 
 typedef struct Worker
 {
@@ -48,13 +77,17 @@ typedef struct Worker
 	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
 	int64		outcomes_since; /* clock of the first of them */
-	int64		store_not_before;	/* a lock was in the way: clock of the next try */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 
+	bool		start_counted;	/* ... as one that has come to nothing so far */
 	bool		stored_before;	/* this worker has stored something */
 	bool		bucketizing;	/* an error now fails the job */
 	bool		stopping;		/* nothing new is sent; what is in flight is still stored */
 	bool		abandoned;		/* nothing matters any more: leave at once */
+	bool		misconfigured;	/* once resumed, job, server and recipe are to be read again */
+	bool		canceled;		/* its query was: the next time it leaves at once */
+	PendingPause pause;
+	Attempts	attempts[STEP_KIND_COUNT];
 
 	/* Partitions are looked at when the lowest open bucket has moved on this much */
 	int64		partition_checked_at;
@@ -76,11 +109,31 @@ extern bool worker_begin(Worker *worker);
 extern void worker_commit(void);
 
 /*
- * Run a step in a transaction of its own.  False: a lock was in the way, or the
- * like (55P03, 40P01, 40001); nothing is changed, try again.  Raises what else goes wrong.
+ * Run a step of the loop in a transaction of its own.  False: an error came, or
+ * it is too early after the last one; nothing is changed.  What it was is dealt
+ * with here: the step may be tried again, or the job is being paused.
  */
 typedef void (*WorkerStep) (Worker *worker);
-extern bool worker_try(Worker *worker, WorkerStep step);
+extern bool worker_try_as(Worker *worker, StepKind kind, WorkerStep step);
+extern bool worker_try(Worker *worker, WorkerStep step);	/* as STEP_CONTROL */
+
+/*
+ * The job must pause.  From now on nothing new is sent; the state is changed by
+ * a transaction of its own, as soon as one can be had.  Callable anywhere.
+ */
+extern void worker_pause(Worker *worker, const char *reason, const char *error, const char *hint);
+
+/* Change the state if worker_pause is pending.  A step of the turn. */
+extern void worker_write_pause(Worker *worker);
+
+/* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */
+extern void worker_note_cancel(Worker *worker);
+
+/* May new requests be loaded and sent? */
+extern bool worker_may_send(const Worker *worker);
+
+/* The job was resumed, or the like: whatever failed is tried at once. */
+extern void worker_forget_attempts(Worker *worker);
 
 /* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
 extern void worker_run_loop(Worker *worker);
@@ -115,6 +168,7 @@ extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
 /* Reading job and server, in intake.c. */
 extern void intake_job(Worker *worker);		/* in a transaction: job, server, credentials, recipe */
 extern void intake_server(Worker *worker);	/* the same, after the server or a mapping changed */
+extern void intake_again(Worker *worker);	/* the same, after anything may have changed */
 extern void intake_watch_changes(void);
 extern bool intake_server_changed;	/* set by invalidations */
 extern bool intake_catalog_changed;

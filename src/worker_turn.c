@@ -37,9 +37,6 @@
 #define STORE_BYTES (32 * 1024 * 1024)
 #define STORE_AGE_US 50000
 
-/* Between two tries at a store that a lock stands in the way of. */
-#define STORE_RETRY_US 250000
-
 static Size
 memory_limit(void)
 {
@@ -180,7 +177,7 @@ turn_load(Worker *worker)
 {
 	if (!worker->stopping && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
-	while (!worker->stopping && wanted_requests(worker) > 0)
+	while (worker_may_send(worker) && wanted_requests(worker) > 0)
 	{
 		if (worker->unloaded == NIL && !may_claim(worker))
 		{
@@ -189,7 +186,13 @@ turn_load(Worker *worker)
 		}
 		if (memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
 			return;
-		if (!worker_try(worker, load_step) || worker->exhausted)
+		if (!worker_try_as(worker, STEP_LOAD, load_step))
+		{
+			if (worker->attempts[STEP_LOAD].last == ERROR_LOCK)
+				worker_set_waiting(worker, WAITING_LOCK);
+			return;
+		}
+		if (worker->exhausted)
 			return;
 	}
 }
@@ -253,12 +256,14 @@ turn_send(Worker *worker)
 	worker->permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 		return;
-	while (!worker->stopping && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
+	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
 		WaitingFor	waiting_for;
 		int64		wait_us;
 
-		if (memory_used(worker) > memory_limit() && http_in_flight(worker->http) > 0)
+		/* A single request may exceed it, but not on top of answers that wait to be stored. */
+		if (memory_used(worker) > memory_limit() &&
+			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
 			return;
 		if (!permits_take(worker->slot_index, request->tokens, &waiting_for, &wait_us))
 		{
@@ -290,7 +295,7 @@ store_is_due(const Worker *worker)
 {
 	int64		now = clock_now();
 
-	if (worker->outcomes == NULL || now < worker->store_not_before)
+	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
 		return false;
 	return worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
 		now - worker->outcomes_since >= STORE_AGE_US || !network_is_busy(worker);
@@ -312,10 +317,7 @@ store_step(Worker *worker)
 		worker_check_paths(worker);
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
-	{
-		catalog_set_error(worker->job->id, NULL, NULL);
 		catalog_forget_starts(worker->job->id);
-	}
 }
 
 /* All rows of an outcome are settled: they go, and their bucket with its last one. */
@@ -350,10 +352,10 @@ turn_store(Worker *worker)
 
 	if (!store_is_due(worker))
 		return;
-	if (!worker_try(worker, store_step))
+	if (!worker_try_as(worker, STEP_STORE, store_step))
 	{
-		worker->store_not_before = clock_now() + STORE_RETRY_US;
-		worker_set_waiting(worker, WAITING_LOCK);
+		if (worker->attempts[STEP_STORE].last == ERROR_LOCK)
+			worker_set_waiting(worker, WAITING_LOCK);
 		return;
 	}
 	store_committed(worker->store);

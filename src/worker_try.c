@@ -1,0 +1,277 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_try.c
+ *	  A worker's transactions, and what becomes of those that fail.
+ *
+ * Answers that were paid for lie in the worker's memory, so no error of the
+ * database may end it while it runs its loop.  What may pass is tried again
+ * with backoff, and shown in shared memory meanwhile: a full disk lets nobody
+ * write it into a table.  What a person must mend pauses the job; the answers
+ * that could not be stored are kept, and stored as soon as that is possible.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker_loop.h"
+
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "catalog.h"
+#include "clock.h"
+
+/* Wait after a first failure, and the longest waits. */
+#define BACKOFF_US 200000
+#define BACKOFF_MAX_US (30 * INT64CONST(1000000))
+#define BACKOFF_LOCK_US INT64CONST(1000000)
+
+/* Control must come through soon: somebody waits for a cancel, say. */
+#define BACKOFF_CONTROL_US INT64CONST(2000000)
+
+/* Errors of which nobody knows whether they pass are taken for lasting after so many. */
+#define MAX_UNKNOWN 8
+
+/* Between two lines in the log about what goes on failing. */
+#define LOG_US (60 * INT64CONST(1000000))
+
+static const char *const step_names[STEP_KIND_COUNT] = {
+	"note what was changed", "load rows", "store answers", "finish", "drop finished partitions"
+};
+
+bool
+worker_begin(Worker *worker)
+{
+	/* Without this now() would stay what it was when the worker started. */
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (!catalog_lock_extension())
+	{
+		AbortCurrentTransaction();
+		worker->abandoned = true;
+		MemoryContextSwitchTo(worker->turn);
+		return false;
+	}
+	/* Each statement takes a snapshot of its own, but SPI wants one to be there. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(worker->turn);
+	return true;
+}
+
+void
+worker_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+show_trouble(Worker *worker, const char *error, const char *hint)
+{
+	shared_lock();
+	shared_set_trouble(&worker->slot->trouble, error, hint);
+	shared_unlock();
+}
+
+/* Does anything go wrong that is worth showing?  Locks are shown as what the job waits for. */
+static bool
+has_trouble(const Worker *worker)
+{
+	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
+		if (worker->attempts[kind].failed > 0 && worker->attempts[kind].last != ERROR_LOCK &&
+			kind != STEP_CLEAN)
+			return true;
+	return false;
+}
+
+static void
+note_success(Worker *worker, Attempts *attempts)
+{
+	if (attempts->failed == 0)
+		return;
+	memset(attempts, 0, sizeof(*attempts));
+	if (!has_trouble(worker))
+		show_trouble(worker, NULL, NULL);
+}
+
+void
+worker_forget_attempts(Worker *worker)
+{
+	memset(worker->attempts, 0, sizeof(worker->attempts));
+	show_trouble(worker, NULL, NULL);
+}
+
+/* Twice as long each time, up to a limit; the half of it is left to chance, so that two who
+ * hinder each other do not meet again. */
+static int64
+backoff_us(StepKind kind, const Attempts *attempts)
+{
+	int64		limit = BACKOFF_MAX_US;
+	int64		wait;
+
+	if (attempts->last == ERROR_LOCK)
+		limit = BACKOFF_LOCK_US;
+	else if (kind == STEP_CONTROL)
+		limit = BACKOFF_CONTROL_US;
+	/* What a person mends without resuming the job is found in the end, too. */
+	if (attempts->last == ERROR_CONFIGURATION)
+		return limit;
+	wait = Min((int64) BACKOFF_US << Min(attempts->failed - 1, 20), limit);
+	return wait / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * (double) (wait / 2));
+}
+
+static void
+log_failure(const Worker *worker, StepKind kind, Attempts *attempts, const ErrorData *error)
+{
+	int64		now = clock_now();
+
+	if (attempts->logged_at != 0 && now - attempts->logged_at < LOG_US)
+		return;
+	attempts->logged_at = now;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
+				   worker->job->id, step_names[kind], error->message),
+			error->detail ? errdetail_internal("%s", error->detail) : 0,
+			errhint("%s", error_hint(error)),
+			error->context ? errcontext("%s", error->context) : 0);
+}
+
+void
+worker_pause(Worker *worker, const char *reason, const char *error, const char *hint)
+{
+	worker->stopping = true;
+	worker->misconfigured |= strcmp(reason, "configuration") == 0;
+	if (worker->pause.reason != NULL)
+		return;					/* the first reason counts */
+	worker->pause.reason = MemoryContextStrdup(worker->context, reason);
+	worker->pause.error = MemoryContextStrdup(worker->context, error);
+	worker->pause.hint = MemoryContextStrdup(worker->context, hint ? hint : "");
+	/* Shown at once: who knows when it can be written. */
+	show_trouble(worker, error, hint);
+}
+
+/* False: the job is at rest already, or ended. */
+static bool pause_written;
+
+static void
+write_pause_step(Worker *worker)
+{
+	const PendingPause *pause = &worker->pause;
+
+	pause_written = catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
+									   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
+}
+
+void
+worker_write_pause(Worker *worker)
+{
+	PendingPause *pause = &worker->pause;
+
+	if (pause->reason == NULL || !worker_try(worker, write_pause_step))
+		return;
+	if (pause_written)
+		ereport(LOG,
+				errmsg("job " INT64_FORMAT " of pg_enrich is paused, reason %s: %s",
+					   worker->job->id, pause->reason, pause->error),
+				pause->hint[0] != '\0' ? errhint("%s", pause->hint) : 0);
+	pfree(pause->reason);
+	pfree(pause->error);
+	pfree(pause->hint);
+	memset(pause, 0, sizeof(*pause));
+}
+
+void
+worker_note_cancel(Worker *worker)
+{
+	/* Once more: what is still to be done would not end, so let it be. */
+	if (worker->canceled && worker->pause.reason == NULL)
+		worker->abandoned = true;
+	else
+		worker_pause(worker, "user", "the worker's query was canceled",
+					 "enrich.resume lets the job go on.");
+	worker->canceled = true;
+}
+
+bool
+worker_may_send(const Worker *worker)
+{
+	const Attempts *store = &worker->attempts[STEP_STORE];
+
+	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
+	return !worker->stopping && !worker->misconfigured &&
+		(store->failed == 0 || store->last == ERROR_LOCK);
+}
+
+static void
+handle_failure(Worker *worker, StepKind kind, const ErrorData *error)
+{
+	Attempts   *attempts = &worker->attempts[kind];
+
+	attempts->failed++;
+	attempts->last = error_class_of(error);
+	if (attempts->last == ERROR_UNKNOWN && attempts->failed >= MAX_UNKNOWN)
+		attempts->last = ERROR_CONFIGURATION;
+	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
+		attempts->last = ERROR_PASSING;
+	attempts->not_before = clock_now() + backoff_us(kind, attempts);
+	switch (attempts->last)
+	{
+		case ERROR_LOCK:
+			break;
+		case ERROR_CANCELED:
+			worker_note_cancel(worker);
+			break;
+		case ERROR_CONFIGURATION:
+			log_failure(worker, kind, attempts, error);
+			worker_pause(worker, "configuration", error_text(error), error_hint(error));
+			break;
+		case ERROR_PASSING:
+		case ERROR_UNKNOWN:
+			if (kind != STEP_CLEAN)
+				show_trouble(worker, error_text(error), error_hint(error));
+			log_failure(worker, kind, attempts, error);
+			break;
+	}
+}
+
+bool
+worker_try_as(Worker *worker, StepKind kind, WorkerStep step)
+{
+	Attempts   *attempts = &worker->attempts[kind];
+	ErrorData  *volatile error = NULL;
+	volatile bool begun = false;
+
+	if (attempts->not_before > clock_now())
+		return false;
+	PG_TRY();
+	{
+		begun = worker_begin(worker);
+		if (begun)
+		{
+			step(worker);
+			worker_commit();
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(worker->turn);
+		error = CopyErrorData();
+		FlushErrorState();
+		/* Not AbortCurrentTransaction: the error may come from inside a subtransaction. */
+		AbortOutOfAnyTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->turn);
+	if (error != NULL)
+		handle_failure(worker, kind, error);
+	else if (begun)
+		note_success(worker, attempts);
+	return begun && error == NULL;
+}
+
+bool
+worker_try(Worker *worker, WorkerStep step)
+{
+	return worker_try_as(worker, STEP_CONTROL, step);
+}
