@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canned.h"
 #include "endpoints.h"
 #include "inputlog.h"
 #include "recent.h"
@@ -144,6 +145,7 @@ static const Control controls[] = {
 	{"/mock/log", get_log, post_log},
 	{"/mock/stats", get_stats, NULL},
 	{"/mock/last", get_last, NULL},
+	{"/mock/canned", NULL, canned_set},
 };
 
 void

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canned.h"
 #include "recent.h"
 #include "scan.h"
 
@@ -28,6 +29,7 @@ static const Endpoint endpoints[] = {
 	{"/big", false, false, "GET HEAD POST", NULL, items_answer_big, inputs_read_batch},
 	{"/echo", true, false, NULL, NULL, answer_echo, NULL},
 	{"/health", false, false, "GET HEAD POST", ok_body, NULL, NULL},
+	{"/canned", false, false, "GET HEAD POST", NULL, canned_answer, NULL},
 	{"/mock", true, true, "GET HEAD POST", NULL, control_answer, NULL},
 };
 
@@ -61,6 +63,7 @@ endpoints_stop(void)
 	for (size_t i = 0; i < ENDPOINT_COUNT; i++)
 		if (constant_responses[i] != NULL)
 			MHD_destroy_response(constant_responses[i]);
+	canned_stop();
 }
 
 struct MHD_Response *

@@ -1,0 +1,534 @@
+
+=head1 NAME
+
+Workloads - what is measured, and beside what
+
+=head1 DESCRIPTION
+
+Each workload is a hash:
+
+=over
+
+=item title
+
+what it shows, in a line
+
+=item needs
+
+of the machine: disk and memory in MB, cores
+
+=item prepare
+
+is called once, with the bench; returns what the other two get as a second argument
+
+=item ours, reference
+
+are called in turns; each returns a hash with C<value>, in the same unit, and ours with C<peak> and C<cpu> too
+
+=item unit
+
+of the values
+
+=item ratio
+
+C<ours/reference> is the ratio in any case; C<least> or C<most> say what it must reach, C<aim> what is aimed at
+
+=back
+
+Every one checks that what was stored is right, and dies if it is not.
+
+=cut
+
+package Workloads;
+
+use strict;
+use warnings;
+
+use Carp;
+use JSON::PP ();
+use Sampler;
+use Time::HiRes qw(sleep time);
+
+# What the mock's items have for an input.
+my $value = q{('x' || substr(md5(name), 1, 8))::bit(32)::bigint % 1000000};
+
+# A table of so many short rows, in a fresh state.
+sub _make_rows
+{
+	my ($bench, $count, $table) = @_;
+
+	$bench->sql("DROP TABLE IF EXISTS $table, $table\_out; CREATE TABLE $table (id bigint PRIMARY KEY, name text);
+		INSERT INTO $table SELECT i, 'row ' || i FROM generate_series(1, $count) i");
+	$bench->sql("VACUUM ANALYZE $table");
+	return;
+}
+
+# The body that /canned answers from now on.
+sub _can
+{
+	my ($bench, $body) = @_;
+
+	$bench->mock('POST', '/mock/canned', $body);
+	return length $body;
+}
+
+# Runs a job from a table of _make_rows into a target of its own.
+sub _run
+{
+	my ($bench, $table, %arguments) = @_;
+
+	$bench->sql("DROP TABLE IF EXISTS $table\_out");
+	return $bench->job(source => "'$table'", target => "'$table\_out'", input => q('{name}'), %arguments);
+}
+
+sub rows
+{
+	my ($quick) = @_;
+	my $count = $quick ? 20_000 : 200_000;
+
+	return {
+		title => "$count rows, a request each, 64 in flight, no latency; beside a bare libcurl loop",
+		unit => 'requests/s', least => 0.50, aim => 0.70, needs => { disk => 500, memory => 500, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'single');
+			return $bench->server(max_concurrency => 64);
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run($bench, 'single', server => "'$server'", path => "'/item'", batch_size => 1, concurrency => 64,
+				request => q('{"input": "{{input}}"}'), output => q('{"value bigint": "$.value"}'));
+			$bench->check('rows', "SELECT count(*) = $count AND bool_and(value = $value) FROM single JOIN single_out USING (id)");
+			return { value => $count / $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			return { value => $count / $bench->reference('bare_loop', $bench->url('/item'), $count, 64, '{"input": "row %d"}') };
+		},
+	};
+}
+
+sub recipe
+{
+	my ($quick) = @_;
+	my $count = $quick ? 32_000 : 200_000;
+	my ($dimensions, $latency, $cap) = (100, 0.2, 32);
+	my $requests = $count / 500;
+
+	return {
+		title => "$count rows, 500 a request, $dimensions dimensions, 200 ms latency, cap $cap; beside requests × latency / cap",
+		unit => 's', most => 1.05, aim => 1.03, needs => { disk => 1000, memory => 500, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'recipe');
+			_make_vectors($bench, $dimensions, 'float');
+			return $bench->server(max_concurrency => $cap);
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run_vectors($bench, 'recipe', $server, '/canned?latency=' . $latency * 1000, $cap);
+			return { value => $job->{seconds}, %$job };
+		},
+		reference => sub {
+			return { value => POSIX::ceil($requests / $cap) * $latency };
+		},
+	};
+}
+
+# 500 embeddings of so many dimensions as the canned answer, and in table vectors; the length of the answer.
+sub _make_vectors
+{
+	my ($bench, $dimensions, $format) = @_;
+	my %request = (dimensions => $dimensions, input => [ map { "text $_ of the vectors" } 1 .. 500 ]);
+	my $answer = $bench->mock('POST', '/v1/embeddings', \%request);
+
+	open(my $file, '>', "$bench->{dir}/vectors.json") or croak $!;
+	print $file $answer;
+	close $file;
+	$bench->sql("DROP TABLE IF EXISTS vectors; CREATE TABLE vectors AS
+		SELECT (item ->> 'index')::integer AS position, translate(item ->> 'embedding', '[]', '{}')::real[] AS embedding
+		FROM json_array_elements(pg_read_file('$bench->{dir}/vectors.json')::json -> 'data') item");
+	return _can($bench, $answer) if $format eq 'float';
+	return _can($bench, $bench->mock('POST', '/v1/embeddings', { %request, encoding_format => 'base64' }));
+}
+
+# All rows of a table get those vectors, by their position in the request.
+sub _run_vectors
+{
+	my ($bench, $table, $server, $path, $concurrency, %arguments) = @_;
+	my $job = _run($bench, $table, server => "'$server'", path => "'$path'", bucket_size => 500, concurrency => $concurrency,
+		results => q('$.data[*]'), result_index => q('$.index'), output => q('{"embedding real[]": "$.embedding"}'), %arguments);
+
+	$bench->check($table, "SELECT count(*) = $job->{rows} AND bool_and(o.embedding = v.embedding)
+		FROM $table\_out o JOIN vectors v ON v.position = (o.id - 1) % 500");
+	return $job;
+}
+
+my $vector_requests = 40;
+
+sub vectors
+{
+	my ($quick) = @_;
+	my $count = 500 * ($quick ? 4 : $vector_requests);
+	my $bytes;
+
+	return {
+		title => "$count rows, 500 × 1536 numbers an answer into real[], stored; beside jansson's parse of the same answers",
+		unit => 'MB/s', least => 150 / 49, aim => 250 / 49, needs => { disk => 2000, memory => 1000, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'vector');
+			$bytes = _make_vectors($bench, 1536, 'float');
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run_vectors($bench, 'vector', $server, '/canned', 2);
+			return { value => $bytes * $count / 500 / 1e6 / $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			return { value => $bytes * 4 / 1e6 / $bench->reference('json_parse', "$bench->{dir}/vectors.json", 4) };
+		},
+	};
+}
+
+sub decode
+{
+	my ($quick) = @_;
+	my $times = $quick ? 4 : 20;
+	my $bytes;
+
+	return {
+		title => "decoding alone: 500 × 1536 numbers an answer into float4; beside jansson's parse of the same answer",
+		unit => 'MB/s', least => 300 / 49, aim => 500 / 49, needs => { disk => 200, memory => 1000, cores => 1 },
+		prepare => sub { $bytes = _make_vectors($_[0], 1536, 'float'); },
+		ours => sub {
+			my ($bench) = @_;
+			return { value => $bytes * $times / 1e6 / $bench->reference('decode', "$bench->{dir}/vectors.json", $times) };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			return { value => $bytes * 4 / 1e6 / $bench->reference('json_parse', "$bench->{dir}/vectors.json", 4) };
+		},
+	};
+}
+
+sub base64
+{
+	my ($quick) = @_;
+	my $count = 500 * ($quick ? 4 : $vector_requests);
+
+	return {
+		title => "$count rows of 1536 numbers as base64; beside the same as JSON numbers",
+		unit => 'rows/s', least => 1.5, aim => 2, needs => { disk => 2000, memory => 1000, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'packed');
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			_make_vectors($bench, 1536, 'base64');
+			my $job = _run_vectors($bench, 'packed', $server, '/canned', 2);
+			return { value => $count / $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench, $server) = @_;
+			_make_vectors($bench, 1536, 'float');
+			my $job = _run_vectors($bench, 'packed', $server, '/canned', 2);
+			return { value => $count / $job->{seconds} };
+		},
+	};
+}
+
+sub chat
+{
+	my ($quick) = @_;
+	my $count = $quick ? 10_000 : 100_000;
+	my $content = JSON::PP->new->canonical->encode({ label => 'positive', score => 0.75, length => 42, why => 'because ' x 200 });
+	my $answer = JSON::PP->new->canonical->encode({ id => 'chat-1', choices => [ { index => 0,
+			message => { role => 'assistant', content => $content } } ], usage => { total_tokens => 512 } });
+
+	return {
+		title => "$count rows, a request each, answers of 2 KB, three typed columns out of content; beside a bare libcurl loop",
+		unit => 'requests/s', least => 0.50, aim => 0.70, needs => { disk => 500, memory => 500, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'talk');
+			_can($bench, $answer);
+			return $bench->server(max_concurrency => 64);
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run($bench, 'talk', server => "'$server'", path => "'/canned'", batch_size => 1, concurrency => 64,
+				request => q('{"messages": [{"role": "user", "content": "{{input}}"}]}'), content => q('$.choices[0].message.content'),
+				output => q('{"label text": "$.label", "score real": "$.score", "length integer": "$.length"}'));
+			$bench->check('chat', "SELECT count(*) = $count AND bool_and((label, score, length) = ('positive', 0.75, 42)) FROM talk_out");
+			return { value => $count / $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			return { value => $count / $bench->reference('bare_loop', $bench->url('/canned'), $count, 64,
+					'{"messages": [{"role": "user", "content": "row %d"}]}') };
+		},
+	};
+}
+
+sub bucketize
+{
+	my ($quick) = @_;
+	my $count = $quick ? 200_000 : 2_000_000;
+
+	return {
+		title => "bucketizing $count rows; beside CREATE TABLE AS of the same columns",
+		unit => 's', most => 1.5, aim => 1.2, needs => { disk => 2500, memory => 500, cores => 1 },
+		prepare => sub {
+			my ($bench) = @_;
+			$bench->sql("DROP TABLE IF EXISTS wide; CREATE TABLE wide (id bigint PRIMARY KEY, name text);
+				INSERT INTO wide SELECT i, rpad('row ' || i, 100, ' and so on') FROM generate_series(1, $count) i");
+			$bench->sql('VACUUM ANALYZE wide');
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = $bench->sql("SELECT enrich.start('wide', '$server', input => '{name}', output => '{\"v text\": \"\$\"}',
+				target => 'wide_out', concurrency => 0)");
+			my $sampler = Sampler->start($bench->{postmaster});
+			sleep 0.05 while $bench->sql("SELECT bucketized_at IS NULL FROM enrich.jobs WHERE job = $job") eq 't';
+			my $used = $sampler->stop;
+			my $seconds = $bench->sql("SELECT extract(epoch FROM bucketized_at - started_at) FROM enrich.jobs WHERE job = $job");
+			$bench->check('bucketize', "SELECT sum(rows) = $count FROM enrich.buckets WHERE job = $job");
+			$bench->sql("SELECT enrich.cancel($job)");
+			$bench->sql("SELECT enrich.drop($job)");
+			return { value => $seconds, %$used };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			my $seconds = $bench->timed_sql('CREATE TABLE wide_copy AS SELECT id, name FROM wide');
+			$bench->sql('DROP TABLE wide_copy');
+			return { value => $seconds };
+		},
+	};
+}
+
+# An answer for 500 rows, of which each says its position.
+sub _can_positions
+{
+	my ($bench) = @_;
+
+	return _can($bench, JSON::PP::encode_json({ items => [ map { { index => $_, value => $_ * 7 } } 0 .. 499 ] }));
+}
+
+my %positions = (path => q('/canned'), results => q('$.items[*]'), result_index => q('$.index'), bucket_size => 500);
+
+sub update
+{
+	my ($quick) = @_;
+	my $count = $quick ? 50_000 : 500_000;
+
+	# both begin from a table of the same shape, freshly written
+	my $make = sub {
+		my ($bench) = @_;
+		$bench->sql('DROP TABLE IF EXISTS updated');
+		$bench->sql("CREATE TABLE updated (id bigint PRIMARY KEY, name text, value integer);
+			INSERT INTO updated SELECT i, 'row ' || i FROM generate_series(1, $count) i");
+		$bench->sql('VACUUM ANALYZE updated');
+	};
+	my $check = sub {
+		$_[0]->check('update', "SELECT count(*) = $count AND bool_and(value = (id - 1) % 500 * 7) FROM updated");
+	};
+
+	return {
+		title => "$count rows into a column of the source; beside one UPDATE FROM of the same values",
+		unit => 's', most => 1.5, aim => 1.2, needs => { disk => 1000, memory => 500, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_can_positions($bench);
+			$bench->sql("DROP TABLE IF EXISTS new_values; CREATE TABLE new_values AS
+				SELECT i::bigint AS id, ((i - 1) % 500 * 7) AS value FROM generate_series(1, $count) i; ANALYZE new_values");
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			$make->($bench);
+			my $job = $bench->job(source => q('updated'), server => "'$server'", input => q('{name}'), %positions,
+				output => q('{"value": "$.value"}'));
+			$check->($bench);
+			return { value => $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench) = @_;
+			$make->($bench);
+			my $seconds = $bench->timed_sql('UPDATE updated u SET value = v.value FROM new_values v WHERE v.id = u.id');
+			$check->($bench);
+			return { value => $seconds };
+		},
+	};
+}
+
+# A run of so many rows with small answers.
+sub _run_positions
+{
+	my ($bench, $server, $count) = @_;
+
+	_make_rows($bench, $count, 'grown');
+	_can_positions($bench);
+	my $job = _run($bench, 'grown', server => "'$server'", %positions, output => q('{"value integer": "$.value"}'));
+	$bench->check('growth', "SELECT count(*) = $count AND bool_and(value = (id - 1) % 500 * 7) FROM grown_out");
+	$job->{dead} = $bench->sql("SELECT sum(n_dead_tup) FROM pg_stat_all_tables WHERE schemaname = 'enrich'");
+	return $job;
+}
+
+sub memory
+{
+	my ($quick) = @_;
+	my ($small, $large) = $quick ? (20_000, 200_000) : (100_000, 10_000_000);
+
+	return {
+		title => "peak private memory at $large rows; beside $small rows",
+		unit => 'MB', most => 1.10, needs => { disk => $quick ? 500 : 6000, memory => 1000, cores => 2 }, once => !$quick,
+		prepare => sub { return $_[0]->server; },
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run_positions($bench, $server, $large);
+			return { value => $job->{peak} / 1e6, %$job };
+		},
+		reference => sub {
+			my ($bench, $server) = @_;
+			return { value => _run_positions($bench, $server, $small)->{peak} / 1e6 };
+		},
+	};
+}
+
+sub _growth
+{
+	my ($small, $large, $quick) = @_;
+
+	return {
+		title => "speed at $large rows; beside $small rows",
+		unit => 'rows/s', least => 0.90, needs => { disk => $large / 1600, memory => 1000, cores => 2 }, once => !$quick,
+		prepare => sub { return $_[0]->server; },
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $job = _run_positions($bench, $server, $large);
+			return { value => $large / $job->{seconds}, %$job };
+		},
+		reference => sub {
+			my ($bench, $server) = @_;
+			return { value => $small / _run_positions($bench, $server, $small)->{seconds} };
+		},
+	};
+}
+
+sub growth
+{
+	my ($quick) = @_;
+
+	return $quick ? _growth(20_000, 100_000, 1) : _growth(100_000, 10_000_000, 0);
+}
+
+sub growth_1m
+{
+	my ($quick) = @_;
+
+	return $quick ? undef : _growth(100_000, 1_000_000, 0);
+}
+
+sub workers
+{
+	my ($quick) = @_;
+	my $count = 500 * ($quick ? 8 : $vector_requests);
+
+	return {
+		title => "vectors with two workers; beside one worker",
+		unit => 'rows/s', least => 1.6, aim => 1.8, needs => { disk => 2000, memory => 1500, cores => 3 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'shared');
+			_make_vectors($bench, 1536, 'float');
+			return $bench->server;
+		},
+		map {
+			my ($what, $workers) = @$_;
+			$what => sub {
+				my ($bench, $server) = @_;
+				my $job = _run_vectors($bench, 'shared', $server, '/canned', 4, workers => $workers);
+				return { value => $count / $job->{seconds}, %$job };
+			}
+		} ([ ours => 2 ], [ reference => 1 ]),
+	};
+}
+
+sub caps
+{
+	my ($quick) = @_;
+	my $count = $quick ? 3_000 : 20_000;
+
+	return {
+		title => "$count rows, 1,000 in flight at 1 s latency from one worker; CPU seconds of the worker beside wall seconds",
+		unit => 's', most => 0.30, needs => { disk => 200, memory => 1000, cores => 2 },
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'waiting');
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			$bench->mock('POST', '/mock/reset');
+			my $job = _run($bench, 'waiting', server => "'$server'", path => q('/item?latency=1000'), batch_size => 1,
+				request => q('{"input": "{{input}}"}'), output => q('{"value bigint": "$.value"}'), concurrency => 1000);
+			my $most = JSON::PP::decode_json($bench->mock('GET', '/mock/stats'))->{max_in_flight};
+			croak "$most in flight" if $most != 1000;
+			$bench->check('caps', "SELECT count(*) = $count AND bool_and(value = $value) FROM waiting JOIN waiting_out USING (id)");
+			$bench->{wall} = $job->{seconds};
+			return { value => $job->{cpu}, %$job };
+		},
+		reference => sub { return { value => $_[0]{wall} // 1 }; },
+		ours_first => 1,
+	};
+}
+
+sub idle
+{
+	my ($quick) = @_;
+	my $seconds = $quick ? 10 : 60;
+
+	return {
+		title => "launcher and a paused job for $seconds s: CPU seconds beside wall seconds, no transaction",
+		unit => 's', most => 0.001, needs => { disk => 100, memory => 200, cores => 1 }, once => 1,
+		prepare => sub {
+			my ($bench) = @_;
+			my $server = $bench->server;
+			_make_rows($bench, 1000, 'idle');
+			my $job = $bench->sql("SELECT enrich.start('idle', '$server', input => '{name}', output => '{\"v text\": \"\$\"}',
+				target => 'idle_out', concurrency => 0)");
+			sleep 0.05 while $bench->sql("SELECT state <> 'running' FROM enrich.jobs WHERE job = $job") eq 't';
+			$bench->sql("SELECT enrich.pause($job)");
+			sleep 2;				# what the pause has set off comes to its end
+			return $job;
+		},
+		ours => sub {
+			my ($bench, $job) = @_;
+			my $count = q(SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database WHERE datname IS NOT NULL);
+			my $autovacuum = 'ALTER SYSTEM SET autovacuum = off';
+			$bench->sql($autovacuum);
+			$bench->sql('SELECT pg_reload_conf()');
+			sleep 1;
+			# how many this measuring is itself
+			my $own = -$bench->sql($count) + $bench->sql($count);
+			my $before = $bench->sql($count);
+			my $sampler = Sampler->start($bench->{postmaster}, '');
+			sleep $seconds;
+			my $used = $sampler->stop;
+			my $ran = $bench->sql($count) - $before;
+			$bench->sql('ALTER SYSTEM RESET autovacuum');
+			$bench->sql('SELECT pg_reload_conf(), ' . "enrich.cancel($job)");
+			croak $ran - $own . ' transactions while idle' if $ran > $own;
+			return { value => $used->{cpu_used}, %$used };
+		},
+		reference => sub { return { value => $seconds }; },
+	};
+}
+
+1;

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * decode.c
+ *	  Our decoding of an answer of embeddings, so many times: from its bytes to
+ *	  float4 numbers for each row.
+ *
+ *	  decode FILE TIMES
+ *
+ * Prints the seconds it took.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "number.h"
+#include "response.h"
+
+#define ROWS 500
+
+static double
+now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
+}
+
+static void
+die(const char *what)
+{
+	fprintf(stderr, "decode: %s\n", what);
+	exit(1);
+}
+
+static char *
+read_file(const char *name, size_t *length)
+{
+	FILE	   *file = fopen(name, "rb");
+	char	   *text;
+
+	if (file == NULL || fseek(file, 0, SEEK_END) != 0)
+		die("cannot read the file");
+	*length = (size_t) ftell(file);
+	rewind(file);
+	text = malloc(*length + 1);
+	if (text == NULL || fread(text, 1, *length, file) != *length)
+		die("cannot read the file");
+	fclose(file);
+	text[*length] = '\0';
+	return text;
+}
+
+/* $.data[*], $.index and $.embedding, as path_compile makes them. */
+static PathStep data_steps[] = {{PATH_MEMBER, "data", 4, 0}, {PATH_ALL, NULL, 0, 0}};
+static PathStep index_steps[] = {{PATH_MEMBER, "index", 5, 0}};
+static PathStep embedding_steps[] = {{PATH_MEMBER, "embedding", 9, 0}};
+
+/* The numbers of one array; returns how many. */
+static size_t
+read_numbers(JsonSlice array, float *numbers)
+{
+	const char *text = array.start + 1;
+	size_t		count = 0;
+
+	for (;;)
+	{
+		Number		number;
+
+		while (*text == ' ' || *text == ',' || *text == '\n')
+			text++;
+		if (*text == ']')
+			return count;
+		if (!number_scan(text, &number))
+			die("something is no number");
+		if (!number_to_float4(&number, &numbers[count]))
+			numbers[count] = strtof(text, NULL);
+		count++;
+		text = number.end;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	Path		outputs[] = {{.step_count = 1, .steps = embedding_steps, .text = "$.embedding"}};
+	ResponseShape shape = {
+		.results = {.step_count = 2, .steps = data_steps, .text = "$.data[*]"},
+		.has_index = true,
+		.index = {.step_count = 1, .steps = index_steps, .text = "$.index"},
+		.output_count = 1,
+		.outputs = outputs
+	};
+	static float numbers[16384];
+	size_t		length;
+	char	   *text;
+	double		start;
+
+	if (argc != 3)
+		die("usage: decode FILE TIMES");
+	text = read_file(argv[1], &length);
+	start = now();
+	for (int i = 0; i < atoi(argv[2]); i++)
+	{
+		Response	response;
+
+		response_decode(text, length, &shape, ROWS, &response);
+		if (response.status != RESPONSE_OK)
+			die(response.error);
+		for (int row = 0; row < ROWS; row++)
+			read_numbers(response.values[row], numbers);
+		response_free(&response);
+	}
+	printf("%.6f\n", now() - start);
+	return 0;
+}
