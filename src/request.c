@@ -5,8 +5,9 @@
  *
  * Owns no memory but the scratch of one placeholder at a time: the text goes
  * to the caller's ByteBuffer.  A URL is watched while it grows, since a value that
- * is empty, "." or ".." would make another path of it: the fill then fails and
- * the buffer is as it was.
+ * is empty, "." or ".." would make another path of it, and so would one with "/../"
+ * in it where a server decodes slashes early: the fill then fails and the buffer
+ * is as it was.
  *
  *-------------------------------------------------------------------------
  */
@@ -209,40 +210,28 @@ fill_each(Fill *fill, int each)
 	return true;
 }
 
-/* One character at p of a segment: a dot may be percent-encoded. */
-static size_t
-dot_length(const char *p, size_t length)
+/* Is a segment empty or ".", which may be percent-encoded? */
+static bool
+segment_vanishes(const char *p, size_t length)
 {
-	if (length >= 1 && *p == '.')
-		return 1;
-	if (length >= 3 && p[0] == '%' && p[1] == '2' && (p[2] == 'e' || p[2] == 'E'))
-		return 3;
-	return 0;
+	return length == 0 || (length == 1 && *p == '.') ||
+		(length == 3 && p[0] == '%' && p[1] == '2' && (p[2] == 'e' || p[2] == 'E'));
 }
 
-/* A segment is complete: a value must not have made it empty, "." or "..". */
+/* A segment is complete: a value must not have made another path of it. */
 static bool
 check_segment(Fill *fill, size_t end)
 {
 	PathGuard  *guard = &fill->guard;
-	const char *p = fill->out->data + guard->segment;
-	size_t		rest = end - guard->segment;
+	const char *p = fill->out->data;
 
-	if (guard->in_path && guard->has_value)
+	if (guard->in_path && guard->has_value &&
+		(segment_vanishes(p + guard->segment, end - guard->segment) ||
+		 url_segment_goes_up(p + guard->segment, p + end)))
 	{
-		for (int dots = 0; dots < 2 && rest > 0; dots++)
-		{
-			size_t		dot = dot_length(p, rest);
-
-			p += dot;
-			rest -= dot;
-		}
-		if (rest == 0)
-		{
-			fill->why = "a value in the url's path is empty, \".\" or \"..\", "
-				"which would make it another path";
-			return false;
-		}
+		fill->why = "a value in the url's path is empty, \".\", or has a segment \"..\", "
+			"which would make it another path";
+		return false;
 	}
 	guard->segment = end + 1;
 	guard->has_value = false;

@@ -93,6 +93,9 @@ extern void url_join(ByteBuffer *out, const char *url, const char *path);
 extern bool url_check(const char *url, TemplateFault *fault);
 extern bool url_path_check(const char *path, TemplateFault *fault);
 
+/* Is there a ".." in a path's segment, however its dots and the slashes around are written? */
+extern bool url_segment_goes_up(const char *segment, const char *end);
+
 /* Append bytes percent-encoded: all but RFC 3986's unreserved characters. */
 extern void url_append_encoded(ByteBuffer *out, const char *bytes, size_t length);
 

@@ -111,12 +111,9 @@ is_encoded(const char *p, const char *end, char first, char last)
 	return end - p >= 3 && p[0] == '%' && p[1] == first && (p[2] | 0x20) == last;
 }
 
-/*
- * Is a segment "..", however its dots are written?  Encoded slashes and
- * backslashes end a segment as well, since some servers decode them first.
- */
-static bool
-segment_goes_up(const char *p, const char *end)
+/* Encoded slashes and backslashes end a segment as well, since some servers decode them first. */
+bool
+url_segment_goes_up(const char *p, const char *end)
 {
 	int			dots = 0;
 	int			others = 0;
@@ -158,7 +155,7 @@ check_segments(const UrlCheck *check, const char *p, const char *end)
 
 		if (segment_end == p && p != first && p < end)
 			return refuse(check, "Write one slash.", "holds \"//\"");
-		if (segment_goes_up(p, segment_end))
+		if (url_segment_goes_up(p, segment_end))
 			return refuse(check, "Write the path out without \"..\".", "holds a \"..\" segment");
 		if (segment_end == end)
 			return true;

@@ -158,8 +158,9 @@ is($t->sql("SELECT string_agg(name, ' ') FROM odd WHERE value IS DISTINCT FROM $
 ok((grep { $_->{target} eq '/item/a%2Fb' } $t->mock_last($odd)), '... where a slash is data');
 $t->mock_reset;
 enrich(source => 'odd', server => 'item', path => 'item/{{name}}', where_clause => q{name IN ('.', '../..')});
-is(join(' ', map { $_->{target} } $t->mock_last(5)), '/item/..%2F..', '... and dots do not climb');
-like($t->sql("SELECT input || ': ' || error FROM enrich.failures WHERE job = $job"), qr/\A\.: a value in the url's path is empty/, '... nor vanish');
+is(join(' ', map { $_->{target} } $t->mock_last(5)), '', '... and dots do not climb');
+is($t->sql("SELECT string_agg(input, ' ' ORDER BY input) FROM enrich.failures WHERE job = $job
+	AND error LIKE 'a value in the url''s path is empty, %'"), '. ../..', '... nor vanish');
 $t->create_server('query', url => '/echo?fixed=1', method => 'GET', mapping => { secret_query => '{"key": "a s&cret"}' });
 enrich(source => 'odd', server => 'query', path => '/sub/{{job}}/{{bucket}}?n={{name}}', where_clause => 'id = 2', output => { 'url text' => '$.target' });
 is($t->sql('SELECT url FROM odd WHERE id = 2'), "/echo/sub/$job/1?fixed=1&n=two%20words&key=a%20s%26cret",

@@ -30,10 +30,15 @@ static const char *const second_fields[COLUMN_COUNT] = {
 	"8", "\"..\"", " null", "{}", "null", "\"\"", "12345678901234567890.50", "\".\""
 };
 
+static const char *const upward_fields[COLUMN_COUNT] = {
+	"\"a/..b\"", "\"a/../b\"", NULL, "\"fish\""
+};
+
 static const RequestRow rows[] = {
 	{"one \"1\"\n", 8, first_fields},
 	{"two", 3, second_fields},
 	{"", 0, NULL},
+	{"x\\..", 4, upward_fields},
 };
 
 /* Fills a template for rows [first, first + count); NULL where that is refused. */
@@ -393,6 +398,15 @@ static const Filling second_urls[] = {
 	{"http://h/a/{{odd {name} }}{{ odd {name} }}?b", NULL}, {"http://h/{{a\"b}}", NULL},
 	{"http://h/{{ caf\xc3\xa9 }}", "http://h/12345678901234567890.50"},
 	{"http://h/x{{n}}", "http://h/x"},
+	{"http://h/{{tags}}%2f{{name}}", NULL}, {"http://h/x%5C{{name}}%2F{{id}}", NULL},
+	{"http://h/?{{tags}}%2f{{name}}", "http://h/?%7B%7D%2f.."},
+};
+
+/* The same for a row whose values go up, where encoded slashes count. */
+static const Filling upward_urls[] = {
+	{"http://h/{{name}}/x", NULL}, {"http://h/a{{name}}", NULL}, {"http://h/{{input}}", NULL},
+	{"http://h/..%2{{tags}}", NULL}, {"http://h/a..%2{{tags}}", "http://h/a..%2fish"},
+	{"http://h/?{{name}}", "http://h/?a%2F..%2Fb"}, {"http://h/{{id}}", "http://h/a%2F..b"},
 };
 
 static void
@@ -552,6 +566,7 @@ main(void)
 	test_traits();
 	test_filled_urls(urls, COUNT(urls), 0);
 	test_filled_urls(second_urls, COUNT(second_urls), 1);
+	test_filled_urls(upward_urls, COUNT(upward_urls), 3);
 	test_refused_url_templates();
 	test_checks(url_check, good_urls, COUNT(good_urls), bad_urls, COUNT(bad_urls));
 	test_checks(url_path_check, good_paths, COUNT(good_paths), bad_paths, COUNT(bad_paths));
