@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 
 #include "compat.h"
+#include "json.h"
 
 #define MASK "***"
 
@@ -83,6 +84,40 @@ replace_all(const char *text, const char *secret)
 	return out.data;
 }
 
+/* A secret as it is, and as it stands inside a JSON string. */
+static char *
+mask_secret(const char *text, const char *secret)
+{
+	char	   *masked = replace_all(text, secret);
+	ByteBuffer	escaped = {0};
+
+	json_append_escaped(&escaped, secret, strlen(secret));
+	if (escaped.failed)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (strcmp(escaped.data, secret) != 0)
+		masked = replace_all(masked, escaped.data);
+	buffer_free(&escaped);
+	return masked;
+}
+
+/* A text without its percent-encoding, which url_append_encoded made. */
+static char *
+percent_decoded(const char *text)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (; *text != '\0'; text++)
+	{
+		unsigned int code = (unsigned char) *text;
+
+		if (*text == '%' && sscanf(text + 1, "%2x", &code) == 1)
+			text += 2;
+		appendStringInfoChar(&out, (char) code);
+	}
+	return out.data;
+}
+
 /* A header's value; of "Bearer token" also the token alone. */
 static char *
 mask_header_value(const char *text, const char *line)
@@ -95,7 +130,7 @@ mask_header_value(const char *text, const char *line)
 	for (value++; *value == ' '; value++)
 		;
 	token = strncmp(value, "Bearer ", 7) == 0 ? value + 7 : value;
-	return replace_all(text, token);
+	return mask_secret(text, token);
 }
 
 static char *
@@ -107,7 +142,7 @@ mask_userpwd(const char *text, const char *userpwd)
 
 	if (compat_b64_encode(userpwd, length, encoded, pg_b64_enc_len(length)) > 0)
 		text = replace_all(text, encoded);
-	return replace_all(text, password ? password + 1 : userpwd);
+	return mask_secret(text, password ? password + 1 : userpwd);
 }
 
 char *
@@ -122,8 +157,10 @@ mask_text(const char *text, const Credentials *credentials)
 	{
 		const char *value = strchr(lfirst(cell), '=');
 
-		if (value != NULL)
-			masked = replace_all(masked, value + 1);
+		if (value == NULL)
+			continue;
+		masked = replace_all(masked, value + 1);
+		masked = mask_secret(masked, percent_decoded(value + 1));
 	}
 	if (credentials->userpwd != NULL)
 		masked = mask_userpwd(masked, credentials->userpwd);

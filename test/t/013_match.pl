@@ -165,6 +165,11 @@ $t->create_server('query', url => '/echo?fixed=1', method => 'GET', mapping => {
 enrich(source => 'odd', server => 'query', path => '/sub/{{job}}/{{bucket}}?n={{name}}', where_clause => 'id = 2', output => { 'url text' => '$.target' });
 is($t->sql('SELECT url FROM odd WHERE id = 2'), "/echo/sub/$job/1?fixed=1&n=two%20words&key=a%20s%26cret",
 	'path, query and secret query are put together');
+(my $preview = $t->start_sql(source => 'odd', server => 'query', input => ['name'], output => '{"url text": "$.target"}',
+	path => '/sub', where_clause => 'id = 2')) =~ s/SELECT enrich.start/SELECT response FROM enrich.preview/;
+my $echoed = $t->sql($preview);
+like($echoed, qr/"key":\s*"\*\*\*"/, 'a preview masks a secret that comes back,');
+unlike($echoed, qr/s(&|%26)cret/, '... as it was sent and as it is');
 
 #
 # Bodies
