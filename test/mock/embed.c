@@ -127,3 +127,26 @@ embed(Slice text, float *vector, size_t dimensions)
 	if (!normalise(vector, dimensions))
 		add_feature(&features, hash_bytes(text.start, text.length, WORD_SEED), 1.0f);
 }
+
+static _Thread_local float scratch[EMBED_MAX_DIMENSIONS];
+
+void
+embed_append(Buffer *json, Slice text, size_t dimensions)
+{
+	embed(text, scratch, dimensions);
+	for (size_t i = 0; i < dimensions; i++)
+	{
+		buffer_append_char(json, i > 0 ? ',' : '[');
+		buffer_append_float(json, scratch[i]);
+	}
+	buffer_append_char(json, ']');
+}
+
+void
+embed_append_base64(Buffer *json, Slice text, size_t dimensions)
+{
+	embed(text, scratch, dimensions);
+	buffer_append_char(json, '"');
+	buffer_append_base64(json, scratch, dimensions * sizeof(float));
+	buffer_append_char(json, '"');
+}

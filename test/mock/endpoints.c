@@ -13,6 +13,7 @@
 #include "canned.h"
 #include "recent.h"
 #include "scan.h"
+#include "vendors.h"
 
 static void answer_echo(Request *request, Answer *answer);
 
@@ -84,7 +85,7 @@ endpoint_find(const char *path)
 			(path[length] == '\0' || (endpoint->subtree && path[length] == '/')))
 			return endpoint;
 	}
-	return NULL;
+	return vendor_find(path);
 }
 
 bool

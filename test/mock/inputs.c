@@ -50,11 +50,34 @@ end_text(Inputs *inputs)
 	inputs->ends[inputs->count++] = inputs->text.length;
 }
 
-static void
-add_value(Inputs *inputs, Slice value)
+void
+inputs_add_value(Inputs *inputs, Slice value)
 {
 	scan_append_text(&inputs->text, value);
 	end_text(inputs);
+}
+
+void
+inputs_add_text(Inputs *inputs, const char *text)
+{
+	buffer_append_string(&inputs->text, text);
+	end_text(inputs);
+}
+
+int64_t
+count_tokens(Slice text)
+{
+	return ((int64_t) utf8_length(text.start, text.length) + 3) / 4;
+}
+
+int64_t
+inputs_tokens(const Inputs *inputs)
+{
+	int64_t		tokens = 0;
+
+	for (size_t i = 0; i < inputs->count; i++)
+		tokens += count_tokens(inputs_get(inputs, i));
+	return tokens;
 }
 
 static void
@@ -64,9 +87,9 @@ add_values(Inputs *inputs, Slice value)
 	Slice		element;
 
 	if (!scan_is(value, '['))
-		add_value(inputs, value);
+		inputs_add_value(inputs, value);
 	while (scan_element(value, &position, &element))
-		add_value(inputs, element);
+		inputs_add_value(inputs, element);
 }
 
 static enum MHD_Result
@@ -74,11 +97,7 @@ add_argument(void *inputs, enum MHD_ValueKind kind, const char *name, const char
 {
 	(void) kind;
 	if (strcmp(name, "input") == 0)
-	{
-		if (value != NULL)
-			buffer_append_string(&((Inputs *) inputs)->text, value);
-		end_text(inputs);
-	}
+		inputs_add_text(inputs, value != NULL ? value : "");
 	return MHD_YES;
 }
 
@@ -121,8 +140,7 @@ inputs_read_item(Request *request)
 		return fault;
 	if (request->path[own] != '/')
 		return "no input in body, query or path";
-	buffer_append_string(&request->inputs.text, request->path + own + 1);
-	end_text(&request->inputs);
+	inputs_add_text(&request->inputs, request->path + own + 1);
 	return NULL;
 }
 

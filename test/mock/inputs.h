@@ -23,6 +23,12 @@ typedef struct Inputs
 
 /* The i-th text, i < count. */
 extern Slice inputs_get(const Inputs *inputs, size_t i);
+extern void inputs_add_text(Inputs *inputs, const char *text);
+extern void inputs_add_value(Inputs *inputs, Slice value);	/* what a JSON value says */
+
+/* A token is four characters, the last one of a text perhaps fewer. */
+extern int64_t count_tokens(Slice text);
+extern int64_t inputs_tokens(const Inputs *inputs);
 extern void inputs_free(Inputs *inputs);
 
 /*

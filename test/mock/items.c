@@ -116,9 +116,8 @@ prepare_digest(void)
 		abort();
 }
 
-/* The first eight hexadecimal digits of the md5, modulo a million. */
-static int64_t
-value_of(Slice input)
+int64_t
+items_value(Slice input)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *context;
@@ -149,7 +148,7 @@ write_item(Buffer *json, const Request *request, Slice input, int64_t index)
 		buffer_append_char(json, ',');
 	}
 	buffer_append_string(json, "\"value\":");
-	buffer_append_integer(json, value_of(input));
+	buffer_append_integer(json, items_value(input));
 	buffer_append_string(json, ",\"text\":");
 	buffer_append_json(json, input.start, input.length);
 	buffer_append_string(json, ",\"upper\":");

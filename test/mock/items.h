@@ -30,6 +30,9 @@ extern size_t items_plan_row(const ItemPlan *plan, size_t i);
 extern int64_t items_plan_index(const ItemPlan *plan, size_t i);	/* or negative: none */
 extern bool items_plan_is_null(const ItemPlan *plan, size_t i);
 
+/* The number that follows from a text: the first eight hex digits of its md5, modulo a million. */
+extern int64_t items_value(Slice input);
+
 /* All items, with commas between them. */
 extern void items_write(Buffer *json, const Request *request, ItemWriter writer);
 

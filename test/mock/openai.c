@@ -12,6 +12,7 @@
 #include "endpoints.h"
 #include "items.h"
 #include "scan.h"
+#include "schema.h"
 
 #define DEFAULT_DIMENSIONS 256
 
@@ -23,20 +24,11 @@ typedef struct EmbeddingForm
 } EmbeddingForm;
 
 static _Thread_local EmbeddingForm form;
-static _Thread_local float vector[EMBED_MAX_DIMENSIONS];
-
-/* A token is four characters, the last one perhaps fewer. */
-static int64_t
-count_tokens(Slice text)
-{
-	return ((int64_t) utf8_length(text.start, text.length) + 3) / 4;
-}
 
 static void
 write_embedding(Buffer *json, const Request *request, Slice input, int64_t index)
 {
 	(void) request;
-	embed(input, vector, form.dimensions);
 	buffer_append_string(json, "{\"object\":\"embedding\",");
 	if (index >= 0)
 	{
@@ -46,18 +38,10 @@ write_embedding(Buffer *json, const Request *request, Slice input, int64_t index
 	}
 	buffer_append_string(json, "\"embedding\":");
 	if (form.base64)
-	{
-		buffer_append_char(json, '"');
-		buffer_append_base64(json, vector, form.dimensions * sizeof(float));
-		buffer_append_string(json, "\"}");
-		return;
-	}
-	for (size_t i = 0; i < form.dimensions; i++)
-	{
-		buffer_append_char(json, i > 0 ? ',' : '[');
-		buffer_append_float(json, vector[i]);
-	}
-	buffer_append_string(json, "]}");
+		embed_append_base64(json, input, form.dimensions);
+	else
+		embed_append(json, input, form.dimensions);
+	buffer_append_char(json, '}');
 }
 
 /* The model as the request names it. */
@@ -105,15 +89,13 @@ openai_answer_embeddings(Request *request, Answer *answer)
 	Buffer	   *json = &answer->body;
 	Slice		body = scan_text(request->body.data, request->body.length);
 	const char *fault = read_form(body);
-	int64_t		tokens = 0;
+	int64_t		tokens = inputs_tokens(&request->inputs);
 
 	if (fault != NULL)
 	{
 		answer_error(answer, 400, fault);
 		return;
 	}
-	for (size_t i = 0; i < request->inputs.count; i++)
-		tokens += count_tokens(inputs_get(&request->inputs, i));
 	buffer_reserve(json, request->inputs.count * (form.dimensions * 13 + 64) + 256);
 	buffer_append_string(json, "{\"object\":\"list\",\"data\":[");
 	items_write(json, request, write_embedding);
@@ -178,12 +160,16 @@ openai_answer_chat(Request *request, Answer *answer)
 {
 	Buffer	   *json = &answer->body;
 	Slice		body = scan_text(request->body.data, request->body.length);
+	Slice		schema = scan_member(scan_member(scan_member(body, "response_format"),
+												 "json_schema"), "schema");
 	Slice		message = inputs_get(&request->inputs, 0);
 	Buffer		content = {0};
-	int64_t		prompt = count_tokens(message);
+	int64_t		prompt = inputs_tokens(&request->inputs);
 	int64_t		completion;
 
-	if (wants_json(body))
+	if (scan_is(schema, '{'))
+		schema_write(&content, schema, message);
+	else if (wants_json(body))
 		write_judgements(&content, message);
 	else
 	{
