@@ -338,19 +338,49 @@ append_error(ByteBuffer *out, const char *error)
 	append_json(out, "}", false);
 }
 
+/* The outputs of every row, as JSON. */
+static void
+append_rows(ByteBuffer *out, const Preview *preview, const Response *response)
+{
+	const Recipe *recipe = preview->recipe;
+	Converter **converters = palloc(sizeof(Converter *) * recipe->output_count);
+
+	for (int i = 0; i < recipe->output_count; i++)
+		converters[i] = converter_create(recipe->outputs[i].name, recipe->outputs[i].type,
+										 recipe->outputs[i].typmod);
+	append_json(out, "[", false);
+	for (int row = 0; row < preview->row_count; row++)
+		append_row(out, preview, response, converters, row);
+	append_json(out, "]", false);
+}
+
+/* Has the API said that it has no result for the row that the URL names? */
+static bool
+is_no_result(const Preview *preview)
+{
+	const Recipe *recipe = preview->recipe;
+
+	return preview->row_count == 1 && template_single_row_placeholder(recipe->url) != NULL &&
+		list_member_int(recipe->server->not_found, preview->result.status);
+}
+
 /* What would be written, or why not, as JSON text. */
 static void
 describe_results(const Preview *preview, ByteBuffer *out)
 {
 	const Recipe *recipe = preview->recipe;
 	const HttpResult *result = &preview->result;
-	Converter **converters = palloc(sizeof(Converter *) * recipe->output_count);
-	Response	response;
+	Response	response = {0};
 	char		reason[400];
 
 	if (result->fault != HTTP_ANSWERED)
 	{
 		append_error(out, result->error);
+		return;
+	}
+	if (is_no_result(preview))
+	{
+		append_rows(out, preview, &response);	/* without items: NULLs */
 		return;
 	}
 	if (result->status / 100 != 2)
@@ -366,15 +396,7 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	if (response.status != RESPONSE_OK)
 		append_error(out, response.error);
 	else
-	{
-		for (int i = 0; i < recipe->output_count; i++)
-			converters[i] = converter_create(recipe->outputs[i].name, recipe->outputs[i].type,
-											 recipe->outputs[i].typmod);
-		append_json(out, "[", false);
-		for (int row = 0; row < preview->row_count; row++)
-			append_row(out, preview, &response, converters, row);
-		append_json(out, "]", false);
-	}
+		append_rows(out, preview, &response);
 	response_free(&response);
 }
 

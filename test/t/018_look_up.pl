@@ -21,6 +21,8 @@ is("@$progress{qw(rows_done rows_failed rows_skipped)}", '40 0 0', '404 is an an
 is($t->sql('SELECT count(*) FROM found WHERE value IS NULL'), 1, 'which is NULL');
 is($t->sql('SELECT value IS NULL FROM found WHERE id = 7'), 't', 'for the right row');
 is($t->mock_stats->{requests}, 40, 'asked for once');
+is($t->sql(q{SELECT status, results FROM enrich.preview('place', 'api', path => '/item/{{name}}', input => '{name}',
+	output => '{"value bigint": "$.value"}', where_clause => 'id = 7')}), '404|[{"key": {"id": 7}, "value": null}]', 'preview shows it so');
 
 # unless the server's options say otherwise
 $t->sql("ALTER SERVER api OPTIONS (ADD not_found '410')");
