@@ -102,9 +102,18 @@ install_packages()
 	do
 		is_installed "$package" || missing+=("$package")
 	done
+	if [ ${#missing[@]} -gt 0 ]
+	then
+		am_root || die "packages are missing, and only root can install them: ${missing[*]}"
+		need_package_lists 1000
+	fi
+	# not every release has pg_cron: its test is skipped without
+	package=postgresql-$pg_major-cron
+	if am_root && apt-cache show "$package" >/dev/null 2>&1 && ! is_installed "$package"
+	then
+		missing+=("$package")
+	fi
 	[ ${#missing[@]} -gt 0 ] || return 0
-	am_root || die "packages are missing, and only root can install them: ${missing[*]}"
-	need_package_lists 1000
 	echo "Installing ${missing[*]} ..."
 	apt_install "${missing[@]}" || {
 		# lists that are there may be out of date
