@@ -109,6 +109,12 @@ worker_check_paths(Worker *worker)
 	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0 ||
 		worker->recipe->shape.output_count == 0)
 		return;
+	/*
+	 * Without a single item (all 404, say) no path could find anything, and it
+	 * may well be so: that is worth a pause only if it saves requests.
+	 */
+	if (!worker->found_item && sum.buckets_done == job->buckets_total)
+		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
 						   "no output path found anything in the whole first bucket",
 						   "Look at an answer with enrich.preview, cancel the job and start it "

@@ -70,6 +70,7 @@ typedef struct Worker
 	Counters	unsaved;		/* requests, retries, tokens since the last store */
 	Counters	storing;		/* what the store under way adds */
 	bool		found_any;		/* some output path has found something */
+	bool		found_item;		/* some answer held an item at all */
 	bool		exhausted;		/* no bucket was left to claim at the last look */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */

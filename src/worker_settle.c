@@ -27,6 +27,7 @@ worker_add_outcome(Worker *worker, Outcome *outcome)
 		worker->outcomes_since = clock_now();
 	worker->outcome_rows += outcome->row_count;
 	worker->found_any |= outcome->response.found_any;
+	worker->found_item |= outcome->response.item_count > 0;
 	worker->outcome_bytes += outcome->answer.capacity + response_size(&outcome->response);
 }
 
