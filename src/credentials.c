@@ -4,8 +4,8 @@
  *	  What a user mapping adds to requests: headers, basic auth, query.
  *
  * The role's own mapping counts, else PUBLIC's.  A file is read at each load,
- * so whoever loads again sees what changed in it.  Nothing is kept here: the
- * results are in the caller's memory context.
+ * and a look at its stamp says whether it is worth another.  Nothing is kept
+ * here: the results are in the caller's memory context.
  *
  * Errors hold no secret, and of a token's file not even the name, which a role
  * that merely uses PUBLIC's mapping cannot see either; the log has it.
@@ -27,6 +27,12 @@
 #include "server_options.h"
 
 #define MAX_TOKEN_FILE_SIZE (64 * 1024)
+
+/*
+ * Two writes within one tick of a file system's clock leave the same stamp
+ * (some have ticks of two seconds).
+ */
+#define STAMP_SETTLES_S 3
 
 /* Options of the mapping of that very role (InvalidOid: PUBLIC's).  False: there is none. */
 static bool
@@ -50,26 +56,44 @@ static void
 complain_file(const Server *server, const char *path)
 {
 	ereport(ERROR,
-			errcode_for_file_access(),
+			errcode(ERRCODE_CONFIG_FILE_ERROR),
 			errmsg("could not read the bearer token file of server \"%s\": %m", server->name),
 			errdetail_log("The file is \"%s\".", path),
-			errhint("Check the file that option bearer_token_file of the user mapping names."));
+			errhint("Check the file that option bearer_token_file of the user mapping names: the "
+					"server's operating-system user must be able to read it."));
 }
 
 static void
 complain_content(const Server *server, const char *path, const char *detail)
 {
 	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errcode(ERRCODE_CONFIG_FILE_ERROR),
 			errmsg("the bearer token file of server \"%s\" holds no token", server->name),
 			errdetail_internal("%s", detail),
 			errdetail_log("%s The file is \"%s\".", detail, path),
 			errhint("It should hold the token alone: visible ASCII characters, no spaces."));
 }
 
-/* Opens a regular file only: opening a FIFO would wait for its writer. */
+static FileStamp
+stamp_of(const struct stat *status)
+{
+	FileStamp	stamp;
+
+	memset(&stamp, 0, sizeof(stamp));	/* padding, too: stamps are compared as bytes */
+	stamp.device = (uint64) status->st_dev;
+	stamp.inode = (uint64) status->st_ino;
+	stamp.size = (int64) status->st_size;
+	stamp.modified = status->st_mtim;
+	stamp.changed = status->st_ctim;
+	return stamp;
+}
+
+/*
+ * Opens a regular file only: opening a FIFO would wait for its writer.  Its
+ * stamp is that of before it is read, so that what is written meanwhile shows.
+ */
 static int
-open_token_file(const Server *server, const char *path)
+open_token_file(const Server *server, const char *path, Credentials *credentials)
 {
 	int			descriptor = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	struct stat status;
@@ -78,14 +102,17 @@ open_token_file(const Server *server, const char *path)
 		complain_file(server, path);
 	if (!S_ISREG(status.st_mode))
 		complain_content(server, path, "It is not a regular file.");
+	credentials->token_file = pstrdup(path);
+	credentials->token_stamp = stamp_of(&status);
+	credentials->token_is_fresh = time(NULL) - status.st_ctim.tv_sec < STAMP_SETTLES_S;
 	return descriptor;
 }
 
 /* The transaction's end closes the descriptor where an error leaves it open. */
 static char *
-read_token_file(const Server *server, const char *path)
+read_token_file(const Server *server, const char *path, Credentials *credentials)
 {
-	int			descriptor = open_token_file(server, path);
+	int			descriptor = open_token_file(server, path, credentials);
 	char	   *content = palloc(MAX_TOKEN_FILE_SIZE + 2);
 	size_t		length = 0;
 	ssize_t		got;
@@ -133,9 +160,49 @@ credentials_load(const Server *server, Oid role)
 		credentials->userpwd = psprintf("%s:%s", mapping.username, mapping.password);
 	token = mapping.bearer_token;
 	if (mapping.bearer_token_file != NULL)
-		token = read_token_file(server, mapping.bearer_token_file);
+		token = read_token_file(server, mapping.bearer_token_file, credentials);
 	if (token != NULL)
 		credentials->headers = lappend(credentials->headers,
 									   psprintf("Authorization: Bearer %s", token));
 	return credentials;
+}
+
+static bool
+same_strings(const List *a, const List *b)
+{
+	if (list_length(a) != list_length(b))
+		return false;
+	for (int i = 0; i < list_length(a); i++)
+		if (strcmp(list_nth(a, i), list_nth(b, i)) != 0)
+			return false;
+	return true;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+credentials_equal(const Credentials *a, const Credentials *b)
+{
+	return same_strings(a->headers, b->headers) && same_strings(a->query, b->query) &&
+		same_text(a->userpwd, b->userpwd);
+}
+
+TokenFileState
+credentials_look(const Credentials *credentials)
+{
+	struct stat status;
+	FileStamp	stamp;
+
+	if (credentials->token_file == NULL)
+		return TOKEN_FILE_SAME;
+	if (stat(credentials->token_file, &status) != 0 || status.st_size == 0)
+		return TOKEN_FILE_UNUSABLE;
+	stamp = stamp_of(&status);
+	return credentials->token_is_fresh ||
+		memcmp(&stamp, &credentials->token_stamp, sizeof(stamp)) != 0
+		? TOKEN_FILE_CHANGED : TOKEN_FILE_SAME;
 }

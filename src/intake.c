@@ -3,8 +3,10 @@
  * intake.c
  *	  What a worker reads before it can work: job, server, credentials, recipe.
  *
- * When an invalidation says that the server or a user mapping has changed, they
- * are read again, and the recipe's templates and paths are replaced in place.
+ * When an invalidation says that a server or a user mapping has changed, or a
+ * look at a token's file that this has, and before a failure that they may be the
+ * cause of pauses the job, server and credentials are read again; if the server is
+ * another, the recipe's templates and paths are replaced in place.
  * When the job is resumed after somebody had to mend something, all is read
  * again.  Rows on their way do not refer to any of it, but by their keys, whose
  * types must have stayed the same.
@@ -24,6 +26,7 @@
 
 #include "call.h"
 #include "catalog.h"
+#include "clock.h"
 #include "compat.h"
 #include "permits.h"
 
@@ -55,18 +58,33 @@ intake_watch_changes(void)
 	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 }
 
-/* Server and credentials by the job's owner's rights, into the current context. */
+/* A file that cannot be used for so long is not merely being replaced. */
+#define FILE_PATIENCE_US 1000000
+
+/* Between two looks at a token's file. */
+#define FILE_LOOK_US 250000
+
+/* Server and credentials from now on. */
+static void
+adopt(Worker *worker, Server *server, Credentials *credentials)
+{
+	permits_use_server(worker->slot_index, server->oid, server->max_concurrency,
+					   server->requests_per_minute, server->tokens_per_minute);
+	worker->server = server;
+	worker->credentials = credentials;
+	call_settings(&worker->http_settings, server);
+	worker->setup++;
+}
+
+/* Bucketizing needs no credentials: they can still be mended when it is done. */
 static void
 read_server(Worker *worker, const Job *job)
 {
 	Server	   *server = server_load(job->server, false);
 
 	server_check_usage(server, GetUserId());
-	worker->credentials = credentials_load(server, GetUserId());
-	worker->server = server;
-	call_settings(&worker->http_settings, server);
-	permits_use_server(worker->slot_index, server->oid, server->max_concurrency,
-					   server->requests_per_minute, server->tokens_per_minute);
+	adopt(worker, server, job->state == JOB_RUNNING ? credentials_load(server, GetUserId())
+		  : palloc0(sizeof(Credentials)));
 }
 
 /* Rows at hand are to be stored by the new recipe. */
@@ -125,19 +143,16 @@ require_staged_fields(const Recipe *before, const Recipe *after)
 }
 
 /*
- * The settings that requests in flight refer to are kept: the context of what
- * was read before is freed with the worker only.  Servers change rarely.  The
- * recipe changes only if all is well: what is in flight is decoded by it.
+ * Templates and paths by a server that has changed: all of them, or none where
+ * that fails, for what is in flight is decoded by them.
  */
-void
-intake_server(Worker *worker)
+static void
+recompile(Worker *worker, const Server *server)
 {
-	MemoryContext old = MemoryContextSwitchTo(worker->job_context);
 	Recipe	   *changed = palloc(sizeof(Recipe));
 
-	read_server(worker, worker->job);
 	*changed = *worker->recipe;
-	changed->server = worker->server;
+	changed->server = server;
 	changed->body = changed->url = NULL;
 	PG_TRY();
 	{
@@ -153,7 +168,70 @@ intake_server(Worker *worker)
 	recipe_free(worker->recipe);
 	*worker->recipe = *changed;
 	pfree(changed);
+}
+
+/*
+ * What requests in flight refer to is kept: contexts of what was read before
+ * are freed with the worker only.  Servers and credentials change rarely.
+ */
+void
+intake_server(Worker *worker)
+{
+	MemoryContext context = AllocSetContextCreate(worker->job_context, "pg_enrich set-up",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Server	   *server = server_load(worker->job->server, false);
+	Credentials *credentials;
+	bool		same_server;
+
+	server_check_usage(server, GetUserId());
+	credentials = credentials_load(server, GetUserId());
+	same_server = server->oid == worker->server->oid &&
+		strcmp(server->definition, worker->server->definition) == 0;
+	if (!same_server)
+		recompile(worker, server);
+	if (!same_server || !credentials_equal(credentials, worker->credentials))
+		adopt(worker, same_server ? worker->server : server, credentials);
+	else
+	{
+		worker->credentials->token_stamp = credentials->token_stamp;
+		worker->credentials->token_is_fresh = credentials->token_is_fresh;
+	}
 	MemoryContextSwitchTo(old);
+	if (worker->credentials != credentials)
+		MemoryContextDelete(context);
+}
+
+bool
+intake_refresh(Worker *worker)
+{
+	unsigned	before = worker->setup;
+
+	return worker_try(worker, intake_server) && worker->setup != before;
+}
+
+void
+intake_look_at_file(Worker *worker)
+{
+	int64		now = clock_now();
+	TokenFileState state;
+
+	if (worker->credentials->token_file == NULL || now - worker->file_looked_at < FILE_LOOK_US)
+		return;
+	worker->file_looked_at = now;
+	state = credentials_look(worker->credentials);
+	if (state == TOKEN_FILE_UNUSABLE)
+	{
+		/* The old token may be good for a while yet. */
+		if (worker->file_bad_since == 0)
+			worker->file_bad_since = now;
+		if (now - worker->file_bad_since < FILE_PATIENCE_US)
+			return;
+	}
+	worker->file_bad_since = 0;
+	/* Of a file that stays unusable, reading it says what is wrong. */
+	if (state != TOKEN_FILE_SAME)
+		(void) intake_refresh(worker);
 }
 
 void

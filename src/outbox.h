@@ -23,6 +23,8 @@ typedef struct Request
 	Row		  **rows;
 	int			sent;			/* times, so far */
 	int			attempts;		/* those that count for max_attempts */
+	unsigned	setup;			/* the worker's when it was last sent, and with which credentials */
+	const Credentials *credentials;
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
 	ByteBuffer	url;

@@ -32,7 +32,7 @@
 #include "compat.h"
 #include "convert.h"
 #include "http.h"
-#include "preview_mask.h"
+#include "mask.h"
 #include "recipe.h"
 #include "start.h"
 

@@ -325,11 +325,12 @@ check_is_expression(const char *text, const char *parameter)
 						"10' or '(lower(name))'."));
 }
 
-static void
-check_fields_privilege(const Recipe *recipe)
+void
+recipe_check_source(const Recipe *recipe)
 {
 	List	   *columns = NIL;
 
+	check_source(recipe->job->source);
 	for (int i = 0; i < recipe->field_count; i++)
 		columns = lappend(columns, recipe->fields[i]);
 	require_columns_privilege(recipe->job->source, ACL_SELECT, columns);
@@ -355,13 +356,13 @@ recipe_make(Job *job, const Server *server)
 	server_check_usage(server, GetUserId());
 	recipe->job = job;
 	recipe->server = server;
-	check_source(job->source);
+	check_source(job->source);	/* before its key is looked for */
 	recipe->source = relation_quoted_name(job->source);
 	recipe->many = strcmp(job->result_rows, "many") == 0;
 	recipe->source_alias = quote_identifier(get_rel_name(job->source));
 	resolve_key(recipe, job);
 	collect_fields(recipe, job);
-	check_fields_privilege(recipe);
+	recipe_check_source(recipe);
 	if (job->where_clause != NULL)
 		check_is_expression(job->where_clause, "where_clause");
 	recipe_read_outputs(recipe);

@@ -111,6 +111,9 @@ extern void recipe_free(Recipe *recipe);
 /* Make the target, or its columns that are missing, as the current user. */
 extern void recipe_make_target(Recipe *recipe);
 
+/* Raises an error unless the source is still there, and may be read. */
+extern void recipe_check_source(const Recipe *recipe);
+
 /* Parts of recipe_make, in files of their own. */
 extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */

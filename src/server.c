@@ -18,8 +18,10 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -184,6 +186,23 @@ complain_wrapper(const char *name, const char *wrapper)
 					PG_ENRICH_WRAPPER));
 }
 
+/* Servers hold no secrets: those are in user mappings. */
+static char *
+describe_options(const List *options)
+{
+	StringInfoData out;
+	ListCell   *cell;
+
+	initStringInfo(&out);
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		appendStringInfo(&out, "%s=%s\n", option->defname, defGetString(option));
+	}
+	return out.data;
+}
+
 Server *
 server_load(const char *name, bool missing_ok)
 {
@@ -207,6 +226,7 @@ server_load(const char *name, bool missing_ok)
 	server = read_server(foreign->options);
 	server->oid = foreign->serverid;
 	server->name = pstrdup(foreign->servername);
+	server->definition = describe_options(foreign->options);
 	return server;
 }
 

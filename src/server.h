@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include <time.h>
+
 #include "nodes/pg_list.h"
 
 /* A server as a job uses it.  Everything is in the memory context of the call that loaded it. */
@@ -17,6 +19,7 @@ typedef struct Server
 {
 	Oid			oid;
 	char	   *name;
+	char	   *definition;		/* all options in one text, to see whether any has changed */
 	char	   *url;
 	char	   *method;			/* GET, POST, … */
 
@@ -50,12 +53,25 @@ typedef struct Server
 	bool		follow_redirects;
 } Server;
 
+/* What tells one content of a file from another, without reading it. */
+typedef struct FileStamp
+{
+	uint64		device;
+	uint64		inode;
+	int64		size;
+	struct timespec modified;
+	struct timespec changed;
+} FileStamp;
+
 /* What a user mapping adds to a request.  Never logged, never shown. */
 typedef struct Credentials
 {
 	List	   *headers;		/* of char *: "Name: value" */
 	char	   *userpwd;		/* "user:password", or NULL */
 	List	   *query;			/* of char *: "name=value", both percent-encoded */
+	char	   *token_file;		/* where a token came from, or NULL */
+	FileStamp	token_stamp;	/* when it was read */
+	bool		token_is_fresh; /* the file had just been written: its stamp may not tell */
 } Credentials;
 
 /*
@@ -72,5 +88,17 @@ extern void server_check_usage(const Server *server, Oid role);
  * errors for files that cannot be read.
  */
 extern Credentials *credentials_load(const Server *server, Oid role);
+
+extern bool credentials_equal(const Credentials *a, const Credentials *b);
+
+typedef enum TokenFileState
+{
+	TOKEN_FILE_SAME,			/* as it was read; or there is none */
+	TOKEN_FILE_CHANGED,
+	TOKEN_FILE_UNUSABLE			/* not there, or empty: perhaps it is being replaced */
+} TokenFileState;
+
+/* A look at the token's file, which reads nothing. */
+extern TokenFileState credentials_look(const Credentials *credentials);
 
 #endif							/* PG_ENRICH_SERVER_H */

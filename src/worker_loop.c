@@ -159,6 +159,7 @@ reread_step(Worker *worker)
 	if (worker->stopping && worker->pause.reason == NULL && job->state == JOB_RUNNING)
 	{
 		worker->canceled = false;
+		worker->setup++;
 		worker_forget_attempts(worker);
 	}
 	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0 ||
@@ -376,6 +377,13 @@ make_events(const Worker *worker)
 	return events;
 }
 
+/* Requests of which nothing came to be stored have been sent all the same. */
+static void
+save_counters_step(Worker *worker)
+{
+	catalog_add_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
+}
+
 void
 worker_run_loop(Worker *worker)
 {
@@ -409,5 +417,7 @@ worker_run_loop(Worker *worker)
 		tick(worker);
 		sleep_until_event(worker, events);
 	}
+	if (!worker->abandoned && worker->unsaved.requests > 0)
+		(void) worker_try(worker, save_counters_step);
 	FreeWaitEventSet(events);
 }

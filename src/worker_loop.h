@@ -58,7 +58,10 @@ typedef struct Worker
 	Credentials *credentials;
 	HttpSettings http_settings;
 	Recipe	   *recipe;
-	MemoryContext job_context;	/* of the five above; replaced when the server changes */
+	MemoryContext job_context;	/* of the five above */
+	unsigned	setup;			/* goes up when server or credentials change, or the job is resumed */
+	int64		file_looked_at; /* clock of the last look at a token's file */
+	int64		file_bad_since; /* clock of the first look that found it unusable; 0: it is usable */
 
 	/* The pipeline, in the order data flows */
 	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
@@ -168,8 +171,15 @@ extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
 
 /* Reading job and server, in intake.c. */
 extern void intake_job(Worker *worker);		/* in a transaction: job, server, credentials, recipe */
-extern void intake_server(Worker *worker);	/* the same, after the server or a mapping changed */
+extern void intake_server(Worker *worker);	/* server and credentials, where they have changed */
 extern void intake_again(Worker *worker);	/* the same, after anything may have changed */
+
+/* Read server and credentials again, now.  True: they had changed. */
+extern bool intake_refresh(Worker *worker);
+
+/* The same where a look at a token's file, every now and then, says that it has changed. */
+extern void intake_look_at_file(Worker *worker);
+
 extern void intake_watch_changes(void);
 extern bool intake_server_changed;	/* set by invalidations */
 extern bool intake_catalog_changed;

@@ -15,7 +15,12 @@
 #include "utils/timestamp.h"
 
 #include "clock.h"
+#include "encoding.h"
+#include "mask.h"
 #include "verdict.h"
+
+/* Longest reason of an API that is shown. */
+#define MAX_REASON_BYTES 400
 
 void
 worker_add_outcome(Worker *worker, Outcome *outcome)
@@ -166,6 +171,37 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	return tokens;
 }
 
+/* Text of an API for the job's row.  Looking for a conversion takes a transaction. */
+static const char *
+in_database_encoding(Worker *worker, const char *utf8)
+{
+	const char *text;
+
+	if (!worker_begin(worker))
+		return "";
+	text = message_from_utf8(utf8);
+	worker_commit();
+	MemoryContextSwitchTo(worker->turn);
+	return text;
+}
+
+/*
+ * Something is to be mended.  Nothing is charged for it; and where server or
+ * credentials are others by now, it is mended already.
+ */
+static void
+settle_configuration(Worker *worker, Request *request, const HttpResult *result,
+					 const char *error, const char *hint)
+{
+	unsigned	setup = request->setup;
+
+	request->bucket->http_status = result->status;
+	request->attempts--;
+	put_back(worker, request, 0);
+	if (!worker->stopping && setup == worker->setup && !intake_refresh(worker))
+		worker_pause(worker, "configuration", in_database_encoding(worker, error), hint);
+}
+
 /* The API has no result for the row. */
 static void
 settle_nothing(Worker *worker, Request *request, const HttpResult *result)
@@ -193,17 +229,24 @@ judge(const Worker *worker, const Request *request, const HttpResult *result)
 	return verdict_of(&ended);
 }
 
-/* Why it was no success, for a person. */
+/*
+ * Why it was no success, for a person.  APIs quote what they were sent: secrets
+ * are masked before the text is cut to its length, so that none stays in part.
+ */
 static const char *
-describe_end(const HttpResult *result)
+describe_end(const Request *request, const HttpResult *result)
 {
-	char		reason[400];
+	char		said[4000];
+	const char *reason;
 
 	if (result->fault != HTTP_ANSWERED)
 		return result->error;
-	response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
-	return psprintf(reason[0] != '\0' ? "HTTP status %d: %s" : "HTTP status %d", result->status,
-					reason);
+	response_error_text(result->body.data, result->body.length, said, sizeof(said));
+	reason = mask_text(said, request->credentials);
+	if (reason[0] == '\0')
+		return psprintf("HTTP status %d", result->status);
+	return psprintf("HTTP status %d: %.*s", result->status,
+					(int) utf8_valid_prefix(reason, Min(strlen(reason), MAX_REASON_BYTES)), reason);
 }
 
 int64
@@ -227,11 +270,14 @@ worker_settle(Worker *worker, HttpResult *result)
 			return_throttled(worker, request, result);
 			break;
 		case VERDICT_TRANSIENT:
-			retry_request(worker, request, result, describe_end(result));
+			retry_request(worker, request, result, describe_end(request, result));
+			break;
+		case VERDICT_CONFIGURATION:
+			settle_configuration(worker, request, result, describe_end(request, result),
+								 verdict.hint);
 			break;
 		case VERDICT_BAD_ROWS:
-		case VERDICT_CONFIGURATION:
-			worker_fail_request(worker, request, result->status, describe_end(result));
+			worker_fail_request(worker, request, result->status, describe_end(request, result));
 			break;
 	}
 	buffer_free(&result->body);

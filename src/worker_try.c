@@ -124,6 +124,7 @@ static void
 log_failure(const Worker *worker, StepKind kind, Attempts *attempts, const ErrorData *error)
 {
 	int64		now = clock_now();
+	const char *detail = error->detail_log ? error->detail_log : error->detail;
 
 	if (attempts->logged_at != 0 && now - attempts->logged_at < LOG_US)
 		return;
@@ -132,7 +133,7 @@ log_failure(const Worker *worker, StepKind kind, Attempts *attempts, const Error
 			errcode(error->sqlerrcode),
 			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
 				   worker->job->id, step_names[kind], error->message),
-			error->detail ? errdetail_internal("%s", error->detail) : 0,
+			detail ? errdetail_internal("%s", detail) : 0,
 			errhint("%s", error_hint(error)),
 			error->context ? errcontext("%s", error->context) : 0);
 }

@@ -144,6 +144,7 @@ load_step(Worker *worker)
 	Slice	   *slice;
 
 	server_check_usage(worker->server, GetUserId());
+	recipe_check_source(worker->recipe);
 	if (worker->unloaded == NIL)
 		claim(worker);
 	if (worker->unloaded == NIL)
@@ -224,6 +225,8 @@ note_sent(Worker *worker, Request *request)
 	if (request->bucket->started_at == 0)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
+	request->setup = worker->setup;
+	request->credentials = worker->credentials;
 	worker->unsaved.requests++;
 	request->attempts++;
 	if (request->sent++ > 0)
@@ -256,6 +259,8 @@ turn_send(Worker *worker)
 	worker->permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 		return;
+	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
+		intake_look_at_file(worker);
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
 		WaitingFor	waiting_for;

@@ -49,9 +49,16 @@ static void
 fail_by_script(const Request *request, Answer *answer)
 {
 	const Script *script = request->script;
-	char		message[64];
+	char		message[512];
+	const char *sent = NULL;
+	char	   *missing = script_missing_header(request, &sent);
 
-	snprintf(message, sizeof(message), "mock says %d", request->status);
+	if (request->status == 401 && missing != NULL)
+		snprintf(message, sizeof(message), "%s not accepted: %s", missing,
+				 sent != NULL ? sent : "none");
+	else
+		snprintf(message, sizeof(message), "mock says %d", request->status);
+	free(missing);
 	answer_error(answer, request->status, message);
 	if (script->error_body != NULL)
 	{

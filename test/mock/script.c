@@ -69,8 +69,10 @@ static const Option options[] = {
 	NUMBER(bytes, false, 0, MANY),
 	NUMBER(rows, false, 0, 10000000),
 	NUMBER(endless, false, 0, 1),
+	NUMBER(max_inputs, true, 0, MANY),
 	TEXT(retry_after, true),
 	TEXT(error_body, true),
+	TEXT(require_header, true),
 	TEXT(match, false),
 	TEXT(redirect, true),
 	TEXT(content_type, false),
@@ -370,6 +372,39 @@ every(int64_t n, uint64_t sequence)
 	return n > 0 && sequence % n == 0;
 }
 
+char *
+script_missing_header(const Request *request, const char **sent)
+{
+	const char *line = request->script->require_header;
+	const char *colon = line != NULL ? strchr(line, ':') : NULL;
+	char	   *name;
+
+	if (colon == NULL)
+		return NULL;
+	name = xstrndup(line, (size_t) (colon - line));
+	*sent = request_header(request, name);
+	if (*sent == NULL || strcmp(*sent, colon + 1 + strspn(colon + 1, " ")) != 0)
+		return name;
+	free(name);
+	return NULL;
+}
+
+/* What is wrong with the request itself: a status, or 0. */
+static int
+refused_status(const Request *request)
+{
+	const char *sent;
+	char	   *missing = script_missing_header(request, &sent);
+
+	free(missing);
+	if (missing != NULL)
+		return 401;
+	if (request->script->max_inputs > 0 &&
+		request->inputs.count > (size_t) request->script->max_inputs)
+		return 413;
+	return 0;
+}
+
 void
 script_decide(Request *request)
 {
@@ -382,6 +417,11 @@ script_decide(Request *request)
 		? attempt <= script->fail_first || every(script->status_every, sequence)
 		: script->status > 0;
 	request->status = script->status > 0 ? (int) script->status : DEFAULT_FAILURE;
+	if (!request->fails && refused_status(request) != 0)
+	{
+		request->fails = true;
+		request->status = refused_status(request);
+	}
 
 	if (script->reset || every(script->reset_every, sequence) || attempt <= script->reset_first)
 		request->transport = TRANSPORT_RESET;

@@ -45,8 +45,10 @@ typedef struct Script
 	int64_t		bytes;
 	int64_t		rows;
 	int64_t		endless;
+	int64_t		max_inputs;
 	char	   *retry_after;
 	char	   *error_body;
+	char	   *require_header; /* "Name: value" */
 	char	   *match;
 	char	   *redirect;
 	char	   *content_type;
@@ -84,6 +86,12 @@ extern void script_release(const Script *script);
 
 /* What becomes of a request whose attempt and sequence are known. */
 extern void script_decide(struct Request *request);
+
+/*
+ * The header that it lacks, or has with another value than the script requires:
+ * its name (to be freed), or NULL; sent is then that other value, or NULL.
+ */
+extern char *script_missing_header(const struct Request *request, const char **sent);
 
 /* How long its answer is held back, in ms. */
 extern int64_t script_delay(const struct Request *request);

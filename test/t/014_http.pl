@@ -33,8 +33,8 @@ foreach my $port ($plain, $tls)
 
 my $tables = 0;
 
-# A job through that server, which is then looked at.
-sub run_job
+# A job through that server, and the table it is for.
+sub begin
 {
 	my ($server, %more) = @_;
 	my $table = 'town' . ++$tables;
@@ -45,10 +45,17 @@ sub run_job
 	my $job = $t->start_job(source => $table, server => $server, path => '/items', input => ['name'],
 		results => '$.items[*]', result_index => '$.index', output => '{"value bigint": "$.value"}',
 		bucket_size => 50, batch_size => 5, concurrency => 20, %more);
+	return ($job, $table);
+}
+
+# The same, until it is done.
+sub run_job
+{
+	my ($job, $table) = begin(@_);
 	my $progress = $t->wait_job($job);
 	my $right = $t->sql("SELECT count(*) FROM $table WHERE value = $value");
 
-	return ($progress, $right, $job);
+	return ($progress, $right);
 }
 
 # HTTP/2 on a plain connection
@@ -72,13 +79,18 @@ is($right, 500, 'HTTP/1.1 by TLS: every row has its answer');
 ($last) = $t->mock_last;
 like($last->{headers}{via} // '', qr/^1\.1 nghttpx/, 'it was HTTP/1.1');
 
-# A certificate that nobody vouches for is refused, unless the server's options say otherwise
+# A certificate that nobody vouches for pauses the job, until the server's options say otherwise
 $t->create_server('untrusted', url => "https://127.0.0.1:$tls");
-($progress, $right, my $job) = run_job('untrusted', max_rows => 5);
-is("@$progress{qw(rows_done rows_failed)}", '0 5', 'an untrusted certificate fails the rows');
-like($t->sql("SELECT min(error) FROM enrich.failures WHERE job = $job"), qr/certificate/,
-	'and the reason is the certificate');
+my ($job, $table) = begin('untrusted');
+$progress = $t->wait_job($job, 'paused');
+is("@$progress{qw(reason rows_failed)}", 'configuration 0', 'an untrusted certificate pauses the job');
+like($progress->{error}, qr/^TLS certificate not accepted \(127\.0\.0\.1:$tls\)/, 'and the reason is the certificate');
+like($t->sql("SELECT hint FROM enrich.jobs WHERE job = $job"), qr/ca_file and verify_tls/, 'with the options that count');
 is($t->mock_stats->{requests}, 0, 'nothing was sent');
+$t->sql("ALTER SERVER untrusted OPTIONS (ADD ca_file '$dir/cert.pem')");
+$t->sql("SELECT enrich.resume($job)");
+$t->wait_job($job);
+is($t->sql("SELECT count(*) FROM $table WHERE value = $value"), 500, 'resumed with its authority: every row has its answer');
 $t->create_server('unverified', url => "https://127.0.0.1:$tls", verify_tls => 'false');
 ($progress, $right) = run_job('unverified');
 is($right, 500, 'verify_tls false accepts it');

@@ -34,12 +34,12 @@ is($t->sql("SELECT enrich.retry($job)"), 1, 'tried again');
 $progress = $t->wait_job($job);
 is("@$progress{qw(rows_done rows_failed)}", '40 0', 'and 410 is no result');
 
-# A status for a batch, or of a URL that names no row, is a fault
+# Of a URL that names no row it says that the URL is wrong
 $t->sql("ALTER SERVER api OPTIONS (SET not_found '404,410', SET method 'POST')");
 $t->mock_script({ status => 404 });
 $job = $t->start_job(%look_up, path => '/items', results => '$.items[*]', target => 'found_3');
-$progress = $t->wait_job($job);
-is($progress->{rows_failed}, 40, '404 for a batch fails its rows');
+$progress = $t->wait_job($job, 'paused');
+is("@$progress{qw(reason rows_failed error)}", 'configuration 0 HTTP status 404: mock says 404', '404 for a batch pauses the job');
 
 $t->stop;
 done_testing();

@@ -48,7 +48,10 @@ test_clock(void)
 	return now.tv_sec * SECOND + now.tv_nsec / 1000 + clock_offset;
 }
 
-/* In place of libc's, also for libcurl: "slow.test" never comes back. */
+/*
+ * In place of libc's, also for libcurl: "slow.test" never comes back, of
+ * "later.test" nobody knows at the moment, and other hosts there are none.
+ */
 int
 getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
 			struct addrinfo **addresses)
@@ -63,7 +66,7 @@ getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
 	lookup_mask_seen = true;
 	while (strcmp(host, "slow.test") == 0)
 		pause();
-	return EAI_NONAME;
+	return strcmp(host, "later.test") == 0 ? EAI_AGAIN : EAI_NONAME;
 }
 
 static Http *
@@ -244,6 +247,7 @@ test_faults(void)
 	check("/announced", HTTP_TOO_LARGE, 200, "exceeds max_response_size, 65536 bytes");
 	check("/many-headers", HTTP_TOO_LARGE, 200, "headers of the answer exceed");
 	check("http://unknown.test/?key=s3cret", HTTP_REFUSED, 0, "unknown host (unknown.test:80)");
+	check("http://later.test/", HTTP_TRANSIENT, 0, "host could not be looked up (later.test:80)");
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/?key=s3cret", server_port);
 	settings.verify_tls = false;	/* else it looks for the system's certificates first */
 	check(url, HTTP_REFUSED, 0, "TLS handshake failed (127.0.0.1:");

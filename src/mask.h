@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * preview_mask.h
- *	  Showing a request and its answer without the secrets in them.
+ * mask.h
+ *	  Texts without the secrets in them: requests, answers, messages of APIs.
  *
  * All in the current context; text in the encoding of the database.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PG_ENRICH_PREVIEW_MASK_H
-#define PG_ENRICH_PREVIEW_MASK_H
+#ifndef PG_ENRICH_MASK_H
+#define PG_ENRICH_MASK_H
 
 #include "postgres.h"
 
@@ -23,4 +23,4 @@ extern char *mask_url(const char *url, const Credentials *credentials);
 /* A text (an answer may echo what it was asked with) with each secret replaced by ***. */
 extern char *mask_text(const char *text, const Credentials *credentials);
 
-#endif							/* PG_ENRICH_PREVIEW_MASK_H */
+#endif							/* PG_ENRICH_MASK_H */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
- * preview_mask.c
- *	  Showing a request and its answer without the secrets in them.
+ * mask.c
+ *	  Texts without the secrets in them: requests, answers, messages of APIs.
  *
  *-------------------------------------------------------------------------
  */
-#include "preview_mask.h"
+#include "mask.h"
 
 #include "common/base64.h"
 #include "lib/stringinfo.h"
