@@ -372,6 +372,9 @@ of_status(const VerdictCase *ended)
 
 	if (status / 100 == 2)
 		return simply(VERDICT_ANSWERED);
+	/* An address that was made of the row may be missing, or elsewhere, for that row alone. */
+	if (ended->names_row && (status / 100 == 3 || status == 404 || status == 410))
+		return simply(VERDICT_BAD_ROWS);
 	if (status / 100 == 3)
 		return configuration(HINT_REDIRECT);
 	/* 529: overloaded, in words of Anthropic and others */
@@ -383,9 +386,6 @@ of_status(const VerdictCase *ended)
 		return is_exhausted(ended) ? configuration(HINT_ACCOUNT) : simply(VERDICT_THROTTLED);
 	if (status == 400)
 		return of_bad_request(ended);
-	/* An address that was made of the row may be missing for that row alone. */
-	if (ended->names_row && (status == 404 || status == 410))
-		return simply(VERDICT_BAD_ROWS);
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 	{
 		if (statuses[i].status == status)
@@ -408,12 +408,13 @@ of_refusal(const VerdictCase *ended)
 		case HTTP_REFUSED_TLS:
 			return configuration(HINT_TLS);
 		case HTTP_REFUSED_REDIRECT:
-			return configuration(HINT_REDIRECT);
 		case HTTP_REFUSED_REQUEST:
 			break;
 	}
-	/* A URL that was made of the row may be impossible, by its length, for that row alone. */
-	return ended->names_row ? simply(VERDICT_BAD_ROWS) : configuration(HINT_REQUEST);
+	/* As above; and the URL may be impossible, by its length, for that row alone. */
+	if (ended->names_row)
+		return simply(VERDICT_BAD_ROWS);
+	return configuration(ended->refusal == HTTP_REFUSED_REDIRECT ? HINT_REDIRECT : HINT_REQUEST);
 }
 
 Verdict

@@ -76,6 +76,13 @@ test_look_up(void)
 	is_int(verdict_of(&ended).kind, VERDICT_CONFIGURATION, "403 of a look-up");
 	ended.fault = HTTP_REFUSED;
 	is_int(verdict_of(&ended).kind, VERDICT_BAD_ROWS, "a URL that cannot be sent");
+	ended.refusal = HTTP_REFUSED_REDIRECT;
+	is_int(verdict_of(&ended).kind, VERDICT_BAD_ROWS, "a redirect that is refused");
+	ended.refusal = HTTP_REFUSED_HOST;
+	is_int(verdict_of(&ended).kind, VERDICT_CONFIGURATION, "an unknown host");
+	ended.fault = HTTP_ANSWERED;
+	ended.status = 302;
+	is_int(verdict_of(&ended).kind, VERDICT_BAD_ROWS, "a redirect that is not followed");
 }
 
 static void
