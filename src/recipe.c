@@ -198,10 +198,10 @@ key_equality(const KeyColumn *key)
 static void
 require_equality(const KeyColumn *key)
 {
-	TypeCacheEntry *type = lookup_type_cache(key->type,
-											 TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
+	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR | TYPECACHE_CMP_PROC);
 
-	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->btree_opf))
+	/* Arrays and composite types have a family, but no order unless all in them has one. */
+	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->cmp_proc))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FUNCTION),
 				errmsg("key column \"%s\" is of type %s, which has no ordering",

@@ -198,6 +198,18 @@ check_target_kind(const Recipe *recipe)
 			errhint("Use a table; a view or foreign table takes write_mode 'insert' only."));
 }
 
+/* A column of the target that is to hold what the job says must not be computed. */
+static void
+refuse_generated(const Recipe *recipe, AttrNumber number)
+{
+	if (get_attgenerated(recipe->target, number) != '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_GENERATED_ALWAYS),
+				errmsg("column \"%s\" of target \"%s\" is a generated column",
+					   get_attname(recipe->target, number, false), get_rel_name(recipe->target)),
+				errhint("It tells the target's rows apart: make it an ordinary column."));
+}
+
 static void
 check_target_keys(const Recipe *recipe)
 {
@@ -221,6 +233,7 @@ check_target_keys(const Recipe *recipe)
 						   format_type_be(get_atttype(recipe->target, number)),
 						   format_type_be(key->type)),
 					errhint("Give the target's key columns the types of the source's."));
+		refuse_generated(recipe, number);
 	}
 }
 
@@ -247,6 +260,7 @@ check_item_column(const Recipe *recipe)
 					   get_rel_name(recipe->target),
 					   format_type_be(get_atttype(recipe->target, number))),
 				errhint("With result_rows => 'many' it numbers the items of a row, from 0."));
+	refuse_generated(recipe, number);
 }
 
 /* With many an upsert also removes the items that a row has no more. */
