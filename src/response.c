@@ -342,6 +342,34 @@ decode_item(JsonSlice item, void *state)
 	return true;
 }
 
+/* PathVisitor: is there a list at all? */
+static bool
+find_list(JsonSlice found, void *state)
+{
+	bool	   *is_list = state;
+
+	*is_list = json_kind(found) == JSON_ARRAY;
+	return !*is_list;
+}
+
+/*
+ * Where items may be missing, an answer without any says nothing against the
+ * paths if there is a list where they would be.
+ */
+static bool
+has_empty_list(const Decoder *decoder, JsonSlice answer)
+{
+	const ResponseShape *shape = decoder->shape;
+	Path		list = shape->results;
+	bool		is_list = false;
+
+	if (decoder->item_count > 0 || !(shape->has_key || shape->many) || list.evaluate != NULL ||
+		list.step_count == 0 || list.steps[list.step_count - 1].kind != PATH_ALL)
+		return false;
+	list.step_count--;
+	return path_walk(&list, answer, find_list, &is_list) && is_list;
+}
+
 /* With an index no item is in excess or there twice, so too few means a gap. */
 static bool
 check_count(Decoder *decoder)
@@ -473,6 +501,7 @@ decode_answer(Decoder *decoder, const char *body, size_t length)
 					   results->text);
 	if (response->status != RESPONSE_OK || !check_count(decoder))
 		return false;
+	response->found_any |= has_empty_list(decoder, answer);
 	settle_made_values(decoder);
 	if (decoder->shape->many && !decoder->shape->has_key)
 		response_assign(response, NULL);

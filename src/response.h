@@ -100,7 +100,7 @@ typedef struct Response
 	int		   *row_starts;		/* where each row's begin in row_items, and where the last one's end */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
-	bool		found_any;		/* at least one output path found something */
+	bool		found_any;		/* an output path found something, or a list of items is empty */
 } Response;
 
 /*

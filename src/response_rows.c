@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What an item's error takes, roughly. */
+#define ERROR_SIZE 64
+
 /* NULL: there is but one row. */
 static int
 row_of(const int *rows, int item)
@@ -91,8 +94,15 @@ response_row_error(const Response *response, int row)
 size_t
 response_size(const Response *response)
 {
-	return response->made.capacity + response->arena.allocated +
-		(size_t) response->item_count * response->output_count * sizeof(JsonSlice);
+	size_t		item = sizeof(JsonSlice) * response->output_count;
+
+	if (response->keys != NULL)
+		item += sizeof(JsonSlice);
+	if (response->row_items != NULL)
+		item += sizeof(int);
+	if (response->item_errors != NULL)
+		item += sizeof(char *) + ERROR_SIZE;
+	return response->made.capacity + response->arena.allocated + item * response->item_count;
 }
 
 void

@@ -3,48 +3,18 @@
  * response_test.c
  *	  Unit tests of path_walk.c, response.c and response_error.c.
  *
- * Paths are written as jsonpath text and compiled here by a few lines that
- * know only the plain ones.  What path_walk must find was taken from
- * jsonb_path_query.
+ * What path_walk must find was taken from jsonb_path_query.  Answers whose items
+ * have keys, or of which a row has many: response_items_test.c.
  *
  *-------------------------------------------------------------------------
  */
 #include <stdlib.h>
 
-#include "response.h"
+#include "plain_path.h"
 #include "tap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_STEPS 2000
-
-/* Compiles "$.a[0][*]", with "strict " before it or not, into steps. */
-static Path
-compile(const char *text, PathStep *steps)
-{
-	Path		path = {.steps = steps, .strict = strncmp(text, "strict ", 7) == 0, .text = text};
-	const char *p = strchr(text, '$') + 1;
-
-	while (*p != '\0')
-	{
-		PathStep   *step = &steps[path.step_count++];
-
-		memset(step, 0, sizeof(*step));
-		if (*p == '.')
-		{
-			step->kind = PATH_MEMBER;
-			step->name = ++p;
-			step->name_length = strcspn(p, ".[");
-			p += step->name_length;
-		}
-		else
-		{
-			step->kind = p[1] == '*' ? PATH_ALL : PATH_ELEMENT;
-			step->index = atoi(p + 1);
-			p = strchr(p, ']') + 1;
-		}
-	}
-	return path;
-}
 
 static JsonSlice
 json(const char *text)
