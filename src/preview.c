@@ -265,34 +265,66 @@ append_value(ByteBuffer *out, const Preview *preview, JsonSlice value)
 		json_append_quoted(out, value.start, value.length);
 }
 
-/* The outputs of one item (-1: there is none), and why they could not be written. */
-static void
-append_outputs(ByteBuffer *out, const Preview *preview, const Response *response,
-			   Converter **converters, int item, const char *error)
+/* What an item (-1: there is none) has for an output. */
+static JsonSlice
+item_value(const Preview *preview, const Response *response, int item, int output)
+{
+	JsonSlice	nothing = {NULL, 0};
+
+	return item < 0 ? nothing
+		: response->values[item * response->output_count + preview->recipe->outputs[output].index];
+}
+
+/* Why an item cannot be written, or NULL. */
+static const char *
+item_fault(const Preview *preview, const Response *response, Converter **converters, int item)
 {
 	const Recipe *recipe = preview->recipe;
 
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		JsonSlice	value = {NULL, 0};
-		char	   *why;
+		char	   *why = recipe->outputs[i].kind != OUTPUT_PATH ? NULL
+			: try_convert(converters[i], item_value(preview, response, item, i));
 
+		if (why != NULL)
+			return text_to_utf8(why);
+	}
+	return NULL;
+}
+
+/* A row's n-th item; -1: it has none. */
+static int
+nth_item(const Response *response, int row, int n)
+{
+	return response_row_item_count(response, row) > 0 ? response_row_item(response, row, n) : -1;
+}
+
+/* Why a row cannot be written: it is all of its items or none. */
+static const char *
+row_fault(const Preview *preview, const Response *response, Converter **converters, int row,
+		  int count)
+{
+	const char *fault = response_row_error(response, row);
+
+	for (int i = 0; i < count && fault == NULL; i++)
+		fault = item_fault(preview, response, converters, nth_item(response, row, i));
+	return fault;
+}
+
+/* The outputs of one item, but for those that are no part of the answer. */
+static void
+append_outputs(ByteBuffer *out, const Preview *preview, const Response *response, int item)
+{
+	const Recipe *recipe = preview->recipe;
+
+	for (int i = 0; i < recipe->output_count; i++)
+	{
 		if (recipe->outputs[i].kind != OUTPUT_PATH)
-			continue;			/* no part of the answer */
-		if (item >= 0)
-			value = response->values[item * response->output_count + recipe->outputs[i].index];
-		why = try_convert(converters[i], value);
+			continue;
 		append_json(out, ", ", false);
 		append_json(out, text_to_utf8(recipe->outputs[i].name), true);
 		append_json(out, ": ", false);
-		append_value(out, preview, value);
-		if (error == NULL && why != NULL)
-			error = text_to_utf8(why);
-	}
-	if (error != NULL)
-	{
-		append_json(out, ", \"error\": ", false);
-		append_json(out, error, true);
+		append_value(out, preview, item_value(preview, response, item, i));
 	}
 }
 
@@ -302,17 +334,21 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response,
 		   Converter **converters, int row)
 {
 	bool		many = preview->recipe->many;
-	int			count = response_row_item_count(response, row);
+	int			count = many ? response_row_item_count(response, row) : 1;
+	const char *fault = row_fault(preview, response, converters, row, count);
 
-	for (int i = 0; i < (many ? count : 1); i++)
+	for (int i = 0; i < count; i++)
 	{
 		append_json(out, out->length > 1 ? ", {\"key\": " : "{\"key\": ", false);
 		append_json(out, preview->keys[row], false);
 		if (many)
 			append_json(out, psprintf(", \"" ITEM_COLUMN "\": %d", i), false);
-		append_outputs(out, preview, response, converters,
-					   count > 0 ? response_row_item(response, row, i) : -1,
-					   response_row_error(response, row));
+		append_outputs(out, preview, response, nth_item(response, row, i));
+		if (fault != NULL)
+		{
+			append_json(out, ", \"error\": ", false);
+			append_json(out, fault, true);
+		}
 		append_json(out, "}", false);
 	}
 }
