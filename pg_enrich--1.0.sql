@@ -355,8 +355,8 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 				WHEN j.state = 'running' AND j.concurrency = 0 THEN 'cap'
 				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
 		END AS waiting_for,
-		COALESCE(e.error, j.error) AS error,
-		CASE WHEN e.error IS NULL THEN j.hint ELSE e.hint END AS hint,
+		COALESCE(j.error, e.error) AS error,
+		CASE WHEN j.error IS NULL THEN e.hint ELSE j.hint END AS hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
 	FROM enrich.job j
@@ -393,7 +393,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 			THEN date_trunc('second', make_interval(secs => LEAST(
 				(j.rows_total - c.rows_done - c.rows_failed - c.rows_skipped) / s.speed, 3e9)))
 		END AS eta,
-		COALESCE(e.error, j.error) AS error,
+		COALESCE(j.error, e.error) AS error,
 		COALESCE(a.pids, '{}') AS pids
 	FROM enrich.job j
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "catalog_internal.h"
 #include "shared.h"
@@ -288,6 +289,16 @@ catalog_transition(int64 job, JobState to, const char *reason,
 		statement_end();
 	}
 	return changed;
+}
+
+bool
+catalog_pause_without_owner(int64 job, Oid owner)
+{
+	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+		return false;
+	catalog_transition(job, JOB_PAUSED, "configuration", "the job's owner does not exist any more",
+					   "enrich.cancel, by a superuser, ends the job.", NULL);
+	return true;
 }
 
 /* Change one of a job's limits, and tell its workers. */

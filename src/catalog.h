@@ -118,6 +118,9 @@ extern int64 catalog_find_job(Oid owner, const char *name);
 extern bool catalog_transition(int64 job, JobState to, const char *reason,
 							   const char *error, const char *hint, JobState *present);
 
+/* If the job's owner does not exist any more, pause it for that.  True: so it was. */
+extern bool catalog_pause_without_owner(int64 job, Oid owner);
+
 extern void catalog_set_concurrency(int64 job, int concurrency);
 extern void catalog_set_max_failed_rows(int64 job, int64 max_failed_rows);
 extern void catalog_set_max_tokens(int64 job, int64 max_tokens);

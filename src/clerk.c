@@ -45,28 +45,26 @@
 /* Where there is no way into the database. */
 #define CLOSED_RETRY_US (30 * USECS_PER_SEC)
 
-/* Why a worker could not even connect as the job's owner; NULL: it can. */
-static const char *
-why_unable(Oid owner, const char **hint)
+/* Could a worker not even connect as the job's owner?  True: *why says why not. */
+static bool
+is_unable(Oid owner, Trouble *why)
 {
 	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
 	bool		may_login;
 
 	if (!HeapTupleIsValid(tuple))
-		return NULL;			/* the job is being paused */
+		return false;			/* such a job has been paused */
 	may_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	ReleaseSysCache(tuple);
 	if (!may_login && COMPAT_BYPASS_ROLELOGINCHECK == 0)
-	{
-		*hint = "Use ALTER ROLE ... LOGIN. The job then goes on by itself.";
-		return "the job's owner may not log in";
-	}
-	if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
-	{
-		*hint = "Use GRANT CONNECT ON DATABASE. The job then goes on by itself.";
-		return "the job's owner may not connect to the database";
-	}
-	return NULL;
+		shared_set_trouble(why, "the job's owner may not log in",
+						   "Use ALTER ROLE ... LOGIN. The job then goes on by itself.");
+	else if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) != ACLCHECK_OK)
+		shared_set_trouble(why, "the job's owner may not connect to the database",
+						   "Use GRANT CONNECT ON DATABASE. The job then goes on by itself.");
+	else
+		return false;
+	return true;
 }
 
 /*
@@ -74,7 +72,8 @@ why_unable(Oid owner, const char **hint)
  * jobs do not wait for that, and this one is looked at again.
  */
 static void
-pause_job(int64 job, const char *reason, const char *error, const char *hint, bool just_started)
+pause_job(const JobSummary *job, const char *reason, const char *error, const char *hint,
+		  bool just_started)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -82,7 +81,8 @@ pause_job(int64 job, const char *reason, const char *error, const char *hint, bo
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
-		(void) catalog_transition(job, JOB_PAUSED, reason, error, hint, NULL);
+		if (!catalog_pause_without_owner(job->id, job->owner))
+			(void) catalog_transition(job->id, JOB_PAUSED, reason, error, hint, NULL);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -109,14 +109,13 @@ hold_back(const JobSummary *job, bool just_started)
 	if (job->state == JOB_PAUSED)
 		return true;
 	if (job->is_copy)
-		pause_job(job->id, "copy", "this database is a copy of the one the job was started in",
+		pause_job(job, "copy", "this database is a copy of the one the job was started in",
 				  "enrich.resume lets the job go on here; enrich.cancel ends it.", just_started);
 	else if (just_started && !settings_autostart)
-		pause_job(job->id, "user", "the server was started with pg_enrich.autostart off",
+		pause_job(job, "user", "the server was started with pg_enrich.autostart off",
 				  "enrich.resume lets the job go on.", just_started);
 	else if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(job->owner)))
-		pause_job(job->id, "configuration", "the job's owner does not exist any more",
-				  "enrich.cancel, by a superuser, ends the job.", just_started);
+		pause_job(job, NULL, NULL, NULL, just_started);
 	else
 		return false;
 	return true;
@@ -141,13 +140,12 @@ place_jobs(bool just_started)
 	{
 		const JobSummary *job = lfirst(cell);
 		bool		held = hold_back(job, just_started);
-		const char *hint = NULL;
-		const char *why = held ? NULL : why_unable(job->owner, &hint);
+		Trouble		why;
+		bool		unable = !held && is_unable(job->owner, &why);
 
 		all &= shared_want(MyDatabaseId, job->id, job->owner, held ? 0 : wanted_workers(job),
-						   job->concurrency);
-		shared_set_unable(MyDatabaseId, job->id, why, hint);
-		if (why != NULL)
+						   job->concurrency, unable ? &why : NULL);
+		if (unable)
 			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + UNABLE_RETRY_US);
 	}
 	/* No room for all of them: look again when some have finished. */

@@ -373,8 +373,24 @@ new_job(Oid database, int64 job, Oid owner)
 	return -1;
 }
 
+/* Whether workers can begin, and why not. */
+static void
+note_ability(JobEntry *entry, const Trouble *unable)
+{
+	if (unable == NULL && !entry->unable)
+		return;
+	entry->unable = unable != NULL;
+	entry->failures = 0;
+	entry->not_before = 0;
+	if (unable != NULL)
+		entry->trouble = *unable;
+	else
+		shared_set_trouble(&entry->trouble, NULL, NULL);
+}
+
 bool
-shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency)
+shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency,
+			const Trouble *unable)
 {
 	int			index;
 
@@ -386,6 +402,7 @@ shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency)
 	{
 		shared->jobs[index].wanted = wanted;
 		shared->jobs[index].concurrency = concurrency;
+		note_ability(&shared->jobs[index], unable);
 		free_job_if_idle(index);
 	}
 	shared_unlock();
@@ -460,25 +477,6 @@ shared_set_job_trouble(Oid database, int64 job, const char *error, const char *h
 	index = shared_find_job(database, job);
 	if (index >= 0)
 		shared_set_trouble(&shared->jobs[index].trouble, error, hint);
-	shared_unlock();
-}
-
-void
-shared_set_unable(Oid database, int64 job, const char *error, const char *hint)
-{
-	int			index;
-
-	shared_lock();
-	index = shared_find_job(database, job);
-	if (index >= 0 && (error != NULL || shared->jobs[index].unable))
-	{
-		JobEntry   *entry = &shared->jobs[index];
-
-		entry->unable = error != NULL;
-		entry->failures = 0;
-		entry->not_before = 0;
-		shared_set_trouble(&entry->trouble, error, hint);
-	}
 	shared_unlock();
 }
 

@@ -175,8 +175,12 @@ extern void shared_forget_database(Oid database);
 extern void shared_wake_launcher(void);
 extern void shared_wake_workers(int job_index);
 
-/* This job wants so many workers, and has this cap.  False: no room. */
-extern bool shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency);
+/*
+ * This job wants so many workers, and has this cap; unable says why none can
+ * begin now (NULL: they can).  False: no room.
+ */
+extern bool shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency,
+						const Trouble *unable);
 
 /* The entry of a job, or -1.  The caller holds the lock. */
 extern int	shared_find_job(Oid database, int64 job);
@@ -195,9 +199,6 @@ extern void shared_set_trouble(Trouble *trouble, const char *error, const char *
 
 /* The same for a job, if it has an entry.  Takes the lock itself. */
 extern void shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint);
-
-/* No worker can begin, and why; NULL: they can.  Takes the lock itself. */
-extern void shared_set_unable(Oid database, int64 job, const char *error, const char *hint);
 
 extern const char *shared_waiting_name(WaitingFor waiting_for);
 

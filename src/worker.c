@@ -187,9 +187,10 @@ pause_after_crashes(const Job *job)
 
 	/* Known only if it was told: a crash of the whole cluster forgets it. */
 	if (trouble->error[0] != '\0')
+	{
 		error = psprintf("%s, the last time because: %s", error, trouble->error);
-	if (trouble->error[0] != '\0' && trouble->hint[0] != '\0')
-		hint = psprintf("%s enrich.resume starts anew.", trouble->hint);
+		hint = "Mend that, then use enrich.resume. See the server log for more.";
+	}
 	return catalog_transition(job->id, JOB_PAUSED, "crash", error, hint, NULL);
 }
 
@@ -415,12 +416,14 @@ record_error(const ErrorData *error, JobState to)
 						   : "Reading the source raised this: mend it or where_clause, and start a "
 						   "new job.",
 						   NULL);
+	else if (catalog_pause_without_owner(worker.job->id, worker.job->owner))
+		;						/* whatever went wrong went wrong because of that */
 	else if (error_class_of(error) == ERROR_CANCELED)
 		catalog_transition(worker.job->id, to, "user", "the worker's query was canceled",
 						   error_hint(error), NULL);
 	else
 		catalog_transition(worker.job->id, to, "configuration", error_text(error),
-						   error_hint(error), NULL);
+						   error_pause_hint(error), NULL);
 	worker_commit();
 }
 

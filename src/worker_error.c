@@ -105,23 +105,31 @@ error_hint(const ErrorData *error)
 		case ERRCODE_DISK_FULL:
 			return "Make room on the disk. The job tries again by itself.";
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			return "Grant the job's owner what is missing, then use enrich.resume.";
+			return "Grant the job's owner what is missing.";
 		case ERRCODE_UNDEFINED_TABLE:
 		case ERRCODE_UNDEFINED_COLUMN:
 		case ERRCODE_UNDEFINED_FUNCTION:
 		case ERRCODE_UNDEFINED_OBJECT:
 		case ERRCODE_UNDEFINED_SCHEMA:
-			return "Bring back what is missing, then use enrich.resume; or cancel the job.";
+			return "Bring back what is missing.";
 		default:
 			break;
 	}
 	switch (error_class_of(error))
 	{
 		case ERROR_CONFIGURATION:
-			return "Mend what the error says, then use enrich.resume.";
+			return "Mend what the error says.";
 		case ERROR_CANCELED:
 			return "enrich.resume lets the job go on.";
 		default:
 			return "The job tries again by itself.";
 	}
+}
+
+const char *
+error_pause_hint(const ErrorData *error)
+{
+	const char *hint = error_hint(error);
+
+	return strstr(hint, "enrich.") ? hint : psprintf("%s Then use enrich.resume.", hint);
 }

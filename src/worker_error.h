@@ -27,4 +27,7 @@ extern char *error_text(const ErrorData *error);
 /* What to do: the error's own hint, else one by its SQLSTATE. */
 extern const char *error_hint(const ErrorData *error);
 
+/* The same for a job that pauses because of it: says how it goes on. */
+extern const char *error_pause_hint(const ErrorData *error);
+
 #endif							/* PG_ENRICH_WORKER_ERROR_H */

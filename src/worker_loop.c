@@ -197,7 +197,7 @@ notice_changes(Worker *worker)
 	{
 		intake_server_changed = false;
 		/* What is wrong with it is looked at again when the job is resumed. */
-		if (!worker_try(worker, intake_server))
+		if (!worker_try_as(worker, STEP_INTAKE, intake_server))
 			intake_server_changed |= !worker->misconfigured;
 	}
 	if (intake_catalog_changed && !worker->abandoned)
@@ -208,7 +208,7 @@ notice_changes(Worker *worker)
 	if (version != worker->seen_version && !worker->abandoned && worker_try(worker, reread_step))
 		worker->seen_version = version;
 	if (worker->misconfigured && !worker->stopping && !worker->abandoned &&
-		worker_try(worker, intake_again))
+		worker_try_as(worker, STEP_INTAKE, intake_again))
 		worker->misconfigured = false;
 }
 

@@ -20,7 +20,8 @@
 /* What a worker tries again when the database would not have it, each with its own patience. */
 typedef enum StepKind
 {
-	STEP_CONTROL,				/* rereading what was changed, changing the job's state */
+	STEP_CONTROL,				/* rereading the job, changing its state */
+	STEP_INTAKE,				/* reading the server or everything anew */
 	STEP_LOAD,
 	STEP_STORE,
 	STEP_FINISH,

@@ -26,7 +26,7 @@
 #define BACKOFF_MAX_US (30 * INT64CONST(1000000))
 #define BACKOFF_LOCK_US INT64CONST(1000000)
 
-/* Control must come through soon: somebody waits for a cancel, say. */
+/* What was changed must come through soon: somebody waits for a cancel, say. */
 #define BACKOFF_CONTROL_US INT64CONST(2000000)
 
 /* Errors of which nobody knows whether they pass are taken for lasting after so many. */
@@ -36,7 +36,7 @@
 #define LOG_US (60 * INT64CONST(1000000))
 
 static const char *const step_names[STEP_KIND_COUNT] = {
-	"note what was changed", "load rows", "store answers", "finish", "drop finished partitions"
+	"note what was changed", "read its server and target anew", "load rows", "store answers", "finish", "drop finished partitions"
 };
 
 bool
@@ -111,7 +111,7 @@ backoff_us(StepKind kind, const Attempts *attempts)
 
 	if (attempts->last == ERROR_LOCK)
 		limit = BACKOFF_LOCK_US;
-	else if (kind == STEP_CONTROL)
+	else if (kind == STEP_CONTROL || kind == STEP_INTAKE)
 		limit = BACKOFF_CONTROL_US;
 	/* What a person mends without resuming the job is found in the end, too. */
 	if (attempts->last == ERROR_CONFIGURATION)
@@ -160,6 +160,12 @@ write_pause_step(Worker *worker)
 {
 	const PendingPause *pause = &worker->pause;
 
+	/* Then whatever went wrong went wrong because of that. */
+	if (catalog_pause_without_owner(worker->job->id, worker->job->owner))
+	{
+		pause_written = false;
+		return;
+	}
 	pause_written = catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
 									   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
 }
@@ -225,7 +231,7 @@ handle_failure(Worker *worker, StepKind kind, const ErrorData *error)
 			break;
 		case ERROR_CONFIGURATION:
 			log_failure(worker, kind, attempts, error);
-			worker_pause(worker, "configuration", error_text(error), error_hint(error));
+			worker_pause(worker, "configuration", error_text(error), error_pause_hint(error));
 			break;
 		case ERROR_PASSING:
 		case ERROR_UNKNOWN:
