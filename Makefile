@@ -7,14 +7,14 @@ PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
 PURE = buffer event http http_handle http_verdict json json_string latency number path_walk \
-	placeholder quota request response response_error response_rows template template_body url \
-	verdict
+	placeholder quota request response response_error response_rows similar template template_body \
+	url verdict
 
 # Files that run in the server.
-SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk catalog_statement claims \
-	clerk clock convert convert_array credentials encoding failed_rows functions intake job \
-	launcher match option_json option_number option_reader option_text outbox path \
-	permits pg_enrich preview mask recipe recipe_output recipe_shape recipe_target server server_options settings \
+SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk \
+	catalog_statement claims clerk clock convert convert_array credentials encoding failed_rows \
+	functions intake job launcher match option_json option_number option_reader option_text outbox path \
+	permits pg_enrich mask preview recipe recipe_output recipe_shape recipe_target server server_options settings \
 	shared staging start store store_sql store_write wait worker worker_collect worker_error \
 	worker_loop worker_settle worker_try worker_turn
 

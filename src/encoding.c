@@ -74,3 +74,13 @@ message_from_utf8(const char *utf8)
 	}
 	return out.data;
 }
+
+int
+utf8_character(const char *utf8, size_t offset)
+{
+	int			number = 1;
+
+	for (size_t i = 0; i < offset; i++)
+		number += ((unsigned char) utf8[i] & 0xc0) != 0x80;
+	return number;
+}

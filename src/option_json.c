@@ -11,9 +11,6 @@
  */
 #include "option_reader.h"
 
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
-
 #include "json.h"
 #include "request.h"
 
@@ -46,69 +43,16 @@ decode_string(JsonSlice string)
 	return text;
 }
 
-/* Does the name come again among the members that the cursor has still to give? */
-static bool
-name_comes_again(JsonCursor rest, const char *name)
-{
-	JsonSlice	other;
-	JsonSlice	value;
-
-	CHECK_FOR_INTERRUPTS();
-	while (json_next_member(&rest, &other, &value))
-		if (json_string_equals(other, name, strlen(name)))
-			return true;
-	return false;
-}
-
-static void check_template(const ServerOption *option, const char *value, JsonSlice json);
-
-static void
-check_template_object(const ServerOption *option, const char *value, JsonSlice object)
-{
-	JsonCursor	cursor = json_members(object);
-	JsonSlice	token;
-	JsonSlice	member;
-
-	while (json_next_member(&cursor, &token, &member))
-	{
-		char	   *name = decode_string(token);
-
-		if (name == NULL)
-			option_refuse(option, value, "A key in it cannot be decoded as text.", NULL);
-		if (name_comes_again(cursor, name))
-			option_refuse(option, value,
-						  psprintf("Key \"%s\" is repeated in one object.",
-								   pg_any_to_server(name, strlen(name), PG_UTF8)),
-						  "Give each key once.");
-		pfree(name);
-		check_template(option, value, member);
-	}
-}
-
-/* No key may be repeated, at any depth.  Placeholders are checked where a job names its columns. */
-static void
-check_template(const ServerOption *option, const char *value, JsonSlice json)
-{
-	JsonCursor	cursor;
-	JsonSlice	element;
-
-	check_stack_depth();
-	if (json_kind(json) == JSON_OBJECT)
-		check_template_object(option, value, json);
-	if (json_kind(json) != JSON_ARRAY)
-		return;
-	cursor = json_elements(json);
-	while (json_next_element(&cursor, &element))
-		check_template(option, value, element);
-}
-
+/* Placeholders' names are checked where a job names its columns, all else here. */
 OptionValue
 option_read_template(const ServerOption *option, const char *value)
 {
-	JsonSlice	json = parse_json(option, value,
-								  "Write a JSON template such as '{\"input\": \"{{inputs}}\"}'.");
+	char	   *utf8 = option_to_utf8(option, value);
+	TemplateFault fault;
 
-	check_template(option, value, json);
+	memset(&fault, 0, sizeof(fault));
+	if (!template_check_body(utf8, strlen(utf8), &fault))
+		option_refuse_fault(option, value, utf8, &fault);
 	return option_text_value(value);
 }
 

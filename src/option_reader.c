@@ -14,6 +14,8 @@
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 
+#include "encoding.h"
+
 #define MAX_SHOWN_VALUE 64		/* bytes of a value that a message quotes */
 
 void
@@ -48,6 +50,24 @@ option_refuse(const ServerOption *option, const char *value, const char *detail,
 			hint != NULL ? errhint("%s", hint) : 0,
 			errhidestmt(option->sensitive),
 			errhidecontext(option->sensitive));
+}
+
+void
+option_refuse_fault(const ServerOption *option, const char *value, const char *utf8,
+					const TemplateFault *fault)
+{
+	char	   *message = message_from_utf8(fault->message);
+	char	   *detail;
+
+	/* "url holds ..." is a message that stands alone; here it is known what is meant */
+	if (strncmp(message, "url ", 4) == 0)
+		detail = psprintf("It %s", message + 4);
+	else
+		detail = psprintf("%c%s", pg_toupper((unsigned char) message[0]), message + 1);
+	if (fault->offset >= 0)
+		detail = psprintf("%s, at character %d", detail, utf8_character(utf8, fault->offset));
+	option_refuse(option, value, psprintf("%s.", detail),
+				  fault->hint[0] != '\0' ? message_from_utf8(fault->hint) : NULL);
 }
 
 OptionValue

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "request.h"
 #include "server_options.h"
 
 #define OPTION_DAY_MS (24 * 60 * 60 * INT64CONST(1000))
@@ -63,6 +64,13 @@ struct ServerOption
  */
 pg_noreturn extern void option_refuse(const ServerOption *option, const char *value,
 									  const char *detail, const char *hint);
+
+/*
+ * Refuses a value because of a fault in it: what, at which character, and what
+ * would be right.  utf8 is the value in UTF-8, in which the fault counts.
+ */
+pg_noreturn extern void option_refuse_fault(const ServerOption *option, const char *value,
+											const char *utf8, const TemplateFault *fault);
 
 /*
  * Drops the context lines of callers from the error that is raised next.

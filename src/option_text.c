@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "path.h"
 #include "request.h"
 
 #define MAX_URL_LENGTH 8192
@@ -23,20 +24,15 @@
 OptionValue
 option_read_url(const ServerOption *option, const char *value)
 {
+	char	   *utf8;
 	TemplateFault fault;
 
 	if (strlen(value) > MAX_URL_LENGTH)
 		option_refuse(option, value, psprintf("It is longer than %d bytes.", MAX_URL_LENGTH), NULL);
 	memset(&fault, 0, sizeof(fault));
-	if (!url_check(value, &fault))
-	{
-		char	   *detail = psprintf("%c%s.", pg_toupper((unsigned char) fault.message[0]),
-									  fault.message[0] != '\0' ? fault.message + 1 : "");
-
-		if (fault.detail[0] != '\0')
-			detail = psprintf("%s %s", detail, fault.detail);
-		option_refuse(option, value, detail, fault.hint[0] != '\0' ? fault.hint : NULL);
-	}
+	utf8 = option_to_utf8(option, value);
+	if (!url_check(utf8, &fault) || !template_check_url(utf8, "url", &fault))
+		option_refuse_fault(option, value, utf8, &fault);
 	return option_text_value(value);
 }
 
@@ -78,10 +74,11 @@ OptionValue
 option_read_jsonpath(const ServerOption *option, const char *value)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	Path		path;
 
 	PG_TRY();
 	{
-		(void) DirectFunctionCall1(jsonpath_in, CStringGetDatum(value));
+		path_compile(value, option->name, &path);
 	}
 	PG_CATCH();
 	{
@@ -95,8 +92,8 @@ option_read_jsonpath(const ServerOption *option, const char *value)
 			category != ERRCODE_DATA_EXCEPTION)
 			PG_RE_THROW();
 		FlushErrorState();
-		option_refuse(option, value, psprintf("It is no valid jsonpath: %s.", error->message),
-					  "Write a path such as '$.data[*]'.");
+		option_refuse(option, value, psprintf("It cannot be a path: %s.", error->message),
+					  error->hint);
 	}
 	PG_END_TRY();
 	return option_text_value(value);

@@ -18,12 +18,17 @@
 #include "compat.h"
 #include "path.h"
 
+#include <ctype.h>
+
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+
+/* What separates steps, and what begins and ends names, in a path. */
+#define STEP_CHARACTERS ".[]?(),&|!=<>\"'"
 
 /* What an error context names. */
 typedef struct Subject
@@ -32,29 +37,150 @@ typedef struct Subject
 	const char *parameter;
 } Subject;
 
+static bool
+is_word_character(char c)
+{
+	return isalnum((unsigned char) c) || c == '_' || c == '$' || IS_HIGHBIT_SET(c);
+}
+
+/* A member's name that needs quotes, such as b-c in $.a.b-c; NULL: none.  *length is its. */
+static const char *
+name_without_quotes(const char *text, int *length)
+{
+	for (const char *dot = strchr(text, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
+	{
+		const char *name = dot + 1;
+		const char *end = name + strcspn(name, STEP_CHARACTERS);
+		const char *p = name;
+
+		while (end > name && end[-1] == ' ')
+			end--;
+		while (p < end && is_word_character(*p))
+			p++;
+		*length = (int) (end - name);
+		if (*length > 0 && *name != '*' && (p < end || isdigit((unsigned char) *name)))
+			return name;
+	}
+	return NULL;
+}
+
+/* Members and elements, as they stand behind "$."? */
+static bool
+is_plain_path(const char *text)
+{
+	while (is_word_character(*text))
+	{
+		while (is_word_character(*text))
+			text++;
+		while (*text == '[')
+		{
+			text++;
+			text += *text == '*' ? 1 : strspn(text, "0123456789");
+			if (*text++ != ']')
+				return false;
+		}
+		if (*text == '.' && is_word_character(text[1]))
+			text++;
+	}
+	return *text == '\0';
+}
+
+const char *
+path_hint(const char *text)
+{
+	int			length;
+	const char *name;
+
+	while (*text == ' ')
+		text++;
+	if (strstr(text, "{{") != NULL)
+		return "A jsonpath holds no placeholders; an output is either a path or one placeholder.";
+	if (*text == '@')
+		return "Begin the path at \"$\"; \"@\" has a meaning in filters only.";
+	if (is_word_character(*text) && *text != '$' && is_plain_path(text))
+		return psprintf("A path begins at \"$\": perhaps you meant $.%s.", text);
+	if (strstr(text, "['") != NULL || strstr(text, ".[") != NULL)
+		return "Write members as $.name or $.\"a name\", and elements as $.list[0] or $.list[*].";
+	name = name_without_quotes(text, &length);
+	if (name != NULL)
+		return psprintf("Write a name that is no plain word in quotes: \"%.*s\".", length, name);
+	return "Write a jsonpath, such as $.embedding or $.items[*].name.";
+}
+
 static void
 name_subject(void *arg)
 {
 	Subject    *subject = arg;
 
-	errhint("Write a jsonpath, such as $.embedding.");
+	if (geterrcode() == ERRCODE_INVALID_REGULAR_EXPRESSION)
+		errhint("Mend the pattern of like_regex.");
+	else
+		errhint("%s", path_hint(subject->text));
 	errcontext("jsonpath \"%s\" of %s", subject->text, subject->parameter);
 }
 
 static JsonPath *
-parse(const char *text, const char *parameter)
+parse(Subject *subject)
 {
-	Subject		subject = {text, parameter};
 	ErrorContextCallback callback;
 	Datum		parsed;
 
 	callback.callback = name_subject;
-	callback.arg = &subject;
+	callback.arg = subject;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	parsed = DirectFunctionCall1(jsonpath_in, CStringGetDatum(text));
+	parsed = DirectFunctionCall1(jsonpath_in, CStringGetDatum(subject->text));
 	error_context_stack = callback.previous;
 	return DatumGetJsonPathP(parsed);
+}
+
+pg_noreturn static void
+refuse(const Subject *subject, const char *problem, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("jsonpath \"%s\" of %s %s", subject->text, subject->parameter, problem),
+			errhint("%s", hint));
+}
+
+/* Behind the string at p, in a path as jsonpath_out writes it. */
+static const char *
+skip_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p + 1;
+}
+
+/*
+ * What the parser takes, and no value can fit: variables, since nobody gives
+ * them values; strings as subscripts; subscripts below 0.
+ */
+static void
+refuse_hopeless(const JsonPath *parsed, const Subject *subject)
+{
+	const char *text = DatumGetCString(DirectFunctionCall1(jsonpath_out,
+														   PointerGetDatum(parsed)));
+	const char *p = text;
+
+	while (*p != '\0')
+	{
+		const char *string = p;
+
+		if (*p == '[' && p[1] == '-' && p[2 + strspn(p + 2, "0123456789")] == ']')
+			refuse(subject, "has a negative subscript",
+				   "Count from the end: [last], [last - 1].");
+		if (*p++ != '"')
+			continue;
+		p = skip_string(string);
+		if (string > text && string[-1] == '$')
+			refuse(subject, "has a variable, and variables have no values here",
+				   psprintf("For a member write $.%.*s", (int) (p - string), string));
+		if (string > text && string[-1] == '[')
+			refuse(subject, "has a string as a subscript",
+				   psprintf("For a member write .%.*s", (int) (p - string), string));
+	}
 }
 
 /* A subscript that is one constant: its value, or -1 if it is anything else. */
@@ -191,13 +317,15 @@ count_steps(JsonPath *parsed)
 void
 path_compile(const char *text, const char *parameter, Path *path)
 {
-	JsonPath   *parsed = parse(text, parameter);
+	Subject		subject = {text, parameter};
+	JsonPath   *parsed = parse(&subject);
 	JsonPathItem item;
 	JsonPathItem next;
 	PathStep   *steps;
 	int			step_count = 0;
 	bool		plain;
 
+	refuse_hopeless(parsed, &subject);
 	steps = palloc0((count_steps(parsed) + 1) * sizeof(PathStep));
 	jspInit(&item, parsed);
 	plain = item.type == jpiRoot;

@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes of a name without an end that a message repeats. */
+#define NAME_SHOWN 60
+
 /* How many bytes the brace at p takes; 0 where there is none. */
 static size_t
 brace_at(const MarkScan *scan, const char *p, char brace)
@@ -127,14 +130,32 @@ template_fault(TemplateFault *fault, const char *detail, const char *hint,
 	cut_at_character(fault->message);
 	cut_at_character(fault->detail);
 	cut_at_character(fault->hint);
+	fault->offset = -1;
+	fault->unknown[0] = '\0';
+}
+
+/* The name that begins behind the braces, as far as it is certainly one. */
+static int
+name_length(const Mark *mark)
+{
+	size_t		length = 0;
+
+	while (length < mark->name_length && length < NAME_SHOWN &&
+		   strchr(" \t\r\n\"\\{}/?&=,;:", mark->name[length]) == NULL)
+		length++;
+	return (int) utf8_valid_prefix(mark->name, length);
 }
 
 void
-unterminated_fault(TemplateFault *fault, const char *what, size_t offset)
+unterminated_fault(TemplateFault *fault, const char *what, const char *text, const Mark *mark)
 {
-	char		detail[sizeof(fault->detail)];
+	char		hint[sizeof(fault->hint)];
+	int			length = name_length(mark);
 
-	snprintf(detail, sizeof(detail), "It stands at byte %zu of the %s.", offset, what);
-	template_fault(fault, detail, "Close it with \"}}\", or write \"{{{{\" for a literal \"{{\".",
-				   "unterminated \"{{\" in the %s", what);
+	snprintf(hint, sizeof(hint), "Close it with \"}}\"%s%.*s%s,"
+			 " or write \"{{{{\" for a literal \"{{\".",
+			 length > 0 ? ": {{" : "", length, mark->name, length > 0 ? "}}" : "");
+	template_fault(fault, NULL, hint, "unterminated \"{{%.*s\" in the %s", length, mark->name,
+				   what);
+	fault->offset = mark->start - text;
 }

@@ -43,12 +43,16 @@ typedef struct MarkScan
  */
 extern bool next_mark(MarkScan *scan, Mark *mark);
 
-/* Fills in a fault: detail and hint may be NULL.  Each text is cut at a whole character. */
+/*
+ * Fills in a fault without a place: detail and hint may be NULL.  Each text is
+ * cut at a whole character.
+ */
 extern void template_fault(TemplateFault *fault, const char *detail, const char *hint,
 						   const char *format,...)
 			__attribute__((format(printf, 4, 5)));
 
-/* The fault of a mark that has no end, offset bytes into the text that is called what. */
-extern void unterminated_fault(TemplateFault *fault, const char *what, size_t offset);
+/* The fault of a mark without an end, in the text that is called what. */
+extern void unterminated_fault(TemplateFault *fault, const char *what, const char *text,
+							   const Mark *mark);
 
 #endif							/* PG_ENRICH_PLACEHOLDER_H */

@@ -16,14 +16,41 @@
 #define DEFAULT_REQUEST "{\"input\": \"{{inputs}}\"}"
 #define DEFAULT_USAGE "$.usage.total_tokens"
 
-pg_noreturn static void
-raise_fault(const TemplateFault *fault)
+/* A text of templates: what it is, for messages. */
+typedef struct TemplateSource
 {
+	const char *utf8;			/* what offsets of faults count in */
+	const char *shown;			/* the same in the server's encoding, or NULL: not to be shown */
+	const char *parameter;
+} TemplateSource;
+
+/* What would be right; for a column that the source has, but the job does not take, just that. */
+static const char *
+fault_hint(const Recipe *recipe, const TemplateFault *fault)
+{
+	char	   *name = message_from_utf8(fault->unknown);
+
+	if (fault->unknown[0] == '\0' || get_attnum(recipe->job->source, name) <= 0)
+		return fault->hint;
+	return psprintf("Column \"%s\" of \"%s\" is neither in key nor in input: add it to input.",
+					name, get_rel_name(recipe->job->source));
+}
+
+/* Raise it, with a cursor into the text. */
+pg_noreturn static void
+raise_fault(const Recipe *recipe, const TemplateFault *fault, const TemplateSource *source)
+{
+	const char *hint = fault_hint(recipe, fault);
+	bool		shown = source->shown != NULL && fault->offset >= 0;
+
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("%s", fault->message),
-			fault->detail[0] ? errdetail("%s", fault->detail) : 0,
-			fault->hint[0] ? errhint("%s", fault->hint) : 0);
+			errmsg("%s", message_from_utf8(fault->message)),
+			fault->detail[0] ? errdetail("%s", message_from_utf8(fault->detail)) : 0,
+			hint[0] ? errhint("%s", hint == fault->hint ? message_from_utf8(hint) : hint) : 0,
+			shown ? internalerrposition(utf8_character(source->utf8, fault->offset)) : 0,
+			shown ? internalerrquery(source->shown) : 0,
+			errcontext("%s", source->parameter));
 }
 
 /* The names templates may use, in UTF-8. */
@@ -37,37 +64,78 @@ field_names(const Recipe *recipe)
 	return names;
 }
 
+/* The job's path by itself, so that what is wrong with it is shown in it. */
+static void
+check_path(Recipe *recipe, const char **names)
+{
+	TemplateSource source = {NULL, recipe->job->path, "path"};
+	TemplateFault fault = {0};
+	Template   *tpl;
+
+	if (recipe->job->path == NULL)
+		return;
+	source.utf8 = text_to_utf8(recipe->job->path);
+	if (!url_path_check(source.utf8, &fault))
+		raise_fault(recipe, &fault, &source);
+	tpl = template_compile_url(source.utf8, "path", names, recipe->field_count, &fault);
+	if (tpl == NULL)
+		raise_fault(recipe, &fault, &source);
+	template_free(tpl);
+}
+
+/* The server's url with the path.  It is not shown: whoever made it may have put a secret there. */
+static void
+compile_url(Recipe *recipe, const char **names)
+{
+	TemplateSource source = {NULL, NULL, psprintf("option \"url\" of server \"%s\"",
+												  recipe->server->name)};
+	TemplateFault fault = {0};
+	ByteBuffer	url = {0};
+
+	check_path(recipe, names);
+	url_join(&url, recipe->server->url, recipe->job->path ? recipe->job->path : "");
+	buffer_append_char(&url, '\0');
+	if (url.failed)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+	recipe->url = template_compile_url(text_to_utf8(url.data), "server's url", names,
+									   recipe->field_count, &fault);
+	buffer_free(&url);
+	if (recipe->url == NULL)
+		raise_fault(recipe, &fault, &source);
+}
+
+static void
+compile_body(Recipe *recipe, const char **names)
+{
+	const Job  *job = recipe->job;
+	const char *request = job->request ? job->request
+		: recipe->server->request ? recipe->server->request : DEFAULT_REQUEST;
+	TemplateSource source = {text_to_utf8(request), request, "request"};
+	TemplateFault fault = {0};
+
+	if (job->request == NULL)
+		source.parameter = psprintf("option \"request\" of server \"%s\"", recipe->server->name);
+	recipe->body = template_compile_body(source.utf8, strlen(source.utf8), names,
+										 recipe->field_count, &fault);
+	if (recipe->body == NULL)
+		raise_fault(recipe, &fault, &source);
+	if (template_repeated_placeholder(recipe->body) != NULL)
+		ereport(WARNING,
+				errmsg("\"{{%s}}\" within [\"{{each}}\", ...] sends all rows of the request again "
+					   "for each of them", template_repeated_placeholder(recipe->body)),
+				errhint("Use {{input}} or a column's name for the row's own."));
+}
+
 static void
 compile_templates(Recipe *recipe)
 {
 	const Job  *job = recipe->job;
 	const char **names = field_names(recipe);
-	const char *request = job->request ? job->request
-		: recipe->server->request ? recipe->server->request : DEFAULT_REQUEST;
-	ByteBuffer	url = {0};
-	TemplateFault fault = {0};
 
-	if (job->path != NULL && !url_path_check(job->path, &fault))
-		raise_fault(&fault);
-	url_join(&url, recipe->server->url, job->path ? job->path : "");
-	buffer_append_char(&url, '\0');
-	if (url.failed)
-		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
-	recipe->url = template_compile_url(text_to_utf8(url.data), names, recipe->field_count, &fault);
-	buffer_free(&url);
-	if (recipe->url == NULL)
-		raise_fault(&fault);
-
+	compile_url(recipe, names);
 	recipe->sends_body = strcmp(recipe->server->method, "GET") != 0;
 	if (recipe->sends_body)
-	{
-		char	   *utf8 = text_to_utf8(request);
-
-		recipe->body = template_compile_body(utf8, strlen(utf8), names, recipe->field_count,
-											 &fault);
-		if (recipe->body == NULL)
-			raise_fault(&fault);
-	}
+		compile_body(recipe, names);
 	else if (job->request != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -87,15 +155,16 @@ static void
 decide_batch_size(Recipe *recipe)
 {
 	const Job  *job = recipe->job;
-	const char *single = template_single_row_placeholder(recipe->url);
+	const char *in_url = template_single_row_placeholder(recipe->url);
+	const char *in_body = recipe->body ? template_single_row_placeholder(recipe->body) : NULL;
+	const char *single = in_url ? in_url : in_body;
 
-	if (single == NULL && recipe->body != NULL)
-		single = template_single_row_placeholder(recipe->body);
 	if (single != NULL && job->batch_size > 1)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("batch_size is %d, but \"{{%s}}\" stands for a single row", job->batch_size,
-					   single),
+					   message_from_utf8(single)),
+				errdetail("It stands in the %s.", in_url ? "url" : "request"),
 				errhint("Leave batch_size out, or send many rows with {{inputs}}, {{rows}} or "
 						"[\"{{each}}\", ...]."));
 	if (job->batch_size > job->bucket_size)
@@ -115,8 +184,9 @@ decide_batch_size(Recipe *recipe)
 	if (!carries_rows(recipe))
 		ereport(WARNING,
 				errmsg("requests carry nothing of the rows they are sent for"),
-				errhint("Use {{inputs}}, {{rows}}, {{input}} or a column's name as a placeholder "
-						"in request or path."));
+				errhint("Write {{inputs}}, {{rows}}, {{input}} or a column's name, in double "
+						"braces, into %s.",
+						recipe->sends_body ? "request or path" : "path"));
 }
 
 /* The ways of telling which row an item belongs to exclude each other. */

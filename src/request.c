@@ -319,6 +319,12 @@ template_needs_fields(const Template *tpl)
 	return tpl->needs_fields;
 }
 
+const char *
+template_repeated_placeholder(const Template *tpl)
+{
+	return tpl->repeated;
+}
+
 bool
 template_carries_rows(const Template *tpl)
 {

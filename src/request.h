@@ -24,6 +24,8 @@ typedef struct TemplateFault
 	char		message[256];	/* lower case, no period */
 	char		detail[256];	/* a sentence, or "" */
 	char		hint[512];		/* what would be right, or "" */
+	int64_t		offset;			/* where, in bytes from the start of the text; -1: not known */
+	char		unknown[256];	/* the placeholder that is none, or "" */
 } TemplateFault;
 
 /* A row as templates see it.  All text is UTF-8. */
@@ -46,16 +48,26 @@ typedef struct RequestScope
 /*
  * Compile a body template (JSON text) or a URL template.  columns are the key
  * and input columns that {{column}} may name, in the order of
- * RequestRow.fields.  Returns NULL with *fault filled in when the template is
- * malformed.
+ * RequestRow.fields.  what names a URL in messages: "url", "path".  Returns
+ * NULL with *fault filled in when the template is malformed.
  */
 extern Template *template_compile_body(const char *json, size_t length,
 									   const char *const *columns, int column_count,
 									   TemplateFault *fault);
-extern Template *template_compile_url(const char *url,
+extern Template *template_compile_url(const char *url, const char *what,
 									  const char *const *columns, int column_count,
 									  TemplateFault *fault);
 extern void template_free(Template *tpl);
+
+/*
+ * Check what can be checked while the columns are not known yet: then any name
+ * may be a column's.  False with *fault filled in.
+ */
+extern bool template_check_body(const char *json, size_t length, TemplateFault *fault);
+extern bool template_check_url(const char *url, const char *what, TemplateFault *fault);
+
+/* Which placeholder of the whole request stands inside an each, for warnings; or NULL. */
+extern const char *template_repeated_placeholder(const Template *tpl);
 
 /*
  * Does a single-row placeholder stand in it, outside an each?  Which: its

@@ -62,6 +62,11 @@ validate_server(const List *options)
 				errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				errmsg("option \"url\" is required"),
 				errhint("Give the API's address: OPTIONS (url 'https://api.example.com/v1')."));
+	if (server->request != NULL && strcmp(server->method, "GET") == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("option \"request\" is given, but method GET sends no body"),
+				errhint("Drop it and put placeholders into the url, or set method to POST."));
 	if (server->backoff_base_ms > server->backoff_max_ms)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),

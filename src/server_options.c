@@ -17,6 +17,7 @@
 #include "nodes/parsenodes.h"
 
 #include "option_reader.h"
+#include "similar.h"
 
 #define OPTION(name, reader, default_value, description) \
 	{#name, OPTION_SERVER, false, option_read_##reader, offsetof(Server, name), \
@@ -122,11 +123,17 @@ unknown_option_hint(OptionContext context, const char *name)
 	OptionContext other = context == OPTION_SERVER ? OPTION_USER_MAPPING : OPTION_SERVER;
 	StringInfoData hint;
 	const char *separator = "";
+	Similar		similar = similar_to(name);
 
 	initStringInfo(&hint);
 	if (find_option(other, name) != NULL)
 		appendStringInfo(&hint, "Option \"%s\" belongs to the %s. ", name,
 						 other == OPTION_SERVER ? "server" : "user mapping");
+	for (int i = 0; i < (int) lengthof(option_table); i++)
+		if (option_table[i].context == context)
+			similar_consider(&similar, option_table[i].name);
+	if (similar.best != NULL)
+		appendStringInfo(&hint, "Perhaps you meant \"%s\". ", similar.best);
 	appendStringInfoString(&hint, "Valid options in this context are: ");
 	for (int i = 0; i < (int) lengthof(option_table); i++)
 	{

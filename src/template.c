@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "similar.h"
+
 typedef struct Builtin
 {
 	const char *name;
@@ -32,12 +34,6 @@ static const Builtin builtins[] = {
 };
 
 #define BUILTIN_COUNT ((int) (sizeof(builtins) / sizeof(builtins[0])))
-
-static const char *
-template_kind(PieceForm form)
-{
-	return form == FORM_URL ? "url" : "request template";
-}
 
 bool
 compiler_out_of_memory(TemplateFault *fault)
@@ -94,7 +90,7 @@ compiler_flush(Compiler *compiler, const char *up_to)
 
 /* Appends to a hint as long as there is room for that and for an ellipsis. */
 static void
-hint_add(char *hint, size_t size, const char *name, bool *full)
+hint_add(char *hint, size_t size, const char *separator, const char *name, bool *full)
 {
 	size_t		used = strlen(hint);
 
@@ -104,30 +100,53 @@ hint_add(char *hint, size_t size, const char *name, bool *full)
 	if (*full)
 		snprintf(hint + used, size - used, ", ...");
 	else
-		snprintf(hint + used, size - used, "%s{{%s}}", used > 0 ? ", " : "", name);
+		snprintf(hint + used, size - used, "%s{{%s}}", separator, name);
+}
+
+/* The placeholder that was perhaps meant; or NULL. */
+static const char *
+nearest_placeholder(const Compiler *compiler, const char *name)
+{
+	Similar		similar = similar_to(name);
+
+	for (int i = 0; i < BUILTIN_COUNT; i++)
+		similar_consider(&similar, builtins[i].name);
+	for (int i = 0; i < compiler->tpl->column_count; i++)
+		similar_consider(&similar, compiler->columns[i]);
+	return similar.best;
 }
 
 static bool
-unknown_placeholder(Compiler *compiler, const char *name, const char *where)
+unknown_placeholder(Compiler *compiler, const char *name)
 {
 	static const char suffix[] = " can stand here.";
-	char		hint[sizeof(compiler->fault->hint)];
+	TemplateFault *fault = compiler->fault;
+	const char *nearest = nearest_placeholder(compiler, name);
+	char		hint[sizeof(fault->hint)];
 	size_t		size = sizeof(hint) - sizeof(suffix);
 	bool		full = false;
 
 	hint[0] = '\0';
+	if (nearest != NULL)
+		snprintf(hint, size / 2, "Perhaps you meant {{%s}}. ", nearest);
 	for (int i = 0; i < BUILTIN_COUNT; i++)
-		hint_add(hint, size, builtins[i].name, &full);
+		hint_add(hint, size, i > 0 ? ", " : "", builtins[i].name, &full);
 	for (int i = 0; i < compiler->tpl->column_count; i++)
-		hint_add(hint, size, compiler->columns[i], &full);
+		hint_add(hint, size, ", ", compiler->columns[i], &full);
 	strcat(hint, suffix);
 	if (strcmp(name, "now") == 0 || strcmp(name, "fingerprint") == 0)
-		template_fault(compiler->fault,
-					   "It is made when a row is stored, so only \"output\" can hold it.", hint,
-					   "placeholder \"{{%s}}\" cannot be sent", name);
+		template_fault(fault, "It is made when a row is stored, so only \"output\" can hold it.",
+					   hint, "placeholder \"{{%s}}\" cannot be sent", name);
+	else if (strchr(name, '(') != NULL)
+		template_fault(fault, NULL, "Make the expression an element of \"input\", in parentheses,"
+					   " and write {{input}} here.",
+					   "placeholder \"{{%s}}\" in the %s is an expression", name, compiler->what);
 	else
-		template_fault(compiler->fault, NULL, hint, "unknown placeholder \"{{%s}}\" in the %s",
-					   name, where);
+	{
+		template_fault(fault, NULL, hint, "unknown placeholder \"{{%s}}\" in the %s", name,
+					   compiler->what);
+		snprintf(fault->unknown, sizeof(fault->unknown), "%s", name);
+	}
 	return false;
 }
 
@@ -178,6 +197,20 @@ note_single_row(Compiler *compiler)
 	return tpl->single_row != NULL ? true : compiler_out_of_memory(compiler->fault);
 }
 
+/* Which column is it?  -1: none. */
+static int
+find_column(const Compiler *compiler, const char *name)
+{
+	if (compiler->any_column)
+		return 0;
+	for (int i = 0; i < compiler->tpl->column_count; i++)
+	{
+		if (strcmp(name, compiler->columns[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
 /* Adds the piece for the placeholder whose name is in compiler->name. */
 static bool
 add_placeholder(Compiler *compiler, PieceForm form)
@@ -194,14 +227,15 @@ add_placeholder(Compiler *compiler, PieceForm form)
 		{
 			kind = builtins[i].kind;
 			tpl->carries_rows |= builtins[i].carries_rows;
+			if (compiler->each >= 0 && (kind == PIECE_INPUTS || kind == PIECE_ROWS))
+				tpl->repeated = builtins[i].name;
 		}
 	}
 	if (kind == PIECE_COLUMN)
 	{
-		while (column < tpl->column_count && strcmp(name, compiler->columns[column]) != 0)
-			column++;
-		if (column == tpl->column_count)
-			return unknown_placeholder(compiler, name, template_kind(form));
+		column = find_column(compiler, name);
+		if (column < 0)
+			return unknown_placeholder(compiler, name);
 		tpl->carries_rows = true;
 	}
 	if ((kind == PIECE_COLUMN || kind == PIECE_INPUT) && !note_single_row(compiler))
@@ -215,12 +249,24 @@ add_placeholder(Compiler *compiler, PieceForm form)
 	return true;
 }
 
-bool
-compiler_mark(Compiler *compiler, const Mark *mark, PieceForm form, bool in_name)
+static bool
+each_out_of_place(Compiler *compiler, PieceForm form)
+{
+	if (form == FORM_URL)
+		template_fault(compiler->fault, NULL, EACH_URL_HINT,
+					   "\"{{each}}\" cannot stand in the %s", compiler->what);
+	else
+		template_fault(compiler->fault, NULL, EACH_HINT, "misplaced \"{{each}}\" in the %s",
+					   compiler->what);
+	return false;
+}
+
+static bool
+add_mark(Compiler *compiler, const Mark *mark, PieceForm form, bool in_name)
 {
 	if (mark->kind == MARK_UNTERMINATED)
 	{
-		unterminated_fault(compiler->fault, template_kind(form), mark->start - compiler->text);
+		unterminated_fault(compiler->fault, compiler->what, compiler->text, mark);
 		return false;
 	}
 	if (!compiler_flush(compiler, mark->start))
@@ -231,21 +277,33 @@ compiler_mark(Compiler *compiler, const Mark *mark, PieceForm form, bool in_name
 	if (!compiler_decode_name(compiler, mark, form != FORM_URL))
 		return false;
 	if (strcmp(compiler->name.data, "each") == 0)
+		return each_out_of_place(compiler, form);
+	if (compiler->name.length == 0)
 	{
-		template_fault(compiler->fault, NULL, form == FORM_URL ? NULL : EACH_HINT,
-					   form == FORM_URL ? "\"{{each}}\" cannot stand in a url" :
-					   "misplaced \"{{each}}\" in the request template");
+		template_fault(compiler->fault, NULL, "Write a name between the braces, or \"{{{{\" for a"
+					   " literal \"{{\".",
+					   "placeholder without a name in the %s", compiler->what);
 		return false;
 	}
 	if (in_name)
 	{
 		template_fault(compiler->fault, "Placeholders stand for values only.",
 					   "Write \"{{{{\" for a literal \"{{\".",
-					   "placeholder \"{{%s}}\" in a key of the request template",
-					   compiler->name.data);
+					   "placeholder \"{{%s}}\" in a key of the %s", compiler->name.data,
+					   compiler->what);
 		return false;
 	}
 	return add_placeholder(compiler, form);
+}
+
+bool
+compiler_mark(Compiler *compiler, const Mark *mark, PieceForm form, bool in_name)
+{
+	if (add_mark(compiler, mark, form, in_name))
+		return true;
+	/* a mark that takes its string's quotes with it begins behind the first */
+	compiler->fault->offset = mark->start - compiler->text + (*mark->start == '"');
+	return false;
 }
 
 /* An empty template, with the columns' names ready for {{rows}}; NULL without memory. */
@@ -281,12 +339,13 @@ template_create(const char *const *columns, int column_count)
 }
 
 bool
-compiler_begin(Compiler *compiler, const char *text, size_t length,
+compiler_begin(Compiler *compiler, const char *what, const char *text, size_t length,
 			   const char *const *columns, int column_count, TemplateFault *fault)
 {
 	memset(compiler, 0, sizeof(*compiler));
 	compiler->fault = fault;
 	compiler->columns = columns;
+	compiler->what = what;
 	compiler->text = text;
 	compiler->end = text + length;
 	compiler->pending = text;
@@ -317,23 +376,40 @@ find_path(const ByteBuffer *literals)
 	return *p == '/' ? (size_t) (p - url) : SIZE_MAX;
 }
 
-Template *
-template_compile_url(const char *url, const char *const *columns, int column_count,
-					 TemplateFault *fault)
+static Template *
+compile_url(const char *url, const char *what, const char *const *columns, int column_count,
+			bool any_column, TemplateFault *fault)
 {
 	Compiler	compiler;
 	MarkScan	scan = {url, url + strlen(url), false};
 	Mark		mark;
 	bool		good = true;
 
-	if (!compiler_begin(&compiler, url, scan.end - url, columns, column_count, fault))
+	if (!compiler_begin(&compiler, what, url, scan.end - url, columns, column_count, fault))
 		return NULL;
+	compiler.any_column = any_column;
 	while (good && next_mark(&scan, &mark))
 		good = compiler_mark(&compiler, &mark, FORM_URL, false);
 	good = good && compiler_flush(&compiler, compiler.end);
 	compiler.tpl->is_url = true;
 	compiler.tpl->path_offset = find_path(&compiler.tpl->literals);
 	return compiler_finish(&compiler, good);
+}
+
+Template *
+template_compile_url(const char *url, const char *what, const char *const *columns,
+					 int column_count, TemplateFault *fault)
+{
+	return compile_url(url, what, columns, column_count, false, fault);
+}
+
+bool
+template_check_url(const char *url, const char *what, TemplateFault *fault)
+{
+	Template   *tpl = compile_url(url, what, NULL, 0, true, fault);
+
+	template_free(tpl);
+	return tpl != NULL;
 }
 
 void

@@ -48,6 +48,7 @@ struct Template
 	char	  **names;			/* a column each: its name as a JSON string token, and a colon */
 	int			column_count;
 	char	   *single_row;		/* the first single-row placeholder outside an each, or NULL */
+	const char *repeated;		/* {{inputs}} or {{rows}} inside an each, static, or NULL */
 	bool		needs_fields;
 	bool		carries_rows;
 	bool		is_url;

@@ -19,12 +19,22 @@
 /* Bytes of a key that a message repeats. */
 #define KEY_SHOWN 150
 
+#define TEMPLATE_NAME "request template"
+
 /* A key of an object that is still open. */
 typedef struct Key
 {
+	const char *token;			/* where it stands in the template */
 	size_t		offset;			/* in BodyCompiler.key_text */
 	size_t		length;
 } Key;
+
+/* A key while those of one object are compared. */
+typedef struct SortedKey
+{
+	JsonSlice	text;
+	const char *token;
+} SortedKey;
 
 /* An array or object that is still open. */
 typedef struct Level
@@ -103,12 +113,13 @@ add_key(BodyCompiler *body, const char *token, const char *token_end)
 {
 	TemplateFault *fault = body->base.fault;
 	JsonSlice	string = {token, token_end - token};
-	Key			key = {body->key_text.length, 0};
+	Key			key = {token, body->key_text.length, 0};
 	const char *why = NULL;
 
 	if (!json_decode_string(string, &body->key_text, &why))
 	{
-		template_fault(fault, NULL, NULL, "malformed key in the request template: %s", why);
+		template_fault(fault, NULL, NULL, "malformed key in the %s: %s", body->base.what, why);
+		fault->offset = token - body->base.text;
 		return false;
 	}
 	key.length = body->key_text.length - key.offset;
@@ -119,14 +130,34 @@ add_key(BodyCompiler *body, const char *token, const char *token_end)
 }
 
 static int
-compare_keys(const void *left, const void *right)
+compare_keys(const SortedKey *a, const SortedKey *b)
 {
-	const JsonSlice *a = left;
-	const JsonSlice *b = right;
+	if (a->text.length != b->text.length)
+		return a->text.length < b->text.length ? -1 : 1;
+	return memcmp(a->text.start, b->text.start, a->text.length);
+}
 
-	if (a->length != b->length)
-		return a->length < b->length ? -1 : 1;
-	return memcmp(a->start, b->start, a->length);
+/* For qsort: equal keys in the order in which they stand. */
+static int
+compare_places(const void *left, const void *right)
+{
+	const SortedKey *a = left;
+	const SortedKey *b = right;
+	int			order = compare_keys(a, b);
+
+	return order != 0 ? order : a->token < b->token ? -1 : 1;
+}
+
+static void
+repeated_fault(const BodyCompiler *body, const SortedKey *key)
+{
+	TemplateFault *fault = body->base.fault;
+	size_t		shown = key->text.length < KEY_SHOWN ? key->text.length : KEY_SHOWN;
+
+	template_fault(fault, NULL, "Give each key of an object once.",
+				   "key \"%.*s\" is repeated in the %s", (int) shown, key->text.start,
+				   body->base.what);
+	fault->offset = key->token - body->base.text;
 }
 
 /* The keys of an object that is complete: each may stand there once. */
@@ -135,38 +166,38 @@ check_keys(const BodyCompiler *body, const Level *level)
 {
 	size_t		count = (body->keys.length - level->first_key) / sizeof(Key);
 	const Key  *keys;
-	JsonSlice  *sorted;
+	SortedKey  *sorted;
 	bool		unique = true;
 
 	if (count < 2)
 		return true;
 	keys = (const Key *) (body->keys.data + level->first_key);
-	sorted = malloc(count * sizeof(JsonSlice));
+	sorted = malloc(count * sizeof(SortedKey));
 	if (sorted == NULL)
 		return compiler_out_of_memory(body->base.fault);
 	for (size_t i = 0; i < count; i++)
 	{
-		sorted[i].start = body->key_text.data + keys[i].offset;
-		sorted[i].length = keys[i].length;
+		sorted[i].text.start = body->key_text.data + keys[i].offset;
+		sorted[i].text.length = keys[i].length;
+		sorted[i].token = keys[i].token;
 	}
-	qsort(sorted, count, sizeof(JsonSlice), compare_keys);
+	qsort(sorted, count, sizeof(SortedKey), compare_places);
 	for (size_t i = 1; i < count && unique; i++)
 	{
 		unique = compare_keys(&sorted[i - 1], &sorted[i]) != 0;
 		if (!unique)
-			template_fault(body->base.fault, NULL, "Give each key of an object once.",
-						   "key \"%.*s\" is repeated in the request template",
-						   (int) (sorted[i].length < KEY_SHOWN ? sorted[i].length : KEY_SHOWN),
-						   sorted[i].start);
+			repeated_fault(body, &sorted[i]);
 	}
 	free(sorted);
 	return unique;
 }
 
 static bool
-each_fault(Compiler *compiler, const char *message)
+each_fault(Compiler *compiler, const char *at, const char *problem, const char *hint)
 {
-	template_fault(compiler->fault, NULL, EACH_HINT, "%s", message);
+	template_fault(compiler->fault, NULL, hint, "\"{{each}}\" %s in the %s", problem,
+				   compiler->what);
+	compiler->fault->offset = at - compiler->text;
 	return false;
 }
 
@@ -192,10 +223,11 @@ open_each(Compiler *compiler, Level *level, const char **p)
 	if (!at_each(compiler, token, &good))
 		return good;
 	if (compiler->each >= 0)
-		return each_fault(compiler, "\"{{each}}\" inside another in the request template");
+		return each_fault(compiler, token, "inside another", "The outer one repeats for each row"
+						  " already: write the row's values by {{input}} or a column's name.");
 	token = skip_space(string_end(token), compiler->end);
 	if (*token != ',')
-		return each_fault(compiler, "\"{{each}}\" with nothing to repeat in the request template");
+		return each_fault(compiler, token, "with nothing to repeat", EACH_HINT);
 	if (!compiler_flush(compiler, *p) ||
 		compiler_add_piece(compiler, PIECE_EACH, FORM_JSON) == NULL)
 		return false;
@@ -257,10 +289,9 @@ next_in_level(BodyCompiler *body, const char **p)
 	Level	   *level = &body->levels[body->depth - 1];
 
 	level->expects_key = level->is_object;
-	(*p)++;
 	if (level->is_each)
-		return each_fault(&body->base, "\"{{each}}\" with more than one thing to repeat"
-						  " in the request template");
+		return each_fault(&body->base, *p, "with more than one thing to repeat", EACH_HINT);
+	(*p)++;
 	return true;
 }
 
@@ -319,19 +350,18 @@ check_json(const char *json, size_t length, TemplateFault *fault)
 {
 	JsonSlice	value;
 	JsonFault	json_fault;
-	char		detail[sizeof(fault->detail)];
 
 	if (json_parse(json, length, &value, &json_fault))
 		return true;
-	snprintf(detail, sizeof(detail), "At byte %zu: %s.", json_fault.offset, json_fault.message);
-	template_fault(fault, detail, "A placeholder stands in a JSON string: \"{{inputs}}\".",
-				   "request template is not JSON");
+	template_fault(fault, NULL, "A placeholder stands in a JSON string: \"{{inputs}}\".",
+				   "%s is not JSON: %s", TEMPLATE_NAME, json_fault.message);
+	fault->offset = (int64_t) json_fault.offset;
 	return false;
 }
 
-Template *
-template_compile_body(const char *json, size_t length, const char *const *columns,
-					  int column_count, TemplateFault *fault)
+static Template *
+compile_body(const char *json, size_t length, const char *const *columns, int column_count,
+			 bool any_column, TemplateFault *fault)
 {
 	BodyCompiler *body;
 	Template   *tpl;
@@ -340,15 +370,32 @@ template_compile_body(const char *json, size_t length, const char *const *column
 		return NULL;
 	body = calloc(1, sizeof(BodyCompiler));
 	if (body == NULL ||
-		!compiler_begin(&body->base, json, length, columns, column_count, fault))
+		!compiler_begin(&body->base, TEMPLATE_NAME, json, length, columns, column_count, fault))
 	{
 		free(body);
 		compiler_out_of_memory(fault);
 		return NULL;
 	}
+	body->base.any_column = any_column;
 	tpl = compiler_finish(&body->base, compile_tokens(body));
 	buffer_free(&body->keys);
 	buffer_free(&body->key_text);
 	free(body);
 	return tpl;
+}
+
+Template *
+template_compile_body(const char *json, size_t length, const char *const *columns,
+					  int column_count, TemplateFault *fault)
+{
+	return compile_body(json, length, columns, column_count, false, fault);
+}
+
+bool
+template_check_body(const char *json, size_t length, TemplateFault *fault)
+{
+	Template   *tpl = compile_body(json, length, NULL, 0, true, fault);
+
+	template_free(tpl);
+	return tpl != NULL;
 }

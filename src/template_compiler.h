@@ -14,12 +14,15 @@
 
 #define EACH_HINT "Write [\"{{each}}\", T], an array of exactly these two elements: " \
 	"it becomes an array with one T for each row."
+#define EACH_URL_HINT "Use {{input}} or a column's name there: then a request is one row."
 
 typedef struct Compiler
 {
 	Template   *tpl;
 	TemplateFault *fault;
 	const char *const *columns;
+	bool		any_column;		/* they are not known yet: any name may be one */
+	const char *what;			/* what is compiled, for messages */
 	const char *text;
 	const char *end;
 	const char *pending;		/* from here on the text is not in a piece yet */
@@ -28,8 +31,11 @@ typedef struct Compiler
 	ByteBuffer	name;			/* the last placeholder's decoded name */
 } Compiler;
 
-/* Begin with a text.  False without memory: then there is nothing to finish. */
-extern bool compiler_begin(Compiler *compiler, const char *text, size_t length,
+/*
+ * Begin with a text, which messages call what.  False without memory: then
+ * there is nothing to finish.
+ */
+extern bool compiler_begin(Compiler *compiler, const char *what, const char *text, size_t length,
 						   const char *const *columns, int column_count, TemplateFault *fault);
 
 /* Free all but the template, and that too unless it is good: then NULL. */

@@ -11,6 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +27,15 @@
 typedef struct UrlCheck
 {
 	const char *what;
+	const char *text;
 	TemplateFault *fault;
 } UrlCheck;
 
 static bool
-refuse(const UrlCheck *check, const char *hint, const char *problem)
+refuse(const UrlCheck *check, const char *at, const char *hint, const char *problem)
 {
 	template_fault(check->fault, NULL, hint, "%s %s", check->what, problem);
+	check->fault->offset = at - check->text;
 	return false;
 }
 
@@ -69,14 +72,18 @@ check_characters(const UrlCheck *check, const char *from, const char *to)
 		unsigned char c = (unsigned char) *p;
 
 		if (c <= 0x20 || c == 0x7f)
-			return refuse(check, "Write a space as %20.",
+			return refuse(check, p, "Write a space as %20.",
 						  "holds white space or a control character");
 		if (c == '\\')
-			return refuse(check, "Write a slash, or %5C for a backslash in a query.",
+			return refuse(check, p, "Write a slash, or %5C for a backslash in a query.",
 						  "holds a backslash");
 		if (c == '#')
-			return refuse(check, "Remove it, or write %23 for a literal \"#\".",
+			return refuse(check, p, "Remove it, or write %23 for a literal \"#\".",
 						  "holds a fragment (\"#\")");
+		if (c == '%' && (to - p < 3 || !isxdigit((unsigned char) p[1]) ||
+						 !isxdigit((unsigned char) p[2])))
+			return refuse(check, p, "Write %25 for a literal \"%\".",
+						  "holds a \"%\" without two hexadecimal digits");
 	}
 	return true;
 }
@@ -96,7 +103,7 @@ check_text(const UrlCheck *check, const char *text)
 			return false;
 		if (mark.kind == MARK_UNTERMINATED)
 		{
-			unterminated_fault(check->fault, check->what, mark.start - text);
+			unterminated_fault(check->fault, check->what, check->text, &mark);
 			return false;
 		}
 		from = mark.end;
@@ -154,9 +161,9 @@ check_segments(const UrlCheck *check, const char *p, const char *end)
 		const char *segment_end = find_outside(p, end, "/");
 
 		if (segment_end == p && p != first && p < end)
-			return refuse(check, "Write one slash.", "holds \"//\"");
+			return refuse(check, p - 1, "Write one slash.", "holds \"//\"");
 		if (url_segment_goes_up(p, segment_end))
-			return refuse(check, "Write the path out without \"..\".", "holds a \"..\" segment");
+			return refuse(check, p, "Write the path out without \"..\".", "holds a \"..\" segment");
 		if (segment_end == end)
 			return true;
 		p = segment_end + 1;
@@ -171,7 +178,8 @@ check_port(const UrlCheck *check, const char *port, size_t length)
 	if (strspn(port, "0123456789") >= length && length > 0 && length <= 5)
 		number = atoi(port);
 	if (number < 1 || number > 65535)
-		return refuse(check, "Write a port from 1 to 65535, or none.", "has a malformed port");
+		return refuse(check, port, "Write a port from 1 to 65535, or none.",
+					  "has a malformed port");
 	return true;
 }
 
@@ -194,19 +202,19 @@ check_authority(const UrlCheck *check, const char *host, size_t length)
 	size_t		characters = 0;
 
 	if (memchr(host, '@', length) != NULL)
-		return refuse(check, MAPPING_HINT, "holds a user or a password");
+		return refuse(check, host, MAPPING_HINT, "holds a user or a password");
 	if (in_brackets)
 		p++;
 	for (; p < end && is_host_character(*p, in_brackets); p++)
 		characters++;
 	if (in_brackets && (p == end || *p++ != ']'))
-		return refuse(check, URL_HINT, "has a malformed host");
+		return refuse(check, host, URL_HINT, "has a malformed host");
 	if (characters == 0)
-		return refuse(check, URL_HINT, "has no host");
+		return refuse(check, host, URL_HINT, "has no host");
 	if (p == end)
 		return true;
 	if (*p != ':')
-		return refuse(check, URL_HINT, "has a malformed host");
+		return refuse(check, p, URL_HINT, "has a malformed host");
 	return check_port(check, p + 1, end - p - 1);
 }
 
@@ -224,7 +232,7 @@ scheme_length(const char *url)
 bool
 url_check(const char *url, TemplateFault *fault)
 {
-	UrlCheck	check = {"url", fault};
+	UrlCheck	check = {"url", url, fault};
 	const char *end = url + strlen(url);
 	size_t		scheme = scheme_length(url);
 	const char *host = url + scheme;
@@ -235,10 +243,10 @@ url_check(const char *url, TemplateFault *fault)
 	if (!check_text(&check, url))
 		return false;
 	if (next_mark(&scan, &mark) && mark.start < path)
-		return refuse(&check, "Placeholders may stand in the path and the query.",
+		return refuse(&check, mark.start, "Placeholders may stand in the path and the query.",
 					  "holds a placeholder in its scheme or host");
 	if (scheme == 0)
-		return refuse(&check, URL_HINT, "does not begin with http:// or https://");
+		return refuse(&check, url, URL_HINT, "does not begin with http:// or https://");
 	if (!check_authority(&check, host, path - host))
 		return false;
 	return check_segments(&check, path, find_outside(path, end, "?"));
@@ -247,18 +255,22 @@ url_check(const char *url, TemplateFault *fault)
 bool
 url_path_check(const char *path, TemplateFault *fault)
 {
-	UrlCheck	check = {"path", fault};
+	UrlCheck	check = {"path", path, fault};
 	const char *end = path + strlen(path);
 	const char *query = find_outside(path, end, "?");
+	const char *second;
 
 	if (!check_text(&check, path))
 		return false;
 	for (const char *p = path; p < query; p = find_outside(p + 1, query, ":"))
 	{
 		if (strncmp(p, "://", 3) == 0)
-			return refuse(&check, "It is appended to the server's url: give only what follows.",
+			return refuse(&check, p, "It is appended to the server's url: give only what follows.",
 						  "holds a scheme");
 	}
+	if (query < end && (second = find_outside(query + 1, end, "?")) < end)
+		return refuse(&check, second, "Write \"&\" between parameters, or %3F for a literal \"?\".",
+					  "holds a second \"?\"");
 	return check_segments(&check, path, query);
 }
 
