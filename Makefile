@@ -11,7 +11,7 @@ PURE = buffer event http http_handle http_verdict json json_string latency numbe
 	url verdict
 
 # Files that run in the server.
-SERVER = activity bucket bucketize call catalog catalog_bucket catalog_clerk \
+SERVER = activity bucket bucketize bucketize_check call catalog catalog_bucket catalog_clerk \
 	catalog_statement claims clerk clock convert convert_array credentials encoding failed_rows \
 	functions intake job launcher match option_json option_number option_reader option_text outbox path \
 	permits pg_enrich mask preview recipe recipe_output recipe_shape recipe_target server server_options settings \
@@ -24,7 +24,7 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra $(WERROR)
 SHLIB_LINK = -lcurl
 
-REGRESS = setup server start_errors start_nologin target matching steer preview
+REGRESS = setup server start_errors template_errors path_errors output_errors start_nologin target steer preview
 REGRESS_OPTS = --inputdir=. --load-extension=pg_enrich
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl

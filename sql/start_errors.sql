@@ -108,6 +108,12 @@ SELECT enrich.start('keyless', 'start_api', '{name}', '{"label text": "$.label"}
 \echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start('keyless', 'start_api', '{name}', '{"label text": "$.label"}', key => '{nr}');
 \echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, key => '{Id}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, key => '{(lower(name))}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, key => '{ctid}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start(:town, :label, key => '{id,name,id}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start(:town, :label, key => '{}');
@@ -156,147 +162,37 @@ SELECT enrich.start('town', 'start_api', '{"(upper(name)) || (x"}', '{"label tex
 \echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start('town', 'start_api', '{(count(*))}', '{"label text": "$.label"}');
 \echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{odd name}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{"\"Odd Name\""}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{population}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{name || id}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{(rank() OVER ())}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{"(generate_series(1, 3))"}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{(grouping(name))}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{"(max(name) FILTER (WHERE true))"}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{(left(name, 3))}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{(nowhere(name))}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{(name + 1)}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{($1)}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{"(1) FROM town"}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start('town', 'start_api', '{"(name) AS n"}', '{"label text": "$.label"}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start('town', 'start_api', '{()}', '{"label text": "$.label"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start('town', 'start_api', '{(SELECT name FROM visitor)}', '{"label text": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-
--- output
-SELECT enrich.start(:town, output => NULL);
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label": ');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '["label"]');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '"label"');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"  ": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"\"label text": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": 1}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": null}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": ""}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label": "$.label"}', target => 'new_table');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"size text": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label varchar(10)": "$.label"}', target => 'town_label');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label anyelement": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label cstring": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label record": "$.label"}', target => 'new_table');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text NOT NULL": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label txt": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label setof text": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label serial": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"id": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "$.label", "LABEL text": "$.other"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "$.label", "\"label\" text": "$.other"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "$.label", "label text": "$.other"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"total": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"serial": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"ctid": "$.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"ctid text": "$.label"}', target => 'new_table');
-\echo :LAST_ERROR_SQLSTATE
-
--- placeholders as outputs, and what rows => 'changed' needs
-SELECT enrich.start(:town, output => '{"label text": "{{label}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "{{name"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "{{inputs}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "{{size}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "by {{job}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "$.label", "seen integer": "{{fingerprint}}"}', rows => 'changed');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, rows => 'changed');
-\echo :LAST_ERROR_SQLSTATE
-
--- paths in answers
-SELECT enrich.start(:town, output => '{"label text": "label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "$.["}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, output => '{"label text": "@.label"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, results => '$.data[');
-\echo :LAST_ERROR_SQLSTATE
-
--- template
-SELECT enrich.start(:town, :label, request => '{"input": {{inputs}}}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{imputs}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{size}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{now}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{inputs"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"{{name}}": 1}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{inputs}}", "model": "a", "model": "b"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": ["{{each}}"]}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"input": "{{each}}"}');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '["{{each}}", ["{{each}}", "{{name}}"]]');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, request => '{"text": "{{name}}"}', batch_size => 10);
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/places/{{id}}', batch_size => 10);
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start('town', 'start_get', '{name}', :label, batch_size => 2);
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start('town', 'start_get', '{name}', :label, request => '{"input": "{{inputs}}"}');
-\echo :LAST_ERROR_SQLSTATE
-
--- path
-SELECT enrich.start(:town, :label, path => '../admin');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/v1/%2e%2E/admin');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '//evil.example.com/');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/v1//x');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => 'https://evil.example.com/');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/a b');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/v1#top');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/v1/{{id');
-\echo :LAST_ERROR_SQLSTATE
-SELECT enrich.start(:town, :label, path => '/v1/{{nr}}');
 \echo :LAST_ERROR_SQLSTATE
 
 -- sizes and counts
@@ -365,6 +261,12 @@ SELECT enrich.start(:town, :label, target => 'other_database.public.a');
 
 -- where_clause
 SELECT enrich.start(:town, :label, where_clause => '');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, where_clause => 'WHERE size > 1');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, where_clause => 'nam = 1');
+\echo :LAST_ERROR_SQLSTATE
+SELECT enrich.start(:town, :label, where_clause => 'generate_series(1, 2) = 1');
 \echo :LAST_ERROR_SQLSTATE
 SELECT enrich.start(:town, :label, where_clause => 'size >');
 \echo :LAST_ERROR_SQLSTATE

@@ -21,15 +21,12 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
 #include "utils/rel.h"
 
 #include "catalog.h"
@@ -229,78 +226,6 @@ bucketize_source_query(const Recipe *recipe, int64 limit)
 	if (limit >= 0)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
 	return sql.data;
-}
-
-/* The query's plan; errors in where_clause point into it. */
-static SPIPlanPtr
-prepare_source_query(const char *sql, const char *where_clause)
-{
-	ExpressionSubject subject = {where_clause, "where_clause", 0};
-	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
-	SPIPlanPtr	plan;
-
-	if (where_clause != NULL)
-	{
-		const char *found = strstr(sql, psprintf("(%s\n)", where_clause));
-
-		subject.offset = pg_mbstrlen_with_len(sql, (int) (found - sql) + 1);
-		error_context_stack = &callback;
-	}
-	plan = SPI_prepare(sql, 0, NULL);
-	error_context_stack = callback.previous;
-	if (plan == NULL)
-		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* A condition may hold subqueries, and these name tables. */
-static void
-refuse_temporary_tables(SPIPlanPtr plan)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-	ListCell   *cell;
-
-	foreach(cell, source->query_list)
-		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-					errmsg("input or where_clause reads a temporary table"),
-					errdetail("Background workers cannot see the temporary tables of a session."),
-					errhint("Use an ordinary or an unlogged table."));
-}
-
-/* Parse an expression of input by itself, so that errors point into it. */
-static void
-check_input_expression(const Recipe *recipe, const char *expression)
-{
-	/* In WHERE, where there are no aggregates either. */
-	const char *sql = psprintf("SELECT FROM %s WHERE %s IS NULL", recipe->source,
-							   guarded_expression(expression));
-	int			offset = pg_mbstrlen_with_len(sql, (int) (strstr(sql, expression) - sql));
-	ExpressionSubject subject = {expression, "input", offset};
-	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
-
-	error_context_stack = &callback;
-	if (SPI_prepare(sql, 0, NULL) == NULL)
-		elog(ERROR, "could not prepare an input: %s", SPI_result_code_string(SPI_result));
-	error_context_stack = callback.previous;
-}
-
-void
-bucketize_check_query(const Recipe *recipe)
-{
-	char	   *sql = bucketize_source_query(recipe, recipe->job->max_rows);
-	ListCell   *cell;
-
-	SPI_connect();
-	foreach(cell, recipe->job->input)
-		if (input_is_expression(lfirst(cell)))
-			check_input_expression(recipe, lfirst(cell));
-	refuse_temporary_tables(prepare_source_query(sql, recipe->job->where_clause));
-	/* this looks at privileges too, and reads nothing */
-	if (SPI_execute(psprintf("EXPLAIN %s", sql), false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not plan the source query");
-	SPI_finish();
 }
 
 /* Insert the rows at hand, and note where those of each bucket lie. */

@@ -19,6 +19,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -31,6 +32,10 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "similar.h"
+
+/* Columns that a hint lists at most. */
+#define COLUMNS_LISTED 20
 
 char *
 relation_quoted_name(Oid relation)
@@ -161,20 +166,99 @@ relation_has_unique_key(Oid relation, int count, const KeyColumn *keys, const ch
 	return found;
 }
 
+/* The names of a relation's columns, in order. */
+static List *
+column_names(Oid relation)
+{
+	Relation	rel = relation_open(relation, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(rel);
+	List	   *names = NIL;
+
+	for (int i = 0; i < descriptor->natts; i++)
+		if (!TupleDescAttr(descriptor, i)->attisdropped)
+			names = lappend(names, pstrdup(NameStr(TupleDescAttr(descriptor, i)->attname)));
+	relation_close(rel, AccessShareLock);
+	return names;
+}
+
+const char *
+nearest_column(Oid relation, const char *name)
+{
+	Similar		similar = similar_to(name);
+	ListCell   *cell;
+
+	foreach(cell, column_names(relation))
+		similar_consider(&similar, lfirst(cell));
+	return similar.best;
+}
+
+/* The first columns of a relation, for a hint. */
+static char *
+list_columns(Oid relation)
+{
+	List	   *names = column_names(relation);
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, names)
+	{
+		if (foreach_current_index(cell) == COLUMNS_LISTED)
+		{
+			appendStringInfoString(&list, ", ...");
+			break;
+		}
+		appendStringInfo(&list, "%s%s", foreach_current_index(cell) > 0 ? ", " : "",
+						 (char *) lfirst(cell));
+	}
+	return list.data;
+}
+
+/* A name in quotes, as in SQL, without them; NULL for any other. */
+static char *
+without_quotes(const char *name)
+{
+	size_t		length = strlen(name);
+
+	if (length < 3 || name[0] != '"' || name[length - 1] != '"')
+		return NULL;
+	return pnstrdup(name + 1, length - 2);
+}
+
+/* What should stand in place of a column that is none. */
+static char *
+missing_column_hint(Oid relation, const char *column, bool takes_expressions)
+{
+	const char *nearest = nearest_column(relation, column);
+	char	   *inside = without_quotes(column);
+
+	if (get_attnum(relation, column) < 0)
+		return "System columns are not taken.";
+	if (inside != NULL && get_attnum(relation, inside) > 0)
+		return psprintf("Names are written without quotes here: %s.", inside);
+	if (nearest != NULL)
+		return psprintf("Perhaps you meant \"%s\".", nearest);
+	if (column[strcspn(column, "()|+*/=<>:'")] == '\0')
+		return psprintf("\"%s\" has the columns %s.", get_rel_name(relation),
+						list_columns(relation));
+	if (takes_expressions)
+		return psprintf("Write an expression within parentheses, as in CREATE INDEX: (%s).",
+						column);
+	return "A key consists of columns, not of expressions.";
+}
+
 static AttrNumber
 require_column(Oid relation, const char *column, const char *parameter)
 {
 	AttrNumber	number = get_attnum(relation, column);
 
-	if (number == InvalidAttrNumber || number < 0)
+	if (number <= 0)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_COLUMN),
 				errmsg("column \"%s\" of %s does not exist in \"%s\"",
 					   column, parameter, get_rel_name(relation)),
-				strchr(column, '(') != NULL
-				? errhint("Write an expression within parentheses, as in CREATE INDEX: "
-						  "(upper(title)).")
-				: errhint("Names are case-sensitive here, and written without quotes."));
+				errhint("%s", missing_column_hint(relation, column,
+												  strcmp(parameter, "input") == 0)));
 	return number;
 }
 
@@ -280,6 +364,23 @@ collect_fields(Recipe *recipe, const Job *job)
 		recipe->fields[recipe->field_count++] = strVal(lfirst(cell));
 }
 
+/* Outside of strings, whose parentheses mean nothing. */
+static bool
+has_open_parenthesis(const char *sql)
+{
+	bool		in_string = false;
+	int			open = 0;
+
+	for (; *sql != '\0'; sql++)
+	{
+		if (*sql == '\'')
+			in_string = !in_string;
+		else if (!in_string)
+			open += (*sql == '(') - (*sql == ')');
+	}
+	return open > 0;
+}
+
 void
 point_into_expression(void *expression)
 {
@@ -293,6 +394,10 @@ point_into_expression(void *expression)
 	internalerrposition(position);
 	internalerrquery(subject->text);
 	errcontext("%s", subject->parameter);
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR && strcmp(subject->parameter, "input") == 0 &&
+		has_open_parenthesis(subject->text))
+		errhint("Close the parenthesis. An expression with a comma stands in double quotes in the "
+				"array: '{\"(left(title, 9))\"}'.");
 }
 
 /* What the parser takes for an expression may have more behind it: FROM, ORDER BY and the like. */
@@ -321,8 +426,12 @@ check_is_expression(const char *text, const char *parameter)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("%s is not a single SQL expression", parameter),
-				errhint("Write an expression as after WHERE or in CREATE INDEX, such as 'price > "
-						"10' or '(lower(name))'."));
+				strcmp(parameter, "input") == 0
+				? errhint("Write an element of input as in CREATE INDEX, such as (lower(name)).")
+				: errhint("Write a condition as it stands behind WHERE, such as price > 10."),
+				text[0] != '\0' ? internalerrposition(1) : 0,
+				text[0] != '\0' ? internalerrquery(text) : 0,
+				errcontext("%s", parameter));
 }
 
 void
@@ -367,6 +476,7 @@ recipe_make(Job *job, const Server *server)
 		check_is_expression(job->where_clause, "where_clause");
 	recipe_read_outputs(recipe);
 	recipe_resolve_target(recipe);
+	recipe_check_placeholders(recipe);
 	recipe_compile_shape(recipe);
 	return recipe;
 }

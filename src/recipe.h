@@ -108,6 +108,13 @@ extern Recipe *recipe_make(Job *job, const Server *server);
  */
 extern void recipe_free(Recipe *recipe);
 
+/* The paths of outputs, for messages. */
+extern char *recipe_list_paths(const Recipe *recipe);
+
+/* Why a value (JSON in UTF-8) cannot go into its column: the reason with both and the path. */
+extern char *recipe_describe_misfit(const OutputColumn *output, JsonSlice value,
+									const char *reason);
+
 /* Make the target, or its columns that are missing, as the current user. */
 extern void recipe_make_target(Recipe *recipe);
 
@@ -116,6 +123,7 @@ extern void recipe_check_source(const Recipe *recipe);
 
 /* Parts of recipe_make, in files of their own. */
 extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
+extern void recipe_check_placeholders(const Recipe *recipe);	/* recipe_output.c */
 extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_resolve_target(Recipe *recipe);
 extern void recipe_compile_shape(Recipe *recipe);
@@ -132,6 +140,9 @@ extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
 
 /* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
 extern char *key_equality(const KeyColumn *key);
+
+/* The column whose name is nearest to one that is none; NULL where none is near. */
+extern const char *nearest_column(Oid relation, const char *name);
 
 /* A qualified and quoted name. */
 extern char *relation_quoted_name(Oid relation);

@@ -8,6 +8,7 @@
 #include "recipe.h"
 
 #include "access/htup_details.h"
+#include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -38,11 +39,6 @@ resolve_existing_column(OutputColumn *output, Oid relation)
 	HeapTuple	tuple;
 	Form_pg_attribute attribute;
 
-	if (number < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				errmsg("output column \"%s\" is a system column", output->name),
-				errhint("Choose another name."));
 	output->missing = number == InvalidAttrNumber;
 	if (output->missing)
 		return;
@@ -71,14 +67,29 @@ resolve_existing_column(OutputColumn *output, Oid relation)
 }
 
 static void
-check_missing_column(const OutputColumn *output, const char *relation)
+refuse_system_column(const OutputColumn *output)
 {
+	if (SystemAttributeByName(output->name) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				errmsg("output column \"%s\" is a system column", output->name),
+				errhint("Choose another name."));
+}
+
+static void
+check_missing_column(const OutputColumn *output, Oid relation, const char *relation_name)
+{
+	const char *nearest = OidIsValid(relation) ? nearest_column(relation, output->name) : NULL;
+
 	if (!output->type_given)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_COLUMN),
-				errmsg("column \"%s\" of \"%s\" does not exist", output->name, relation),
-				errhint("Give it a type to have it made, such as '%s text'.",
-						quote_identifier(output->name)));
+				errmsg("column \"%s\" of \"%s\" does not exist", output->name, relation_name),
+				nearest != NULL
+				? errhint("Perhaps you meant \"%s\". With a type the column is made: '%s text'.",
+						  nearest, quote_identifier(output->name))
+				: errhint("Give it a type to have it made, such as '%s text'.",
+						  quote_identifier(output->name)));
 	if (type_aclcheck(output->type, GetUserId()) != ACLCHECK_OK)
 		aclcheck_error_type(ACLCHECK_NO_PRIV, output->type);
 }
@@ -92,12 +103,13 @@ resolve_outputs(Recipe *recipe, Oid relation, const char *relation_name)
 	{
 		OutputColumn *output = &recipe->outputs[i];
 
+		refuse_system_column(output);
 		if (OidIsValid(relation))
 			resolve_existing_column(output, relation);
 		else
 			output->missing = true;
 		if (output->missing)
-			check_missing_column(output, relation_name);
+			check_missing_column(output, relation, relation_name);
 		any_missing |= output->missing;
 		(void) converter_create(output->name, output->type, output->typmod);
 	}
@@ -119,6 +131,20 @@ existing_output_names(const Recipe *recipe)
 	return names;
 }
 
+/* The columns of the target's key, quoted as in SQL. */
+static char *
+quoted_keys(const Recipe *recipe)
+{
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = 0; i < recipe->key_count; i++)
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
+	if (recipe->many)
+		appendStringInfoString(&keys, ", " ITEM_COLUMN);
+	return keys.data;
+}
+
 static void
 require_unique_key(const Recipe *recipe, const char *why)
 {
@@ -129,9 +155,9 @@ require_unique_key(const Recipe *recipe, const char *why)
 					   get_rel_name(recipe->target)),
 				errdetail("%s needs a unique index on exactly the key columns%s, not partial, not "
 						  "deferrable.", why, recipe->many ? " and " ITEM_COLUMN : ""),
-				recipe->many
-				? errhint("Make one with CREATE UNIQUE INDEX, on the key and \"%s\".", ITEM_COLUMN)
-				: errhint("Make one with CREATE UNIQUE INDEX."));
+				errhint("Make one with CREATE UNIQUE INDEX ON %s (%s), or give another %s.",
+						recipe->target_name, quoted_keys(recipe),
+						recipe->job->target == NULL ? "key or a target" : "key or target"));
 }
 
 /* Results update the source itself. */
@@ -401,10 +427,7 @@ append_create_table(StringInfo sql, const Recipe *recipe)
 		append_type(sql, output->type, output->typmod, InvalidOid);
 		appendStringInfoString(sql, ", ");
 	}
-	appendStringInfoString(sql, "PRIMARY KEY (");
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
-	appendStringInfoString(sql, recipe->many ? ", " ITEM_COLUMN "))" : "))");
+	appendStringInfo(sql, "PRIMARY KEY (%s))", quoted_keys(recipe));
 }
 
 /* False: nothing is missing. */

@@ -118,6 +118,7 @@ names_argument(FunctionCallInfo fcinfo, int number, const char *name)
 			ereport(ERROR,
 					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					errmsg("%s holds a NULL or empty name", name),
+					errdetail("It is element %d of %d.", i + 1, count),
 					errhint("Give names of columns of the source."));
 		names = lappend(names, TextDatumGetCString(values[i]));
 	}
