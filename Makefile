@@ -24,7 +24,8 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra $(WERROR)
 SHLIB_LINK = -lcurl
 
-REGRESS = setup server start_errors template_errors path_errors output_errors start_nologin target steer preview
+REGRESS = setup server start_errors template_errors path_errors output_errors start_nologin target \
+	matching steer preview
 REGRESS_OPTS = --inputdir=. --load-extension=pg_enrich
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl

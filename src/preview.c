@@ -275,6 +275,22 @@ item_value(const Preview *preview, const Response *response, int item, int outpu
 		: response->values[item * response->output_count + preview->recipe->outputs[output].index];
 }
 
+/* Why a value does not fit, in UTF-8: masked before it is cut, lest half a secret be left. */
+static char *
+describe_misfit(const Preview *preview, const OutputColumn *output, JsonSlice value,
+				const char *why)
+{
+	if (value.start != NULL)
+	{
+		char	   *text = message_from_utf8(pnstrdup(value.start, value.length));
+
+		value.start = text_to_utf8(mask_text(text, preview->credentials));
+		value.length = strlen(value.start);
+	}
+	return text_to_utf8(recipe_describe_misfit(output, value,
+											   mask_text(why, preview->credentials)));
+}
+
 /* Why an item cannot be written, or NULL. */
 static const char *
 item_fault(const Preview *preview, const Response *response, Converter **converters, int item)
@@ -283,11 +299,16 @@ item_fault(const Preview *preview, const Response *response, Converter **convert
 
 	for (int i = 0; i < recipe->output_count; i++)
 	{
-		char	   *why = recipe->outputs[i].kind != OUTPUT_PATH ? NULL
-			: try_convert(converters[i], item_value(preview, response, item, i));
+		const OutputColumn *output = &recipe->outputs[i];
+		JsonSlice	value;
+		char	   *why;
 
+		if (output->kind != OUTPUT_PATH)
+			continue;
+		value = item_value(preview, response, item, i);
+		why = try_convert(converters[i], value);
 		if (why != NULL)
-			return text_to_utf8(why);
+			return describe_misfit(preview, output, value, why);
 	}
 	return NULL;
 }

@@ -252,6 +252,7 @@ compile_outputs(Recipe *recipe)
 		if (output->kind != OUTPUT_PATH)
 			continue;
 		compile_path(recipe, output->path, psprintf("output column \"%s\"", output->name), path);
+		path->column = text_to_utf8(output->name);
 		path->gathers = finds_several(path) &&
 			OidIsValid(get_element_type(getBaseType(output->type)));
 		output->index = recipe->shape.output_count++;

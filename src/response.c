@@ -22,6 +22,10 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+/* How much of an object a reason shows: members, and bytes of each one's name. */
+#define MEMBERS_SHOWN 8
+#define NAME_SHOWN 40
+
 /* A value that is in Response.made, which still moves. */
 typedef struct MadeValue
 {
@@ -33,6 +37,8 @@ typedef struct Decoder
 {
 	Response   *response;
 	const ResponseShape *shape;
+	JsonSlice	answer;			/* the answer, or the content in it */
+	JsonSlice	first;			/* the first item */
 	int64_t		item_count;		/* items seen so far */
 	int			item_capacity;	/* room in Response's arrays of items */
 	unsigned char *seen;		/* with an index: a flag a row */
@@ -62,6 +68,49 @@ give_up(Response *response, ResponseStatus status, const char *format,...)
 	va_end(args);
 	response->error[utf8_valid_prefix(response->error, strlen(response->error))] = '\0';
 	response->status = status;
+	return false;
+}
+
+/* Appends to the reason that was given up with, as far as there is room.  False, always. */
+static bool add_reason(Response *response, const char *format,...)
+	__attribute__((format(printf, 2, 3)));
+
+static bool
+add_reason(Response *response, const char *format,...)
+{
+	size_t		used = strlen(response->error);
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(response->error + used, sizeof(response->error) - used, format, args);
+	va_end(args);
+	response->error[utf8_valid_prefix(response->error, strlen(response->error))] = '\0';
+	return false;
+}
+
+/*
+ * Adds to the reason what is there instead of what a path should have found: a
+ * person sees from it which path would be right.  False, always.
+ */
+static bool
+describe_value(Response *response, JsonSlice value, const Path *path)
+{
+	JsonCursor	cursor;
+	JsonSlice	name;
+	JsonSlice	member;
+	int			count = 0;
+
+	if (json_kind(value) == JSON_ARRAY && path != NULL)
+		return add_reason(response, ", an array: its elements are at %s[*]", path->text);
+	if (json_kind(value) != JSON_OBJECT)
+		return false;
+	for (cursor = json_members(value); json_next_member(&cursor, &name, &member); count++)
+	{
+		if (count == MEMBERS_SHOWN)
+			return add_reason(response, ", ...");
+		add_reason(response, "%s%.*s", count > 0 ? ", " : "; it has the members ",
+				   (int) (name.length < NAME_SHOWN ? name.length : NAME_SHOWN), name.start);
+	}
 	return false;
 }
 
@@ -118,7 +167,8 @@ static bool
 set_item_error(Decoder *decoder, int item, const char *problem, const Path *path)
 {
 	Response   *response = decoder->response;
-	size_t		size = strlen(problem) + strlen(path->text) + 16;
+	const char *column = path->column != NULL ? path->column : "";
+	size_t		size = strlen(problem) + strlen(path->text) + strlen(column) + 32;
 
 	if (response->item_errors == NULL)
 		response->item_errors = calloc(decoder->item_capacity, sizeof(char *));
@@ -129,7 +179,11 @@ set_item_error(Decoder *decoder, int item, const char *problem, const Path *path
 	response->item_errors[item] = malloc(size);
 	if (response->item_errors[item] == NULL)
 		return out_of_memory(response);
-	snprintf(response->item_errors[item], size, "the item %s %s", problem, path->text);
+	if (path->column != NULL)
+		snprintf(response->item_errors[item], size, "the item %s %s, for column \"%s\"", problem,
+				 path->text, column);
+	else
+		snprintf(response->item_errors[item], size, "the item %s %s", problem, path->text);
 	return true;
 }
 
@@ -215,13 +269,19 @@ item_position(Decoder *decoder, JsonSlice item, int *row)
 	int64_t		position;
 
 	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0)
-		return give_up(response, RESPONSE_MISMATCHED,
-					   "item %lld of the answer, counted from 0, has no position at %s",
-					   number, path->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED,
+				"item %lld of the answer, counted from 0, has no position at %s", number,
+				path->text);
+		return describe_value(response, item, &decoder->shape->results);
+	}
 	if (finds.count > 1)
-		return give_up(response, RESPONSE_MISMATCHED,
-					   "item %lld of the answer, counted from 0, has more than one position at %s",
-					   number, path->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED,
+				"item %lld of the answer, counted from 0, has more than one position at %s",
+				number, path->text);
+		return describe_value(response, item, &decoder->shape->results);
+	}
 	if (json_kind(finds.value) != JSON_NUMBER || !json_to_int64(finds.value, &position))
 		return not_a_position(decoder, finds.value);
 	if (position < 0 || position >= response->row_count)
@@ -278,13 +338,19 @@ read_key(Decoder *decoder, JsonSlice item, JsonSlice *key)
 
 	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0 ||
 		json_kind(finds.value) == JSON_NULL)
-		return give_up(response, RESPONSE_MISMATCHED,
-					   "item %lld of the answer, counted from 0, has no key at %s",
-					   (long long) decoder->item_count, path->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED,
+				"item %lld of the answer, counted from 0, has no key at %s",
+				(long long) decoder->item_count, path->text);
+		return describe_value(response, item, &decoder->shape->results);
+	}
 	if (finds.count > 1)
-		return give_up(response, RESPONSE_MISMATCHED,
-					   "item %lld of the answer, counted from 0, has more than one key at %s",
-					   (long long) decoder->item_count, path->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED,
+				"item %lld of the answer, counted from 0, has more than one key at %s",
+				(long long) decoder->item_count, path->text);
+		return describe_value(response, item, &decoder->shape->results);
+	}
 	*key = finds.value;
 	return true;
 }
@@ -331,6 +397,8 @@ decode_item(JsonSlice item, void *state)
 	Response   *response = decoder->response;
 	int			place = -1;
 
+	if (decoder->item_count == 0)
+		decoder->first = item;
 	if (!place_item(decoder, item, &place))
 		return false;
 	decoder->item_count++;
@@ -375,19 +443,27 @@ static bool
 check_count(Decoder *decoder)
 {
 	Response   *response = decoder->response;
+	const Path *results = &decoder->shape->results;
 	long long	missing = response->row_count - decoder->item_count;
 	int			position = 0;
 
 	if (missing == 0 || decoder->shape->has_key || decoder->shape->many)
 		return true;
 	if (decoder->item_count == 0)
-		return give_up(response, RESPONSE_MISMATCHED,
-					   "the answer has nothing at %s for %d rows",
-					   decoder->shape->results.text, response->row_count);
+	{
+		give_up(response, RESPONSE_MISMATCHED, "the answer has nothing at %s for %d row%s",
+				results->text, response->row_count, response->row_count == 1 ? "" : "s");
+		return describe_value(response, decoder->answer, NULL);
+	}
 	if (!decoder->shape->has_index)
-		return give_up(response, RESPONSE_MISMATCHED, "the answer has %lld item%s for %d row%s",
-					   (long long) decoder->item_count, decoder->item_count == 1 ? "" : "s",
-					   response->row_count, response->row_count == 1 ? "" : "s");
+	{
+		give_up(response, RESPONSE_MISMATCHED, "the answer has %lld item%s for %d row%s",
+				(long long) decoder->item_count, decoder->item_count == 1 ? "" : "s",
+				response->row_count, response->row_count == 1 ? "" : "s");
+		if (decoder->item_count == 1)
+			describe_value(response, decoder->first, results);
+		return false;
+	}
 	while (decoder->seen[position])
 		position++;
 	if (missing == 1)
@@ -434,7 +510,10 @@ open_content(Decoder *decoder, JsonSlice *answer)
 	char	   *kept = NULL;
 
 	if (!path_find(path, *answer, &response->arena, first_find, &finds) || finds.count == 0)
-		return give_up(response, RESPONSE_MISMATCHED, "the answer has nothing at %s", path->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED, "the answer has nothing at %s", path->text);
+		return describe_value(response, *answer, NULL);
+	}
 	if (finds.count > 1 || json_kind(finds.value) != JSON_STRING)
 		return give_up(response, RESPONSE_MISMATCHED, "the answer has no single string at %s",
 					   path->text);
@@ -494,11 +573,14 @@ decode_answer(Decoder *decoder, const char *body, size_t length)
 		return false;
 	if (decoder->shape->has_content && !open_content(decoder, &answer))
 		return false;
+	decoder->answer = answer;
 	if (!prepare_items(decoder))
 		return false;
 	if (!path_find(results, answer, &response->arena, decode_item, decoder))
-		return give_up(response, RESPONSE_MISMATCHED, "the answer does not fit %s",
-					   results->text);
+	{
+		give_up(response, RESPONSE_MISMATCHED, "the answer does not fit %s", results->text);
+		return describe_value(response, answer, NULL);
+	}
 	if (response->status != RESPONSE_OK || !check_count(decoder))
 		return false;
 	response->found_any |= has_empty_list(decoder, answer);

@@ -54,6 +54,7 @@ typedef struct Path
 	PathEvaluator evaluate;		/* NULL: plain, walked by its steps */
 	const void *compiled;		/* the evaluator's own */
 	const char *text;			/* as the user wrote it, for messages */
+	const char *column;			/* of an output: its column, for messages; else NULL */
 } Path;
 
 /* The shape of an API's answer. */

@@ -31,7 +31,9 @@ struct StoreWriter
 	Converter **converters;
 	TupleDesc	descriptor;		/* of RESULTS_RELATION */
 	SPIPlanPtr	write;			/* NULL until first used */
-	bool		converting;		/* what fails now is a value, not a write */
+	bool		converting;		/* what fails now is a value, not a write: */
+	JsonSlice	value;			/* this one, */
+	const OutputColumn *output; /* for this column */
 };
 
 /* Where the outputs begin among the columns of a result, from 0. */
@@ -181,6 +183,8 @@ fill_outputs(StoreWriter *writer, const StoreItem *item, int number, Datum *valu
 		int			column = first_output(recipe) + i;
 		JsonSlice	value = output_value(recipe, item, number, &recipe->outputs[i]);
 
+		writer->output = &recipe->outputs[i];
+		writer->value = value;
 		values[column] = converter_apply(writer->converters[i], value, &nulls[column]);
 	}
 }
@@ -313,11 +317,14 @@ is_row_error(const StoreWriter *writer, const ErrorData *error)
 }
 
 static char *
-describe_error(const ErrorData *error)
+describe_error(const StoreWriter *writer, const ErrorData *error)
 {
-	return error->detail
+	char	   *reason = error->detail
 		? psprintf("%s (%s)", error->message, error->detail)
 		: pstrdup(error->message);
+
+	return writer->converting ? recipe_describe_misfit(writer->output, writer->value, reason)
+		: reason;
 }
 
 /*
@@ -349,7 +356,7 @@ try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
-		failure = describe_error(error);
+		failure = describe_error(writer, error);
 		FreeErrorData(error);
 	}
 	PG_END_TRY();

@@ -116,7 +116,8 @@ worker_check_paths(Worker *worker)
 	if (!worker->found_item && sum.buckets_done == job->buckets_total)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
-						   "no output path found anything in the whole first bucket",
+						   psprintf("no output path found anything in the whole first bucket: %s",
+									recipe_list_paths(worker->recipe)),
 						   "Look at an answer with enrich.preview, cancel the job and start it "
 						   "with paths that fit. enrich.resume goes on with NULLs.",
 						   NULL))
