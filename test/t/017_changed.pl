@@ -82,7 +82,7 @@ my $plain = '{"label text": "$.upper"}';
 like($t->sql_error($t->start_sql(%items, output => $plain, target => 'x')),
 	qr/22023.*needs an output column for the fingerprint.*HINT.*\{\{fingerprint\}\}/s, 'changed needs a fingerprint');
 like($t->sql_error($t->start_sql(%items, output => '{"label text": "{{nobody}}"}', target => 'x')),
-	qr/42703.*unknown placeholder \{\{nobody\}\}.*HINT.*\{\{name\}\}/s, 'an unknown placeholder');
+	qr/42703.*unknown placeholder "\{\{nobody\}\}".*HINT.*\{\{name\}\}/s, 'an unknown placeholder');
 like($t->sql_error($t->start_sql(%items, output => '{"mark integer": "{{fingerprint}}"}', target => 'x')),
 	qr/42804.*fingerprint column "mark" is of type integer/s, 'a fingerprint that fits no number');
 
