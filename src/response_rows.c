@@ -64,7 +64,7 @@ int
 response_row_item_count(const Response *response, int row)
 {
 	if (response->row_items == NULL)
-		return row < response->item_count;
+		return response->keys == NULL && row < response->item_count;
 	return response->row_starts[row + 1] - response->row_starts[row];
 }
 

@@ -160,7 +160,7 @@ test_item_errors(void)
 	ok(response.status == RESPONSE_OK && response.item_count == 4, "four items");
 	ok(response.keys[1].length == 7 && memcmp(response.keys[1].start, "{\"a\":1}", 7) == 0,
 	   "keys as they came");
-	is_int(response_row_item_count(&response, 3 - 1), 1, "before they are assigned");
+	is_int(response_row_item_count(&response, 0), 0, "belong to no row until they are assigned");
 	response_assign(&response, rows);
 	is_str(response_row_error(&response, 0), NULL, "a row whose item fits");
 	is_str(response_row_error(&response, 1), "the item does not fit strict $.v",
