@@ -195,7 +195,7 @@ CREATE TABLE counted (id integer, item integer, x integer, w text, PRIMARY KEY (
 END
 $t->count_writes('counted');
 $t->mock_reset;
-$t->mock_script({ latency => '1-10', shuffle => 1 });
+$t->mock_script({ latency => '20-40', shuffle => 1 });
 $job = $t->start_job(%many, target => 'counted', workers => 2, batch_size => 7, bucket_size => 50, concurrency => 8);
 foreach my $rows (200, 800, 1400)
 {
