@@ -123,7 +123,7 @@ is(enrich(@keyed, target => 'whole', input => [ q{(replace(list(id, n, word), '"
 like($t->sql("SELECT error FROM enrich.failures WHERE job = $job"), qr/the item (has nothing at|does not fit) strict/, '... fails its row');
 is(enrich(@single, target => 'whole', input => [ q{(CASE id WHEN 7 THEN '{}' WHEN 8 THEN '{"l": []}' WHEN 9 THEN '{"l": 1}' ELSE list(id, n, word) END)} ],
 		results => 'strict $.items[0].l[*]'), '18 2 0', 'an answer without a list, where the path is strict');
-like($t->sql("SELECT string_agg(DISTINCT error, ' ') FROM enrich.failures WHERE job = $job"), qr/\Athe answer does not fit strict \S+; it has the members "items"\z/, '... fails the row');
+like($t->sql("SELECT string_agg(DISTINCT error, ' ') FROM enrich.failures WHERE job = $job"), qr/\Athe answer does not fit strict \S+;[^;]*\z/, '... fails the row');
 is(enrich(@keyed, target => 'whole', write_mode => 'insert'), '5 15 0', 'insert: rows that have items there already fail, those without any are done');
 like($t->sql("SELECT min(error) FROM enrich.failures WHERE job = $job"), qr/duplicate key value violates unique constraint/, '... with the reason');
 is($t->sql('SELECT count(*) FROM whole'), 30, '... and nothing is added');
@@ -202,7 +202,7 @@ like($t->sql(sprintf $preview, 'where_clause => $$id IN (1, 2, 3)$$'), qr/\A\{"e
 	'... or why not');
 $t->sql(q{UPDATE doc SET l = '[{"k": 2, "x": 1}, {"k": 2, "x": "none"}]' WHERE id = 2});
 like($t->sql(sprintf $preview, 'where_clause => $$id IN (2, 3)$$'),
-	qr/\A\[\{"x": 1, "key": \{"id": 2\}, "item": 0, "error": "(column \\"x\\" cannot take \\"none\\" from \$\.x: invalid input syntax[^}]*")\}, \{"x": "none", "key": \{"id": 2\}, "item": 1, "error": "\1\}\]\z/,
+	qr/\A\[\{"x": 1, "key": \{"id": 2\}, "item": 0, "error": "([^}]*invalid input syntax[^}]*")\}, \{"x": "none", "key": \{"id": 2\}, "item": 1, "error": "\1\}\]\z/,
 	'... or what does not fit, with all items of its row');
 is($t->sql(sprintf $preview, 'where_clause => $$id = 3$$'), '[]', '... or nothing');
 $t->sql(q{UPDATE doc SET l = '[{"k": 2, "x": 1}, {"k": 2, "x": 2}]' WHERE id = 2});
