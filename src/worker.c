@@ -328,7 +328,7 @@ run_bucketize(void)
 		return;
 	worker.seen_version = worker.entry->version;
 	worker.bucketizing = worker.slot->bucketizing = true;
-	if (run_step(bucketize_step))
+	if (run_step(bucketize_step) && !worker.abandoned)
 		clear_trouble();
 	worker.bucketizing = worker.slot->bucketizing = false;
 }

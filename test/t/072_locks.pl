@@ -166,6 +166,19 @@ $t->poll("SELECT rows_done FROM enrich.progress WHERE job = $job", '1000', PATIE
 pass('and so does the job itself, until there is but its end to write');
 $locker->query_safe('ROLLBACK');
 is($t->wait_job($job, 'completed', PATIENCE)->{error}, undef, 'it completes');
+
+#
+# A job that is dropped while its worker is about to begin
+#
+reset_all();
+my $position = $t->log_position;
+$locker->query_safe('BEGIN; LOCK TABLE enrich.job_counters IN SHARE MODE');
+$job = begin();
+$t->poll(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event_type = 'Lock'}, '1', PATIENCE);
+$locker->query_safe("SELECT enrich.cancel($job), enrich.drop($job); COMMIT");
+$t->poll(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'}, '0', PATIENCE);
+unlike($t->log_since($position), qr/terminated by signal/, 'a job that is dropped before it began: its worker leaves in good order');
+is($t->sql('SELECT count(*) FROM target'), 0, '... and did nothing');
 $locker->quit;
 
 $t->stop;
