@@ -470,6 +470,12 @@ http_next_finished(Http *http, HttpResult *result)
 	return true;
 }
 
+bool
+http_has_finished(const Http *http)
+{
+	return http->finished.first != NULL;
+}
+
 int
 http_in_flight(const Http *http)
 {

@@ -121,6 +121,7 @@ extern void http_pump(Http *http);
 
 /* The next finished request; false: none.  The caller frees result->body. */
 extern bool http_next_finished(Http *http, HttpResult *result);
+extern bool http_has_finished(const Http *http);
 
 extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
 extern int64_t http_received_bytes(const Http *http);	/* held now by answers still arriving */

@@ -36,6 +36,17 @@ spend(Worker *worker, int64 tokens)
 	shared_unlock();
 }
 
+/*
+ * Answers that take a transaction to read are left where they are while none
+ * can be had.
+ */
+static bool
+may_read(Worker *worker)
+{
+	return !worker->recipe->evaluates || !http_has_finished(worker->http) ||
+		worker_can_begin(worker, STEP_READ);
+}
+
 void
 turn_collect(Worker *worker)
 {
@@ -44,7 +55,9 @@ turn_collect(Worker *worker)
 	HttpResult	result;
 
 	http_pump(worker->http);
-	while (http_next_finished(worker->http, &result))
+	if (!may_read(worker))
+		return;
+	while (worker->attempts[STEP_READ].failed == 0 && http_next_finished(worker->http, &result))
 	{
 		Answer	   *answer = &answers[count++];
 

@@ -33,6 +33,9 @@
  */
 #define TICK_US 500000
 
+/* While answers cannot be read, having some is no reason to stay awake: timeouts may be so late. */
+#define UNREAD_US INT64CONST(50000)
+
 /* Weight of the last tick in the speed that is shown. */
 #define SPEED_WEIGHT 0.15
 
@@ -170,11 +173,6 @@ reread_step(Worker *worker)
 	shared_unlock();
 }
 
-static void
-nothing_step(Worker *worker pg_attribute_unused())
-{
-}
-
 /* Take note of what others have changed since the last turn. */
 static void
 notice_changes(Worker *worker)
@@ -204,7 +202,7 @@ notice_changes(Worker *worker)
 	if (intake_catalog_changed && !worker->abandoned)
 	{
 		intake_catalog_changed = false;
-		(void) worker_try(worker, nothing_step);
+		(void) worker_can_begin(worker, STEP_CONTROL);
 	}
 	if (version != worker->seen_version && !worker->abandoned && worker_try(worker, reread_step))
 		worker->seen_version = version;
@@ -348,7 +346,9 @@ time_to_sleep(const Worker *worker)
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
-	if (http >= 0)
+	if (http >= 0 && worker->attempts[STEP_READ].not_before > now)
+		wake_at = Min(wake_at, now + Max(http * 1000, UNREAD_US));
+	else if (http >= 0)
 		wake_at = Min(wake_at, now + http * 1000);
 	return (long) Max(0, (wake_at - now + 999) / 1000);
 }

@@ -22,6 +22,7 @@ typedef enum StepKind
 {
 	STEP_CONTROL,				/* rereading the job, changing its state */
 	STEP_INTAKE,				/* reading the server or everything anew */
+	STEP_READ,					/* answers that take a transaction to read */
 	STEP_LOAD,
 	STEP_STORE,
 	STEP_FINISH,
@@ -121,6 +122,9 @@ extern void worker_commit(void);
 typedef void (*WorkerStep) (Worker *worker);
 extern bool worker_try_as(Worker *worker, StepKind kind, WorkerStep step);
 extern bool worker_try(Worker *worker, WorkerStep step);	/* as STEP_CONTROL */
+
+/* Can a transaction be had at all? */
+extern bool worker_can_begin(Worker *worker, StepKind kind);
 
 /*
  * The job must pause.  From now on nothing new is sent; the state is changed by

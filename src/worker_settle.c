@@ -128,29 +128,53 @@ match_items(Worker *worker, const Request *request, Response *response)
 	matcher_assign(worker->recipe->matcher, keys, worker->recipe->many, response);
 }
 
+/* The answer that is being read, and what is found there. */
+static const Request *reading;
+static const HttpResult *reading_result;
+static Response response;
+static int64 tokens_reported;
+
+static void
+read_step(Worker *worker)
+{
+	response_decode(reading_result->body.data, reading_result->body.length,
+					&worker->recipe->shape, reading->row_count, &response);
+	tokens_reported = reported_tokens(worker, &response);
+	if (worker->recipe->matcher != NULL && response.status == RESPONSE_OK)
+		match_items(worker, reading, &response);
+}
+
+/*
+ * Keys, and paths that are not plain, are PostgreSQL's own to compare and
+ * evaluate.  False: that was canceled, or ran out of memory.
+ */
+static bool
+read_answer(Worker *worker, const Request *request, const HttpResult *result)
+{
+	reading = request;
+	reading_result = result;
+	memset(&response, 0, sizeof(response));
+	if (!worker->recipe->evaluates)
+		read_step(worker);
+	else if (!worker_try_as(worker, STEP_READ, read_step))
+	{
+		response_free(&response);
+		return false;
+	}
+	return true;
+}
+
 /* Returns the tokens it cost. */
 static int64
 decode(Worker *worker, Request *request, HttpResult *result)
 {
-	Response	response;
 	Outcome    *outcome;
-	int64		tokens;
 
-	/* Keys, and paths that are not plain, are PostgreSQL's own to compare and evaluate. */
-	if (worker->recipe->evaluates && !worker_begin(worker))
+	if (!read_answer(worker, request, result))
 	{
-		request_free(request);	/* the extension is gone, and so is the job */
+		request->attempts--;
+		put_back(worker, request, 0);
 		return 0;
-	}
-	response_decode(result->body.data, result->body.length, &worker->recipe->shape,
-					request->row_count, &response);
-	tokens = reported_tokens(worker, &response);
-	if (worker->recipe->matcher != NULL && response.status == RESPONSE_OK)
-		match_items(worker, request, &response);
-	if (worker->recipe->evaluates)
-	{
-		worker_commit();
-		MemoryContextSwitchTo(worker->turn);
 	}
 	if (response.status != RESPONSE_OK)
 	{
@@ -159,7 +183,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 		else
 			retry_request(worker, request, result, response.error);
 		response_free(&response);
-		return tokens;
+		return tokens_reported;
 	}
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
@@ -168,7 +192,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	outcome->answer = result->body;
 	memset(&result->body, 0, sizeof(result->body));
 	worker_add_outcome(worker, outcome);
-	return tokens;
+	return tokens_reported;
 }
 
 /* Text of an API for the job's row.  Looking for a conversion takes a transaction. */

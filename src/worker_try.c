@@ -36,7 +36,7 @@
 #define LOG_US (60 * INT64CONST(1000000))
 
 static const char *const step_names[STEP_KIND_COUNT] = {
-	"note what was changed", "read its server and target anew", "load rows", "store answers", "finish", "drop finished partitions"
+	"note what was changed", "read its server and target anew", "read answers", "load rows", "store answers", "finish", "drop finished partitions"
 };
 
 bool
@@ -281,4 +281,15 @@ bool
 worker_try(Worker *worker, WorkerStep step)
 {
 	return worker_try_as(worker, STEP_CONTROL, step);
+}
+
+static void
+nothing_step(Worker *worker pg_attribute_unused())
+{
+}
+
+bool
+worker_can_begin(Worker *worker, StepKind kind)
+{
+	return worker_try_as(worker, kind, nothing_step);
 }
