@@ -195,18 +195,24 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	return tokens_reported;
 }
 
-/* Text of an API for the job's row.  Looking for a conversion takes a transaction. */
+/* A text of an API, and the same for the job's row. */
+static const char *text_of_api;
+static const char *text_of_job;
+
+static void
+convert_text_step(Worker *worker)
+{
+	text_of_job = MemoryContextStrdup(worker->turn, message_from_utf8(text_of_api));
+}
+
+/* Looking for a conversion takes a transaction; the pause must not fail for want of one. */
 static const char *
 in_database_encoding(Worker *worker, const char *utf8)
 {
-	const char *text;
-
-	if (!worker_begin(worker))
-		return "";
-	text = message_from_utf8(utf8);
-	worker_commit();
-	MemoryContextSwitchTo(worker->turn);
-	return text;
+	text_of_api = utf8;
+	text_of_job = "the API refused a request";
+	(void) worker_try(worker, convert_text_step);
+	return text_of_job;
 }
 
 /*
