@@ -7,7 +7,7 @@ PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
 PURE = buffer event http http_handle http_verdict json json_string latency number path_walk \
-	placeholder quota request response response_error response_rows similar template template_body \
+	placeholder quota rate_headers request response response_error response_rows similar template template_body \
 	url verdict
 
 # Files that run in the server.

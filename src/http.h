@@ -71,7 +71,7 @@ typedef struct HttpResult
 	int			status;			/* HTTP status, 0 when none came */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
-	int64_t		retry_after_ms; /* from Retry-After, seconds or an HTTP date; -1: none */
+	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for; -1: nothing */
 	int64_t		elapsed_us;		/* from start to end */
 	int64_t		bytes_in;		/* on the wire, headers included */
 	int64_t		bytes_out;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "compat.h"
 
@@ -93,14 +94,30 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 	return CURL_PREREQFUNC_OK;
 }
 
+static int64_t
+wall_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* "HTTP/1.1 429 …" */
+static bool
+is_error_line(const char *line, size_t length)
+{
+	const char *space = memchr(line, ' ', length);
+
+	return space != NULL && space + 1 < line + length && (space[1] == '4' || space[1] == '5');
+}
+
 /* libcurl gives one line at a time, a folded one as one, not NUL-terminated. */
 static size_t
 on_header(char *line, size_t size, size_t count, void *state)
 {
-	static const char name[] = "Retry-After:";
 	HttpHandle *handle = state;
 	size_t		length = size * count;
-	char		value[64];
 
 	handle_advance(handle, HANDLE_RECEIVING);
 	handle->header_bytes += (int64_t) length;
@@ -110,13 +127,13 @@ on_header(char *line, size_t size, size_t count, void *state)
 		return 0;
 	}
 	if (length >= 5 && strncmp(line, "HTTP/", 5) == 0)
-		handle->result.retry_after_ms = -1; /* what came before was a 1xx answer */
-	else if (length >= sizeof(name) && strncasecmp(line, name, sizeof(name) - 1) == 0)
 	{
-		snprintf(value, sizeof(value), "%.*s", (int) (length - (sizeof(name) - 1)),
-				 line + sizeof(name) - 1);
-		handle->result.retry_after_ms = handle_retry_after(value + strspn(value, " \t"));
+		/* What came before was a 1xx answer.  Of a success nobody asks how long to wait. */
+		rate_headers_clear(&handle->rate_headers);
+		handle->is_error = is_error_line(line, length);
 	}
+	else if (handle->is_error)
+		rate_headers_note(&handle->rate_headers, line, length, wall_clock_ms());
 	return length;
 }
 
@@ -480,6 +497,7 @@ handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpReque
 	memset(&handle->result, 0, sizeof(handle->result));
 	handle->result.tag = request->tag;
 	handle->result.retry_after_ms = -1;
+	rate_headers_clear(&handle->rate_headers);
 
 	if (fault != NULL)
 	{
@@ -500,7 +518,7 @@ start_over(HttpHandle *handle)
 {
 	handle->load->received_bytes -= (int64_t) handle->result.body.length;
 	buffer_reset(&handle->result.body);
-	handle->result.retry_after_ms = -1;
+	rate_headers_clear(&handle->rate_headers);
 	handle->header_bytes = 0;
 	handle->curl_error[0] = '\0';
 	handle->phase = HANDLE_WAITING;

@@ -16,6 +16,7 @@
 #include <curl/curl.h>
 
 #include "http.h"
+#include "rate_headers.h"
 
 /*
  * The most header bytes of one answer.  Below what libcurl itself gives up at
@@ -61,6 +62,8 @@ typedef struct HttpHandle
 	bool		is_get_or_head;
 	int			redirects;
 	int64_t		header_bytes;
+	bool		is_error;		/* the status line said 4xx or 5xx */
+	RateHeaders rate_headers;	/* then collected */
 	HttpFault	broke_off;		/* why a callback ended the transfer; HTTP_ANSWERED: none did */
 
 	/* http.c's: microseconds */
@@ -104,11 +107,5 @@ extern void handle_expire(HttpHandle *handle);
 
 /* Ends it with that fault. */
 extern void handle_fail(HttpHandle *handle, HttpFault fault, const char *error);
-
-/*
- * Milliseconds that a Retry-After header's value asks for: seconds (some APIs
- * send a fraction) or an HTTP date; -1: it is neither.
- */
-extern int64_t handle_retry_after(const char *value);
 
 #endif							/* PG_ENRICH_HTTP_HANDLE_H */

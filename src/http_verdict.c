@@ -33,9 +33,6 @@
 /* A look-up that failed slower than this is not tried once more while all else waits. */
 #define MAX_SECOND_LOOKUP_US 1000000
 
-/* More than a year is not worth distinguishing, and cannot overflow. */
-#define MAX_RETRY_AFTER_S (366 * 24 * 60 * 60L)
-
 /* Host and port of the URL that was last used, or proxy words where unknown. */
 static void
 describe_host(HttpHandle *handle, char *out, size_t size)
@@ -303,44 +300,6 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 	fail_at_host(handle, meaning.fault, meaning.what, libcurl_detail(handle, code));
 }
 
-int64_t
-handle_retry_after(const char *value)
-{
-	if (isdigit((unsigned char) *value))
-	{
-		long		seconds = 0;
-		int			milliseconds = 0;
-
-		for (; isdigit((unsigned char) *value); value++)
-		{
-			if (seconds < MAX_RETRY_AFTER_S)
-				seconds = seconds * 10 + (*value - '0');
-		}
-		if (seconds > MAX_RETRY_AFTER_S)
-			seconds = MAX_RETRY_AFTER_S;
-		if (*value++ == '.')
-		{
-			for (int unit = 100; isdigit((unsigned char) *value); value++, unit /= 10)
-				milliseconds += (*value - '0') * unit;
-		}
-		return (int64_t) seconds * 1000 + milliseconds;
-	}
-	else
-	{
-		time_t		date = curl_getdate(value, NULL);
-		int64_t		seconds;
-
-		if (date == (time_t) -1)
-			return -1;
-		seconds = (int64_t) date - (int64_t) time(NULL);
-		if (seconds < 0)
-			seconds = 0;
-		if (seconds > MAX_RETRY_AFTER_S)
-			seconds = MAX_RETRY_AFTER_S;
-		return seconds * 1000;
-	}
-}
-
 /* Adds up over redirects. */
 static void
 count_bytes(HttpHandle *handle)
@@ -456,6 +415,8 @@ handle_finish(HttpHandle *handle, CURLcode code)
 
 	handle_advance(handle, HANDLE_ENDED);
 	handle->result.fault = HTTP_ANSWERED;
+	if (status == 429 || status / 100 == 5)
+		handle->result.retry_after_ms = rate_headers_wait(&handle->rate_headers);
 	return false;
 }
 

@@ -58,6 +58,9 @@ static const struct
 	{"/partial", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", KEEP},
 	{"/announced", "HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\nhello", KEEP},
 	{"/seconds", "HTTP/1.1 429 Slow\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n", KEEP},
+	{"/rate-reset", "HTTP/1.1 429 Slow\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 4\r\n"
+		"Content-Length: 0\r\n\r\n", KEEP},
+	{"/no-error", "HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", KEEP},
 	{"/fraction", "HTTP/1.1 429 Slow\r\nRetry-After: 1.5\r\nContent-Length: 0\r\n\r\n", KEEP},
 	{"/past", "HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 	"Content-Length: 0\r\n\r\n", KEEP},
@@ -190,8 +193,9 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 	{
 		time_t		later = time(NULL) + 100;
 
-		strftime(text, sizeof(text), "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime(&later));
-		put_body(connection, text, "", 0);
+		strftime(text, sizeof(text), "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n"
+				 "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n\r\n", gmtime(&later));
+		put(connection, text, strlen(text));
 	}
 	else
 	{

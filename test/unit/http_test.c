@@ -399,7 +399,9 @@ test_retry_after(void)
 	ok(date > 0 && date <= 100000, "Retry-After as a date");
 	is_int(retry_after("/past"), 0, "Retry-After in the past");
 	is_int(retry_after("/nonsense"), -1, "Retry-After that says nothing");
+	is_int(retry_after("/rate-reset"), 4000, "when the rate limit is reset");
 	is_int(retry_after("/whole"), -1, "no Retry-After");
+	is_int(retry_after("/no-error"), -1, "Retry-After of a success does not count");
 	is_int(retry_after("/interim"), -1, "Retry-After of a 1xx answer does not count");
 }
 
