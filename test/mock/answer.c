@@ -32,6 +32,8 @@ typedef struct Stream
 	Source	   *source;			/* instead of body, or NULL */
 	uint64_t	total;			/* what the answer declares, or MHD_SIZE_UNKNOWN */
 	uint64_t	stop;			/* cut or hang here */
+	int64_t		pause;			/* ms before each byte; 0: none */
+	bool		paused;			/* the one before the next byte is over */
 } Stream;
 
 void
@@ -113,25 +115,51 @@ read_stream(Stream *stream, uint64_t position, char *bytes, size_t most)
 }
 
 static ssize_t
+wait_in_stream(Stream *stream, int64_t delay)
+{
+	stream->request->state = REQUEST_WAITING;
+	waiting_suspend(stream->request, delay);
+	return 0;
+}
+
+/* After a wait.  False: nobody is there to go on for. */
+static bool
+go_on(Stream *stream)
+{
+	Request    *request = stream->request;
+
+	if (request->wake != WAKE_RELEASED && request->wake != WAKE_TIME)
+		return false;
+	request->state = REQUEST_ANSWERING;
+	stream->paused = true;
+	if (request->wake == WAKE_RELEASED)
+	{
+		stream->stop = UINT64_MAX;
+		stream->pause = 0;
+	}
+	return true;
+}
+
+static ssize_t
 stream_reader(void *cls, uint64_t position, char *bytes, size_t most)
 {
 	Stream	   *stream = cls;
 	Request    *request = stream->request;
 
-	if (request->state == REQUEST_WAITING)
-	{
-		if (request->wake != WAKE_RELEASED)
-			return MHD_CONTENT_READER_END_WITH_ERROR;
-		request->state = REQUEST_ANSWERING;
-		stream->stop = UINT64_MAX;
-	}
+	if (request->state == REQUEST_WAITING && !go_on(stream))
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (position >= stream->stop)
 	{
 		if (request->transport == TRANSPORT_CUT)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
-		request->state = REQUEST_WAITING;
-		waiting_suspend(request, WAIT_FOREVER);
-		return 0;
+		return wait_in_stream(stream, WAIT_FOREVER);
+	}
+	if (stream->pause > 0)
+	{
+		if (!stream->paused)
+			return wait_in_stream(stream, stream->pause);
+		stream->paused = false;
+		most = 1;
 	}
 	if (most > stream->stop - position)
 		most = stream->stop - position;
@@ -212,11 +240,12 @@ make_response(Request *request, Answer *answer, uint64_t size)
 {
 	bool		stops = request->transport == TRANSPORT_CUT ||
 		request->transport == TRANSPORT_HANG_BODY;
+	bool		trickles = request->transport == TRANSPORT_TRICKLE;
 	struct MHD_Response *response;
 	Stream	   *stream;
 
 	request->answered_bytes = size == MHD_SIZE_UNKNOWN ? 0 : size;
-	if (!stops && !has_source(answer))
+	if (!stops && !trickles && !has_source(answer))
 	{
 		response = MHD_create_response_from_buffer(size, answer->body.data, MHD_RESPMEM_MUST_FREE);
 		if (response == NULL)
@@ -228,6 +257,7 @@ make_response(Request *request, Answer *answer, uint64_t size)
 	stream->body = answer->body;
 	stream->source = answer->source;
 	stream->total = size;
+	stream->pause = trickles ? request->script->trickle : 0;
 	stream->stop = !stops ? UINT64_MAX : size == MHD_SIZE_UNKNOWN ? ENDLESS_STOP : size / 2;
 	response = MHD_create_response_from_callback(size, STREAM_BLOCK, stream_reader, stream,
 												 stream_free);

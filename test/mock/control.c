@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrivals.h"
 #include "canned.h"
 #include "endpoints.h"
 #include "inputlog.h"
@@ -79,6 +80,7 @@ post_reset(Request *request, Answer *answer)
 	stats_reset();
 	inputlog_clear();
 	recent_clear();
+	arrivals_clear();
 	buffer_append_string(&answer->body, accepted);
 }
 
@@ -131,6 +133,13 @@ get_last(Request *request, Answer *answer)
 	answer_json(answer, recent_describe(n != NULL ? strtoul(n, NULL, 10) : 1));
 }
 
+static void
+get_arrivals(Request *request, Answer *answer)
+{
+	(void) request;
+	arrivals_describe(&answer->body);
+}
+
 typedef struct Control
 {
 	const char *path;
@@ -145,6 +154,7 @@ static const Control controls[] = {
 	{"/mock/log", get_log, post_log},
 	{"/mock/stats", get_stats, NULL},
 	{"/mock/last", get_last, NULL},
+	{"/mock/arrivals", get_arrivals, NULL},
 	{"/mock/canned", NULL, canned_set},
 };
 

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "arrivals.h"
 #include "inputlog.h"
 #include "recent.h"
 #include "server.h"
@@ -157,5 +158,6 @@ main(int argc, char **argv)
 	stats_reset();
 	inputlog_clear();
 	recent_clear();
+	arrivals_clear();
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "answer.h"
+#include "arrivals.h"
 #include "endpoints.h"
 #include "recent.h"
 #include "stats.h"
@@ -92,6 +93,7 @@ go_on(Request *request)
 			stats_count(STATS_CUTS);
 			break;
 		case TRANSPORT_HANG_BODY:
+		case TRANSPORT_TRICKLE:
 			stats_count(STATS_HANGS);
 			break;
 		case TRANSPORT_WHOLE:
@@ -117,6 +119,7 @@ judge(Request *request)
 		request->problem = endpoint->read_inputs(request);
 		stats_receive_inputs(request);
 	}
+	arrivals_add(request);
 	request->script = script_for(request, &request->fault);
 	if (request->script == NULL)
 		request->script = &script_none;

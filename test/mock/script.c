@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "request.h"
 #include "stats.h"
@@ -58,6 +59,8 @@ static const Option options[] = {
 	NUMBER(hang, true, 0, 1),
 	NUMBER(hang_first, true, 0, MANY),
 	NUMBER(hang_body, true, 0, 1),
+	NUMBER(trickle, true, 0, MANY),
+	NUMBER(faults_for, false, 0, MANY),
 	NUMBER(bad_json, true, 0, 1),
 	NUMBER(count, true, -MANY, 1000000),
 	NUMBER(shuffle, true, 0, 1),
@@ -89,7 +92,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Guarded by lock.  The flag is only there to spare most requests the lock. */
 static Script current;
 static json_t *current_object;
+static int64_t current_since;	/* monotonic ms */
 static atomic_bool current_set;
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static int64_t *
 number_field(Script *script, const Option *option)
@@ -243,6 +256,7 @@ script_set(json_t *object, Buffer *fault)
 	current = script;
 	json_decref(current_object);
 	current_object = json_incref(object);
+	current_since = now_ms();
 	current_set = json_object_size(object) > 0;
 	stats_new_script();
 	pthread_mutex_unlock(&lock);
@@ -329,12 +343,20 @@ matches(const Script *script, const Request *request)
 	return input != NULL && strstr(input, script->match) != NULL;
 }
 
+/* Are its faults over? */
+static bool
+is_over(const Script *script, int64_t since)
+{
+	return script->faults_for > 0 && now_ms() - since >= script->faults_for;
+}
+
 const Script *
 script_for(Request *request, Buffer *fault)
 {
 	bool		query = strchr(request->target, '?') != NULL;
 	Script	   *script;
 	QueryWalk	walk;
+	int64_t		since;
 
 	if (!query && !current_set)
 		return &script_none;
@@ -342,13 +364,14 @@ script_for(Request *request, Buffer *fault)
 	pthread_mutex_lock(&lock);
 	if (current_set && path_is_scripted(&current, request->path))
 		copy_script(script, &current);
+	since = current_since;
 	pthread_mutex_unlock(&lock);
 
 	walk = (QueryWalk) {script, fault};
 	if (query)
 		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, set_from_query,
 								  &walk);
-	if (!matches(script, request))
+	if (!matches(script, request) || is_over(script, since))
 		drop_faults(script);
 	if (fault->length == 0)
 		return script;
@@ -431,6 +454,8 @@ script_decide(Request *request)
 		request->transport = TRANSPORT_CUT;
 	else if (script->hang_body)
 		request->transport = TRANSPORT_HANG_BODY;
+	else if (script->trickle > 0)
+		request->transport = TRANSPORT_TRICKLE;
 	else
 		request->transport = TRANSPORT_WHOLE;
 }

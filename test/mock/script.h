@@ -34,6 +34,8 @@ typedef struct Script
 	int64_t		hang;
 	int64_t		hang_first;
 	int64_t		hang_body;
+	int64_t		trickle;		/* ms between two bytes of the body */
+	int64_t		faults_for;		/* ms since the server-wide script was set */
 	int64_t		bad_json;
 	int64_t		count;			/* items more, or fewer if negative */
 	int64_t		shuffle;
@@ -63,7 +65,8 @@ typedef enum Transport
 	TRANSPORT_RESET,			/* RST instead of an answer */
 	TRANSPORT_HANG,				/* nothing, until released */
 	TRANSPORT_CUT,				/* half of it, then the connection ends */
-	TRANSPORT_HANG_BODY			/* half of it, then nothing, until released */
+	TRANSPORT_HANG_BODY,		/* half of it, then nothing, until released */
+	TRANSPORT_TRICKLE			/* byte by byte, until released */
 } Transport;
 
 /* A script that asks for nothing, for the many requests that have none. */
