@@ -14,7 +14,7 @@ PURE = buffer event health http http_handle http_verdict json json_string latenc
 SERVER = activity bucket bucketize bucketize_check call catalog catalog_bucket catalog_clerk \
 	catalog_statement claims clerk clock convert convert_array credentials encoding failed_rows \
 	functions intake job launcher match option_json option_number option_reader option_text outbox path \
-	permits pg_enrich mask preview recipe recipe_output recipe_shape recipe_target server server_options settings \
+	permits permits_server pg_enrich mask preview recipe recipe_output recipe_shape recipe_target server server_options settings \
 	shared staging start store store_sql store_write wait worker worker_collect worker_error \
 	worker_loop worker_settle worker_try worker_turn
 

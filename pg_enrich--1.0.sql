@@ -318,7 +318,8 @@ CREATE FUNCTION enrich.server_activity(
 	OUT latency_p50 interval,
 	OUT latency_p95 interval,
 	OUT latency_p99 interval,
-	OUT stats_reset timestamptz)
+	OUT stats_reset timestamptz,
+	OUT throttled_for interval)
 	RETURNS SETOF record LANGUAGE C STRICT ROWS 10 AS 'MODULE_PATHNAME', 'enrich_server_activity';
 COMMENT ON FUNCTION enrich.server_activity() IS
 	'what was sent to the servers of this database since the statistics began; used by enrich.servers';
@@ -451,7 +452,8 @@ CREATE VIEW enrich.servers WITH (security_barrier) AS
 		COALESCE(a.requests, 0) AS requests,
 		COALESCE(a.answers_2xx, 0) AS answers_2xx, COALESCE(a.answers_3xx, 0) AS answers_3xx,
 		COALESCE(a.answers_4xx, 0) AS answers_4xx, COALESCE(a.answers_5xx, 0) AS answers_5xx,
-		COALESCE(a.throttled, 0) AS throttled, COALESCE(a.errors, 0) AS errors,
+		COALESCE(a.throttled, 0) AS throttled, COALESCE(a.throttled_for, '0') AS throttled_for,
+		COALESCE(a.errors, 0) AS errors,
 		COALESCE(a.bytes_in, 0) AS bytes_in, COALESCE(a.bytes_out, 0) AS bytes_out,
 		COALESCE(a.tokens, 0) AS tokens,
 		a.latency_p50, a.latency_p95, a.latency_p99, a.stats_reset

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "permits.h"
 #include "shared.h"
@@ -32,6 +33,8 @@ typedef struct JobActivity
 	double		rows_per_second;
 	WaitingFor	waiting_for;
 	Trouble		trouble;
+	int64		failing_since;	/* clock, while its server is out; else 0 */
+	char		failure[256];	/* then the last one */
 	int			pid_count;
 	Datum	   *pids;
 } JobActivity;
@@ -43,10 +46,16 @@ may_see(Oid owner)
 		has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false));
 }
 
-/* Why a job with these workers sends nothing: what all of them wait for, or that there are none. */
+/*
+ * Why a job with these workers sends nothing: what all of them wait for, or that
+ * there are none.  While its server is spared, what is still on its way counts
+ * for nothing.
+ */
 static WaitingFor
 job_waits_for(const JobActivity *activity, WaitingFor of_workers)
 {
+	if (activity->failing_since != 0 || of_workers == WAITING_SERVER)
+		return WAITING_SERVER;
 	if (activity->in_flight > 0)
 		return WAITING_NOTHING;
 	if (activity->pid_count > 0)
@@ -54,6 +63,17 @@ job_waits_for(const JobActivity *activity, WaitingFor of_workers)
 	if (activity->entry.no_slot)
 		return WAITING_SLOT;
 	return activity->entry.concurrency == 0 ? WAITING_CAP : WAITING_NOTHING;
+}
+
+/* What its server's health means for a job.  The caller holds the lock. */
+static void
+read_server(const ServerEntry *server, JobActivity *activity)
+{
+	activity->effective = permits_effective(activity->entry.concurrency, server);
+	if (!server->health.out)
+		return;
+	activity->failing_since = server->health.failing_since;
+	strlcpy(activity->failure, server->failure, sizeof(activity->failure));
 }
 
 /* Copy what the lock guards; the caller holds it. */
@@ -79,16 +99,40 @@ read_activity(int job_index, JobActivity *activity)
 		if (slot->trouble.error[0] != '\0')
 			activity->trouble = slot->trouble;
 		if (slot->server_index >= 0)
-			activity->effective = permits_effective(activity->entry.concurrency,
-													&shared->servers[slot->server_index]);
+			read_server(&shared->servers[slot->server_index], activity);
 	}
 	activity->waiting_for = job_waits_for(activity, waiting_for);
+}
+
+/* A time of the monotonic clock, as the wall clock shows it. */
+static TimestampTz
+wall_clock(int64 at)
+{
+	return GetCurrentTimestamp() + (at - clock_now());
+}
+
+/* Why a job does not get on, and what to do; NULL: it does, or there is nothing to be said. */
+static const char *
+describe_trouble(const JobActivity *activity, const char **hint)
+{
+	const Trouble *trouble = &activity->trouble;
+
+	*hint = trouble->hint;
+	if (trouble->error[0] != '\0')
+		return trouble->error;
+	if (activity->failing_since == 0)
+		return NULL;
+	*hint = "It is tried with one request at a time, and no row fails meanwhile. If it is at another "
+		"address now: ALTER SERVER.";
+	return psprintf("the server has given nothing but failures since %s: %s",
+					timestamptz_to_str(wall_clock(activity->failing_since)), activity->failure);
 }
 
 static void
 put_activity(ReturnSetInfo *result, const JobActivity *activity)
 {
-	const Trouble *trouble = &activity->trouble;
+	const char *hint;
+	const char *error = describe_trouble(activity, &hint);
 	Datum		values[9];
 	bool		nulls[9] = {false};
 
@@ -105,10 +149,10 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4,
 												true,
 												TYPALIGN_INT));
-	values[7] = CStringGetTextDatum(trouble->error);
-	nulls[7] = trouble->error[0] == '\0';
-	values[8] = CStringGetTextDatum(trouble->hint);
-	nulls[8] = nulls[7] || trouble->hint[0] == '\0';
+	nulls[7] = error == NULL;
+	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(error);
+	nulls[8] = nulls[7] || hint[0] == '\0';
+	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(hint);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -157,14 +201,16 @@ put_latency(const Latency *latency, double share, Datum *value, bool *is_null)
 static void
 put_server(ReturnSetInfo *result, const ServerEntry *entry, int in_flight)
 {
-	Datum		values[18];
-	bool		nulls[18] = {false};
+	Datum		values[19];
+	bool		nulls[19] = {false};
 	int			effective = permits_effective(PG_INT32_MAX, entry);
+	int64		now = clock_now();
 
 	values[0] = ObjectIdGetDatum(entry->server);
 	values[1] = Int32GetDatum(in_flight);
 	values[2] = Int32GetDatum(effective);
-	nulls[3] = true;			/* nothing pauses a server yet */
+	nulls[3] = !entry->health.out && health_pause(&entry->health, now) == 0;
+	values[3] = TimestampTzGetDatum(wall_clock(entry->health.paused_until));
 	values[4] = Int64GetDatum(entry->requests);
 	for (int i = 2; i <= 5; i++)
 		values[3 + i] = Int64GetDatum(entry->answers[i]);
@@ -177,6 +223,7 @@ put_server(ReturnSetInfo *result, const ServerEntry *entry, int in_flight)
 	put_latency(&entry->latency, 0.95, &values[15], &nulls[15]);
 	put_latency(&entry->latency, 0.99, &values[16], &nulls[16]);
 	values[17] = TimestampTzGetDatum(entry->stats_reset);
+	values[18] = interval_of_us(health_throttled_us(&entry->health, now));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -69,6 +69,7 @@ typedef struct Counters
 	int64		requests;
 	int64		retries;
 	int64		tokens;
+	int64		throttled_us;	/* waited for a throttled server */
 } Counters;
 
 typedef struct PartitionRow
@@ -160,6 +161,9 @@ extern void catalog_mark_buckets_failed(int64 job, const FailureRow *failures, i
 
 extern void catalog_insert_failures(int64 job, const FailureRow *failures, int count);
 extern void catalog_add_counters(int64 job, int worker, const Counters *add);
+
+/* The same of what is no progress: requests, retries, tokens, time throttled. */
+extern void catalog_note_counters(int64 job, int worker, const Counters *add);
 extern void catalog_sum_counters(int64 job, Counters *sum);
 
 /* Put all failed rows of a job back to work; returns how many. */

@@ -298,14 +298,23 @@ catalog_insert_failures(int64 job, const FailureRow *failures, int count)
 
 static Statement add_counters = {
 	"INSERT INTO enrich.job_counters AS c (job, worker, rows_done, rows_failed, rows_skipped,"
-	" buckets_done, requests, retries, tokens) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9"
+	" buckets_done, requests, retries, tokens, throttled)"
+	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.make_interval(secs => $10)"
 	" WHERE EXISTS (SELECT FROM enrich.job WHERE job" EQ "$1)"
 	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" PLUS "$3,"
 	" rows_failed = c.rows_failed" PLUS "$4, rows_skipped = c.rows_skipped" PLUS "$5,"
 	" buckets_done = c.buckets_done" PLUS "$6, requests = c.requests" PLUS "$7,"
-	" retries = c.retries" PLUS "$8, tokens = c.tokens" PLUS "$9, starts = 0",
-	9, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, NULL
+	" retries = c.retries" PLUS "$8, tokens = c.tokens" PLUS "$9,"
+	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $10), starts = 0",
+	10, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	FLOAT8OID}, NULL
 };
+
+static Datum
+seconds_of(int64 microseconds)
+{
+	return Float8GetDatum((double) microseconds / 1e6);
+}
 
 void
 catalog_add_counters(int64 job, int worker, const Counters *add)
@@ -321,7 +330,30 @@ catalog_add_counters(int64 job, int worker, const Counters *add)
 	argument_add(&a, Int64GetDatum(add->requests));
 	argument_add(&a, Int64GetDatum(add->retries));
 	argument_add(&a, Int64GetDatum(add->tokens));
+	argument_add(&a, seconds_of(add->throttled_us));
 	statement_run(&add_counters, &a);
+}
+
+static Statement note_counters = {
+	"UPDATE enrich.job_counters AS c SET requests = c.requests" PLUS "$3,"
+	" retries = c.retries" PLUS "$4, tokens = c.tokens" PLUS "$5,"
+	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $6)"
+	" WHERE job" EQ "$1 AND worker" EQ "$2",
+	6, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, FLOAT8OID}, NULL
+};
+
+void
+catalog_note_counters(int64 job, int worker, const Counters *add)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	argument_add(&a, Int64GetDatum(add->requests));
+	argument_add(&a, Int64GetDatum(add->retries));
+	argument_add(&a, Int64GetDatum(add->tokens));
+	argument_add(&a, seconds_of(add->throttled_us));
+	statement_run(&note_counters, &a);
 }
 
 static Statement sum_counters = {

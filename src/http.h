@@ -68,6 +68,7 @@ typedef struct HttpResult
 	void	   *tag;
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
+	bool		reached;		/* the request may have reached the server */
 	int			status;			/* HTTP status, 0 when none came */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */

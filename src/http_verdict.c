@@ -75,6 +75,7 @@ handle_fail(HttpHandle *handle, HttpFault fault, const char *error)
 {
 	HttpResult *result = &handle->result;
 
+	result->reached = handle->phase >= HANDLE_CONNECTED;
 	handle_advance(handle, HANDLE_ENDED);
 	buffer_free(&result->body);
 	result->fault = fault;
@@ -414,6 +415,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 		return follow_redirect(handle, target);
 
 	handle_advance(handle, HANDLE_ENDED);
+	handle->result.reached = true;
 	handle->result.fault = HTTP_ANSWERED;
 	if (status == 429 || status / 100 == 5)
 		handle->result.retry_after_ms = rate_headers_wait(&handle->rate_headers);

@@ -68,8 +68,7 @@ intake_watch_changes(void)
 static void
 adopt(Worker *worker, Server *server, Credentials *credentials)
 {
-	permits_use_server(worker->slot_index, server->oid, server->max_concurrency,
-					   server->requests_per_minute, server->tokens_per_minute);
+	permits_use_server(worker->slot_index, server);
 	worker->server = server;
 	worker->credentials = credentials;
 	call_settings(&worker->http_settings, server);

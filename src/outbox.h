@@ -23,6 +23,10 @@ typedef struct Request
 	Row		  **rows;
 	int			sent;			/* times, so far */
 	int			attempts;		/* those that count for max_attempts */
+	int			failures;		/* transient ones, in a row */
+	uint32		outages;		/* of the server, when it last failed */
+	int64		sent_at;		/* monotonic microseconds, last */
+	int64		tokens_taken;	/* with the permit to send it last */
 	unsigned	setup;			/* the worker's when it was last sent, and with which credentials */
 	const Credentials *credentials;
 	int64		not_before;		/* monotonic microseconds; 0: at once */

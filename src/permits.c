@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * permits.c
- *	  Permits to send: the caps and rates of jobs, servers and the cluster.
+ *	  Permits to send: the caps, rates and health of jobs, servers and the cluster.
  *
  * Permits are counted in the slot of the worker that holds them, and sums are
  * made by going over the slots: so they return by themselves when a worker
@@ -9,18 +9,24 @@
  * background workers, some tens.
  *
  * Jobs that compete for a cap get equal shares of it, rounded up, so that a
- * small job is not starved by a large one.
+ * small job is not starved by a large one.  Where that is not enough, because
+ * there are more jobs than the cap has permits or because a rate is shared, they
+ * take turns: a worker that could send lets the job go first that has waited
+ * longest, and wakes it.  If that does not come in time it is passed over until it
+ * asks again: no turn is kept for a worker that is busy storing.
  *
  *-------------------------------------------------------------------------
  */
-#include "permits.h"
-
-
-#include "miscadmin.h"
-#include "utils/timestamp.h"
+#include "permits_internal.h"
 
 #include "clock.h"
 #include "settings.h"
+
+/* How long a turn is kept for a job that was woken to take it. */
+#define TURN_GRACE_US 10000
+
+/* Requests of one turn: what a rate allows in a hundredth of a second, so that few wakes suffice. */
+#define TURNS_PER_MINUTE 6000
 
 /* Requests in flight, and how many jobs want more or have some. */
 typedef struct Usage
@@ -31,80 +37,6 @@ typedef struct Usage
 	int			server_jobs;
 	int			job;
 } Usage;
-
-static void
-reset_statistics(ServerEntry *entry)
-{
-	entry->stats_reset = GetCurrentTimestamp();
-	entry->requests = entry->throttled = entry->errors = 0;
-	entry->bytes_in = entry->bytes_out = entry->tokens = 0;
-	memset(entry->answers, 0, sizeof(entry->answers));
-	memset(&entry->latency, 0, sizeof(entry->latency));
-}
-
-static bool
-server_is_used(int server_index)
-{
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
-			return true;
-	return false;
-}
-
-/* The server's entry, else a free one, else that of a server nobody uses; -1: none. */
-static int
-find_server(Oid server)
-{
-	int			unused = -1;
-
-	for (int i = 0; i < SHARED_MAX_SERVERS; i++)
-	{
-		ServerEntry *entry = &shared->servers[i];
-
-		if (entry->in_use && entry->database == MyDatabaseId && entry->server == server)
-			return i;
-		if (unused < 0 && !entry->in_use)
-			unused = i;
-	}
-	for (int i = 0; i < SHARED_MAX_SERVERS && unused < 0; i++)
-		if (!server_is_used(i))
-			unused = i;
-	if (unused >= 0)
-	{
-		ServerEntry *entry = &shared->servers[unused];
-
-		memset(entry, 0, sizeof(*entry));
-		entry->in_use = true;
-		entry->database = MyDatabaseId;
-		entry->server = server;
-		reset_statistics(entry);
-	}
-	return unused;
-}
-
-void
-permits_use_server(int slot_index, Oid server, int max_concurrency, int requests_per_minute,
-				   int tokens_per_minute)
-{
-	int			index;
-
-	shared_lock();
-	index = find_server(server);
-	if (index >= 0)
-	{
-		shared->servers[index].max_concurrency = max_concurrency;
-		shared->servers[index].requests_per_minute = requests_per_minute;
-		shared->servers[index].tokens_per_minute = tokens_per_minute;
-		shared->slots[slot_index].server_index = index;
-	}
-	shared_unlock();
-	if (index < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("too many servers are in use at the same time"),
-				errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS),
-				errhint("Wait for jobs on other servers to finish."));
-}
 
 static Usage
 sum_usage(const WorkerSlot *mine)
@@ -142,158 +74,298 @@ share(int cap, int jobs)
 	return cap / jobs + (cap % jobs != 0);
 }
 
+/* The most requests in flight to a server; its probes go beside those that are still on their way. */
+static int
+server_cap(const ServerEntry *server)
+{
+	int			cap = server->max_concurrency < 0 ? PG_INT32_MAX : server->max_concurrency;
+
+	return server->health.out ? cap : health_limit(&server->health, cap);
+}
+
 /* Is there room under every cap?  Permits that others may still use are left to them. */
 static bool
 below_caps(const WorkerSlot *mine, const Usage *usage)
 {
-	const ServerEntry *server = &shared->servers[mine->server_index];
+	int			cap = server_cap(&shared->servers[mine->server_index]);
 
 	if (usage->job >= shared->jobs[mine->job_index].concurrency)
 		return false;
 	if (usage->cluster >= settings_max_concurrency ||
 		usage->job >= share(settings_max_concurrency, usage->cluster_jobs))
 		return false;
-	if (server->max_concurrency < 0)
-		return true;
-	return usage->server < server->max_concurrency &&
-		usage->job < share(server->max_concurrency, usage->server_jobs);
+	return usage->server < cap && usage->job < share(cap, usage->server_jobs);
+}
+
+static bool
+has_rates(const ServerEntry *server)
+{
+	return server->requests_per_minute > 0 || server->tokens_per_minute > 0;
+}
+
+/* Is nothing to be waited off, but perhaps by a request of many tokens? */
+static bool
+rates_are_free(const ServerEntry *server, int64 now)
+{
+	return (server->requests_per_minute <= 0 || server->request_quota.free_at <= now) &&
+		(server->tokens_per_minute <= 0 || server->token_quota.free_at <= now);
 }
 
 /* May a request go now, by the server's rates?  Nothing is taken unless both allow it. */
 static bool
-below_rates(ServerEntry *server, int64 tokens, int64 *wait_us)
+below_rates(ServerEntry *server, int64 tokens, int64 now, int64 *wait_us)
 {
-	int64		now = clock_now();
+	Quota		before = server->request_quota;
 	int64_t		wait = 0;
+	bool		taken = true;
 
-	/* The order matters: a request that tokens hold back must not use up a turn. */
-	if (server->tokens_per_minute > 0)
+	if (server->requests_per_minute > 0)
+		taken = quota_take(&server->request_quota, server->requests_per_minute, 1, now, &wait);
+	if (taken && server->tokens_per_minute > 0)
+		taken = quota_take_within(&server->token_quota, &server->token_window,
+								  server->tokens_per_minute, Max(tokens, 1), now, &wait);
+	if (!taken)
+		server->request_quota = before;
+	*wait_us = wait;
+	return taken;
+}
+
+/* Is there a probe of a server that is out on its way?  It counts as long as its worker lives. */
+static bool
+is_being_probed(const ServerEntry *server)
+{
+	const WorkerSlot *prober = &shared->slots[server->probe_slot];
+
+	return server->probe_generation != 0 && prober->in_use && prober->in_flight > 0 &&
+		prober->generation == server->probe_generation;
+}
+
+/*
+ * Turns.
+ */
+
+static int
+job_in_flight(int job_index)
+{
+	int			in_flight = 0;
+
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
+			in_flight += shared->slots[i].in_flight;
+	return in_flight;
+}
+
+/* Do more jobs want something of the cluster than its cap allows? */
+static bool
+cluster_is_short(const Usage *usage)
+{
+	return settings_max_concurrency < usage->cluster_jobs;
+}
+
+/* Could this worker, which waits, send in my place? */
+static bool
+could_go_instead(const WorkerSlot *other, const WorkerSlot *mine, const Usage *usage)
+{
+	int			cap = shared->jobs[other->job_index].concurrency;
+
+	if (!other->in_use || !other->wants || other->job_index == mine->job_index ||
+		other->waiting_for == WAITING_SERVER)
+		return false;
+	if (other->server_index == mine->server_index)
+		cap = Min(cap, share(server_cap(&shared->servers[mine->server_index]),
+							 usage->server_jobs));
+	else if (!cluster_is_short(usage) || other->waiting_for != WAITING_CAP)
+		return false;
+	cap = Min(cap, share(settings_max_concurrency, usage->cluster_jobs));
+	return job_in_flight(other->job_index) < cap;
+}
+
+/* Is it another job's turn?  Then that is woken. */
+static bool
+must_let_go_first(const WorkerSlot *mine, const Usage *usage, int64 now)
+{
+	const ServerEntry *server = &shared->servers[mine->server_index];
+	uint64		my_turn = shared->jobs[mine->job_index].last_turn;
+
+	if (server_cap(server) >= usage->server_jobs && !has_rates(server) &&
+		!cluster_is_short(usage))
+		return false;
+	if (server->turn_job == mine->job_index && server->turn_left > 0)
+		return false;
+	for (int i = 0; i < shared->slot_count; i++)
 	{
-		Quota		before = server->token_quota;
+		WorkerSlot *other = &shared->slots[i];
 
-		if (!quota_take(&server->token_quota, server->tokens_per_minute, tokens, now, &wait))
+		if (!could_go_instead(other, mine, usage) ||
+			shared->jobs[other->job_index].last_turn >= my_turn ||
+			(other->invited_at != 0 && now - other->invited_at >= TURN_GRACE_US))
+			continue;
+		if (other->invited_at == 0)
 		{
-			*wait_us = wait;
-			return false;
-		}
-		if (server->requests_per_minute > 0 &&
-			!quota_take(&server->request_quota, server->requests_per_minute, 1, now, &wait))
-		{
-			server->token_quota = before;
-			*wait_us = wait;
-			return false;
+			other->invited_at = now;
+			shared_wake_worker(i);
 		}
 		return true;
 	}
-	if (server->requests_per_minute > 0 &&
-		!quota_take(&server->request_quota, server->requests_per_minute, 1, now, &wait))
+	return false;
+}
+
+static void
+count_turn(ServerEntry *server, const WorkerSlot *slot)
+{
+	if (server->turn_job == slot->job_index && server->turn_left > 0)
 	{
-		*wait_us = wait;
-		return false;
+		server->turn_left--;
+		return;
 	}
-	return true;
+	server->turn_job = slot->job_index;
+	server->turn_left = Max(server->requests_per_minute / TURNS_PER_MINUTE, 1) - 1;
+	shared->jobs[slot->job_index].last_turn = ++shared->turns;
+}
+
+/*
+ * Taking.
+ */
+
+/* Time waited for a throttled server counts once for a job, whichever worker asks. */
+static void
+count_throttled(WorkerSlot *slot, int64 now)
+{
+	JobEntry   *job = &shared->jobs[slot->job_index];
+	const Health *health = &shared->servers[slot->server_index].health;
+
+	if (job->throttled_from != 0 && !health->out)
+		slot->throttled_us += Max(Min(now, health->paused_until) - job->throttled_from, 0);
+	if (job->throttled_from != 0)
+		job->throttled_from = now;
 }
 
 /* Decide, with the lock held. */
 static bool
-take(WorkerSlot *slot, int64 tokens, WaitingFor *waiting_for, int64 *wait_us)
+take(WorkerSlot *slot, int64 tokens, int64 now, Refusal *refusal)
 {
-	Usage		usage = sum_usage(slot);
+	ServerEntry *server = &shared->servers[slot->server_index];
+	int64		pause = health_pause(&server->health, now);
+	Usage		usage;
 
+	if (pause > 0 || (server->health.out && is_being_probed(server)))
+	{
+		*refusal = (Refusal) {WAITING_SERVER, pause > 0 ? pause : CLOCK_NEVER};
+		return false;
+	}
+	usage = sum_usage(slot);
 	if (!below_caps(slot, &usage))
 	{
-		*waiting_for = WAITING_CAP;
-		*wait_us = CLOCK_NEVER;
+		*refusal = (Refusal) {WAITING_CAP, CLOCK_NEVER};
 		return false;
 	}
-	if (!below_rates(&shared->servers[slot->server_index], tokens, wait_us))
+	if (rates_are_free(server, now) && must_let_go_first(slot, &usage, now))
 	{
-		*waiting_for = WAITING_RATE;
+		*refusal = (Refusal) {has_rates(server) ? WAITING_RATE : WAITING_CAP, TURN_GRACE_US};
 		return false;
 	}
-	*waiting_for = WAITING_NOTHING;
-	*wait_us = 0;
+	*refusal = (Refusal) {WAITING_RATE, 0};
+	if (!below_rates(server, tokens, now, &refusal->wait_us))
+		return false;
+	*refusal = (Refusal) {WAITING_NOTHING, 0};
+	health_sent(&server->health, usage.server + 1);
 	return true;
 }
 
 bool
-permits_take(int slot_index, int64 tokens, WaitingFor *waiting_for, int64 *wait_us)
+permits_take(int slot_index, int64 tokens, Refusal *refusal)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
+	ServerEntry *server;
+	int64		now;
 	bool		taken;
 
 	shared_lock();
-	taken = take(slot, tokens, waiting_for, wait_us);
+	server = &shared->servers[slot->server_index];
+	now = clock_now();
+	count_throttled(slot, now);
+	slot->invited_at = 0;
+	taken = take(slot, tokens, now, refusal);
 	slot->wants = !taken;
-	slot->waiting_for = *waiting_for;
+	slot->waiting_for = refusal->waiting_for;
+	shared->jobs[slot->job_index].throttled_from =
+		refusal->waiting_for == WAITING_SERVER && !server->health.out ? now : 0;
 	if (taken)
 	{
 		slot->in_flight++;
-		shared->servers[slot->server_index].requests++;
+		server->requests++;
+		count_turn(server, slot);
+		if (server->health.out)
+		{
+			server->probe_slot = slot_index;
+			server->probe_generation = slot->generation;
+		}
 	}
 	shared_unlock();
 	return taken;
 }
 
-static void
-count_answer(ServerEntry *server, const Answer *answer)
-{
-	server->bytes_in += answer->bytes_in;
-	server->bytes_out += answer->bytes_out;
-	server->tokens += answer->tokens;
-	if (answer->status == 0)
-	{
-		server->errors++;
-		return;
-	}
-	if (answer->status >= 100 && answer->status < 600)
-		server->answers[answer->status / 100]++;
-	if (answer->status == 429)
-		server->throttled++;
-	latency_add(&server->latency, answer->elapsed_us);
-}
-
-/* Wake the workers that a permit given back may help: which may go now depends on their caps. */
-static void
-wake_waiting(int slot_index)
+void
+permits_wake_waiting(int slot_index)
 {
 	for (int i = 0; i < shared->slot_count; i++)
-		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants)
-			shared_wake_workers(shared->slots[i].job_index);
+		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants &&
+			shared->slots[i].waiting_for == WAITING_CAP)
+			shared_wake_worker(i);
 }
 
 void
 permits_return_unused(int slot_index)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
+	ServerEntry *server = &shared->servers[slot->server_index];
 
 	shared_lock();
 	slot->in_flight--;
-	shared->servers[slot->server_index].requests--;
+	server->requests--;
+	if (server->probe_slot == slot_index && server->probe_generation == slot->generation)
+		server->probe_generation = 0;
 	shared_unlock();
-	wake_waiting(slot_index);
+	permits_wake_waiting(slot_index);
+}
+
+/* Does another worker of the job wait for a permit? */
+static bool
+others_want(int slot_index)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants &&
+			shared->slots[i].job_index == shared->slots[slot_index].job_index)
+			return true;
+	return false;
 }
 
 void
 permits_want_nothing(int slot_index)
 {
-	shared_lock();
-	shared->slots[slot_index].wants = false;
-	shared->slots[slot_index].waiting_for = WAITING_NOTHING;
-	shared_unlock();
-}
-
-void
-permits_give_back(int slot_index, const Answer *answers, int count)
-{
 	WorkerSlot *slot = &shared->slots[slot_index];
 
 	shared_lock();
-	slot->in_flight -= count;
-	for (int i = 0; i < count; i++)
-		count_answer(&shared->servers[slot->server_index], &answers[i]);
+	count_throttled(slot, clock_now());
+	if (!others_want(slot_index))
+		shared->jobs[slot->job_index].throttled_from = 0;
+	slot->wants = false;
+	slot->waiting_for = WAITING_NOTHING;
 	shared_unlock();
-	wake_waiting(slot_index);
+}
+
+int64
+permits_throttled(int slot_index)
+{
+	WorkerSlot *slot = &shared->slots[slot_index];
+	int64		throttled_us;
+
+	shared_lock();
+	count_throttled(slot, clock_now());
+	throttled_us = slot->throttled_us;
+	slot->throttled_us = 0;
+	shared_unlock();
+	return throttled_us;
 }
 
 int
@@ -301,9 +373,11 @@ permits_effective(int job_concurrency, const ServerEntry *server)
 {
 	int			effective = Min(job_concurrency, settings_max_concurrency);
 
-	if (server != NULL && server->max_concurrency >= 0)
+	if (server == NULL)
+		return effective;
+	if (server->max_concurrency >= 0)
 		effective = Min(effective, server->max_concurrency);
-	return effective;
+	return health_limit(&server->health, effective);
 }
 
 int

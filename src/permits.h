@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * permits.h
- *	  Permits to send: the caps and rates of jobs, servers and the cluster.
+ *	  Permits to send: the caps, rates and health of jobs, servers and the cluster.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,32 +14,60 @@
 
 struct Server;
 
-/* What became of a request, for the server's statistics. */
+/* Why there is no permit now, and how long until asking again is worth it. */
+typedef struct Refusal
+{
+	WaitingFor	waiting_for;
+	int64		wait_us;		/* CLOCK_NEVER: the worker is woken */
+} Refusal;
+
+/* What became of a request, for the server's statistics and health. */
 typedef struct Answer
 {
 	int			status;			/* HTTP status; 0: no whole answer came */
+	bool		works;			/* the server gave an answer, other than a failure of its own */
+	int64		sent_at;
 	int64		elapsed_us;
 	int64		bytes_in;
 	int64		bytes_out;
-	int64		tokens;
+	int64		tokens_taken;	/* with the permit */
+	int64		tokens;			/* reported; 0: not said */
 } Answer;
+
+/* A request that is to be sent again, for its server's sake. */
+typedef struct Trial
+{
+	HealthSign	sign;			/* not HEALTH_ANSWERED */
+	int64		sent_at;
+	int64		wait_us;		/* of HEALTH_THROTTLED: what the answer asks for, or none */
+	bool		failed_before;
+	uint32		outages;		/* as noted after that */
+	const char *failure;		/* for a person, in ASCII; nothing of any row in it */
+} Trial;
+
+/* What that means for it. */
+typedef struct Charge
+{
+	bool		counts;			/* against its max_attempts */
+	bool		forgiven;		/* earlier ones do not count any more: the server was out */
+	bool		out;			/* the server is out: who sends when is decided here */
+	bool		outage_begins;
+	bool		outage_ends;
+	uint32		outages;		/* of this server so far */
+} Charge;
 
 /*
  * The worker in that slot sends to a server of this database: its entry is made, or
  * brought up to date with the server's options.  Raises
  * configuration_limit_exceeded when there is no room.
  */
-extern void permits_use_server(int slot_index, Oid server, int max_concurrency,
-							   int requests_per_minute,
-							   int tokens_per_minute);
+extern void permits_use_server(int slot_index, const struct Server *server);
 
 /*
  * Take a permit to send one request of about so many tokens for the worker in
- * that slot.  False: not
- * now; *waiting_for says why, and *wait_us how long until asking again is
- * worth it (CLOCK_NEVER: the worker is woken when a permit is given back).
+ * that slot.  False: not now, and *refusal says why.
  */
-extern bool permits_take(int slot_index, int64 tokens, WaitingFor *waiting_for, int64 *wait_us);
+extern bool permits_take(int slot_index, int64 tokens, Refusal *refusal);
 
 /* A permit was taken and nothing was sent. */
 extern void permits_return_unused(int slot_index);
@@ -47,8 +75,23 @@ extern void permits_return_unused(int slot_index);
 /* The worker has nothing that waits for a permit any more. */
 extern void permits_want_nothing(int slot_index);
 
-/* Give permits back, and add what the answers said to the server's statistics. */
-extern void permits_give_back(int slot_index, const Answer *answers, int count);
+/*
+ * Give permits back, and add what the answers said to the server's statistics.
+ * True: an outage of the server has ended by that.
+ */
+extern bool permits_give_back(int slot_index, const Answer *answers, int count);
+
+/*
+ * A request was throttled or has failed in passing: what does it tell of the
+ * server?  Before its permit is given back, and after those of earlier answers.
+ */
+extern Charge permits_judge(int slot_index, const Trial *trial);
+
+/*
+ * How long the worker's job has waited for a throttled server since this was
+ * last asked, by any of its workers: for this one to count.
+ */
+extern int64 permits_throttled(int slot_index);
 
 /*
  * The lowest of the caps of a job on a server, shares of other jobs apart.

@@ -139,6 +139,12 @@ shared_wake_workers(int job_index)
 	}
 }
 
+void
+shared_wake_worker(int slot_index)
+{
+	wake(shared->slots[slot_index].pid);
+}
+
 /* The entry of a database, made if need be; NULL: no room.  The caller holds the lock. */
 static DatabaseEntry *
 database_entry(Oid database)

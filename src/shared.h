@@ -19,6 +19,7 @@
 #include "datatype/timestamp.h"
 #include "storage/condition_variable.h"
 
+#include "health.h"
 #include "latency.h"
 #include "quota.h"
 
@@ -31,7 +32,7 @@
 typedef enum WaitingFor
 {
 	WAITING_NOTHING,
-	WAITING_SERVER,				/* the server was asked to be left alone for a while */
+	WAITING_SERVER,				/* the server is throttled, or out */
 	WAITING_CAP,				/* a cap on requests in flight is reached or zero */
 	WAITING_RATE,				/* the server's rate limit */
 	WAITING_SLOT,				/* no background worker is free */
@@ -71,6 +72,8 @@ typedef struct JobEntry
 	bool		no_slot;		/* no worker slot was free at the last try */
 	bool		unable;			/* its owner cannot connect: no worker until a clerk finds otherwise */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
+	uint64		last_turn;		/* when it last had its turn: see permits.c */
+	int64		throttled_from; /* it waits for a throttled server, counted up to here; 0: it does not */
 } JobEntry;
 
 /* A background worker, from the launcher's decision to its exit. */
@@ -88,6 +91,8 @@ typedef struct WorkerSlot
 	bool		wants;			/* has a request ready and no permit for it */
 	WaitingFor	waiting_for;
 	Trouble		trouble;		/* what the worker tries again and again */
+	int64		invited_at;		/* clock of when it was woken to take its turn; 0: it was not */
+	int64		throttled_us;	/* waited for a throttled server, not counted by the job yet */
 	double		rows_per_second;
 	int			claim_count;
 	Claim		claims[SHARED_MAX_CLAIMS];
@@ -102,8 +107,18 @@ typedef struct ServerEntry
 	int			max_concurrency;	/* -1: unlimited */
 	int			requests_per_minute;	/* -1: unlimited */
 	int			tokens_per_minute;	/* -1: unlimited */
+	int64		backoff_base_us;
+	int64		backoff_max_us;
+	uint32		address;		/* hash of where it is */
 	Quota		request_quota;
 	Quota		token_quota;
+	QuotaWindow token_window;
+	Health		health;
+	char		failure[256];	/* the last transient one, in ASCII; nothing of any row is in it */
+	int			probe_slot;		/* while it is out: the worker that probes it ... */
+	uint32		probe_generation;	/* ... and its generation; 0: none */
+	int			turn_job;		/* the job that had the last turn ... */
+	int			turn_left;		/* ... and how many more requests it has in it */
 	TimestampTz stats_reset;
 	int64		requests;
 	int64		answers[6];		/* by the first digit of the status; [0] unused */
@@ -130,6 +145,7 @@ typedef struct SharedState
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
 	bool		launched;		/* a launcher has begun since the server started */
+	uint64		turns;			/* had by jobs so far */
 	bool		clerk_waits;	/* no worker slot is free for a clerk: new jobs go unseen */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */
@@ -174,6 +190,7 @@ extern void shared_forget_database(Oid database);
 /* Wakes the launcher, and the workers of a job (or -1: all). */
 extern void shared_wake_launcher(void);
 extern void shared_wake_workers(int job_index);
+extern void shared_wake_worker(int slot_index);
 
 /*
  * This job wants so many workers, and has this cap; unable says why none can

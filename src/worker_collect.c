@@ -10,6 +10,8 @@
  */
 #include "worker_loop.h"
 
+#include "common/pg_prng.h"
+
 #include "permits.h"
 
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
@@ -37,6 +39,100 @@ spend(Worker *worker, int64 tokens)
 }
 
 /*
+ * Answers that say what they cost teach what estimates are worth: lately is
+ * the last some twenty.
+ */
+static void
+learn_tokens(Worker *worker, int64 estimated, int64 reported)
+{
+	if (reported <= 0)
+		return;
+	worker->tokens_estimated += estimated - worker->tokens_estimated / 20;
+	worker->tokens_reported += reported - worker->tokens_reported / 20;
+}
+
+static void
+log_outage_end(const Worker *worker)
+{
+	ereport(LOG, errmsg("server \"%s\" answers again", worker->server->name));
+}
+
+static void
+give_back(Worker *worker)
+{
+	Returns    *returns = &worker->returns;
+
+	if (returns->count > 0 &&
+		permits_give_back(worker->slot_index, returns->answers, returns->count))
+		log_outage_end(worker);
+	returns->count = 0;
+}
+
+/* Exponential backoff with full jitter: anything from now to base * 2^(failures - 1), capped. */
+static int64
+backoff_us(const Server *server, int failures)
+{
+	double		limit = (double) server->backoff_base_ms *
+		(double) (INT64CONST(1) << Min(failures - 1, 30));
+
+	limit = Min(limit, (double) server->backoff_max_ms);
+	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
+}
+
+/* For a person who may not see the rows: so nothing of what the API said. */
+static const char *
+describe_failure(const HttpResult *result)
+{
+	if (result->fault != HTTP_ANSWERED)
+		return result->error;
+	if (result->status / 100 == 2)
+		return "answers that cannot be read";
+	return psprintf("HTTP status %d", result->status);
+}
+
+bool
+worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult *result,
+			 int64 *wait_us)
+{
+	Trial		trial = {.sign = sign};
+	Charge		charge;
+
+	give_back(worker);			/* of those before: the order tells */
+	trial.sent_at = request->sent_at;
+	trial.wait_us = result->retry_after_ms * 1000;
+	trial.failed_before = request->failures > 0;
+	trial.outages = request->outages;
+	trial.failure = describe_failure(result);
+	charge = permits_judge(worker->slot_index, &trial);
+	worker->returns.judged = true;
+
+	if (charge.outage_begins)
+		ereport(LOG,
+				errmsg("server \"%s\" gives nothing but failures: %s", worker->server->name,
+					   trial.failure),
+				errdetail("It is tried with one request at a time, and no row fails meanwhile."));
+	if (charge.outage_ends)
+		log_outage_end(worker);
+	request->outages = charge.outages;
+	if (charge.forgiven)
+	{
+		request->attempts = 1;	/* the one that has just ended */
+		request->failures = 0;
+	}
+	if (!charge.counts)
+		request->attempts--;
+	/* While a server is paused, that alone says who sends when. */
+	*wait_us = 0;
+	if (sign == HEALTH_THROTTLED || charge.out)
+		return true;
+	if (charge.counts && request->attempts >= worker->server->max_attempts)
+		return false;
+	request->failures++;
+	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
+	return true;
+}
+
+/*
  * Answers that take a transaction to read are left where they are while none
  * can be had.
  */
@@ -50,8 +146,7 @@ may_read(Worker *worker)
 void
 turn_collect(Worker *worker)
 {
-	Answer		answers[64];
-	int			count = 0;
+	Returns    *returns = &worker->returns;
 	HttpResult	result;
 
 	http_pump(worker->http);
@@ -59,22 +154,27 @@ turn_collect(Worker *worker)
 		return;
 	while (worker->attempts[STEP_READ].failed == 0 && http_next_finished(worker->http, &result))
 	{
-		Answer	   *answer = &answers[count++];
+		const Request *request = result.tag;
+		Answer		answer = {0};
+		int64		estimated = request->tokens;
 
-		answer->status = result.fault == HTTP_ANSWERED ? result.status : 0;
-		answer->elapsed_us = result.elapsed_us;
-		answer->bytes_in = result.bytes_in;
-		answer->bytes_out = result.bytes_out;
+		answer.status = result.fault == HTTP_ANSWERED ? result.status : 0;
+		answer.sent_at = request->sent_at;
+		answer.elapsed_us = result.elapsed_us;
+		answer.bytes_in = result.bytes_in;
+		answer.bytes_out = result.bytes_out;
+		answer.tokens_taken = request->tokens_taken;
+		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
 		note_answer_size(worker, result.body.length);
-		answer->tokens = worker_settle(worker, &result);
-		worker->unsaved.tokens += answer->tokens;
-		spend(worker, answer->tokens);
-		if (count == lengthof(answers))
-		{
-			permits_give_back(worker->slot_index, answers, count);
-			count = 0;
-		}
+		returns->judged = false;
+		answer.tokens = worker_settle(worker, &result);
+		answer.works = answer.works && !returns->judged;
+		worker->unsaved.tokens += answer.tokens;
+		spend(worker, answer.tokens);
+		learn_tokens(worker, estimated, answer.tokens);
+		returns->answers[returns->count++] = answer;
+		if (returns->count == lengthof(returns->answers))
+			give_back(worker);
 	}
-	if (count > 0)
-		permits_give_back(worker->slot_index, answers, count);
+	give_back(worker);
 }

@@ -36,6 +36,9 @@
 /* While answers cannot be read, having some is no reason to stay awake: timeouts may be so late. */
 #define UNREAD_US INT64CONST(50000)
 
+/* Counters are committed at least this often while there is something to count. */
+#define COUNT_US 1000000
+
 /* Weight of the last tick in the speed that is shown. */
 #define SPEED_WEIGHT 0.15
 
@@ -133,6 +136,7 @@ worker_note_progress(Worker *worker)
 	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +
 		worker->storing.rows_skipped;
 	worker->stored_before = true;
+	worker->counted_at = clock_now();
 	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
 	shared_lock();
 	worker->entry->failures = 0;
@@ -308,7 +312,25 @@ show_activity(Worker *worker)
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
-/* Once a tick: speed, and what pg_stat_activity shows. */
+static void
+note_counters_step(Worker *worker)
+{
+	catalog_note_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
+}
+
+/* Where nothing is stored for a while, the world is still to see what is sent. */
+static void
+note_counters(Worker *worker)
+{
+	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
+	if (worker->unsaved.requests + worker->unsaved.throttled_us == 0 || worker->outcomes != NULL ||
+		!worker_try(worker, note_counters_step))
+		return;
+	worker->counted_at = clock_now();
+	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+}
+
+/* Once a tick: speed, counters, and what pg_stat_activity shows. */
 static void
 tick(Worker *worker)
 {
@@ -329,6 +351,8 @@ tick(Worker *worker)
 	worker->rows_since_tick = 0;
 	worker->tick_at = now;
 	show_activity(worker);
+	if (now - worker->counted_at >= COUNT_US)
+		note_counters(worker);
 	drop_finished_partitions(worker, quiet);
 }
 
@@ -418,7 +442,8 @@ worker_run_loop(Worker *worker)
 		tick(worker);
 		sleep_until_event(worker, events);
 	}
-	if (!worker->abandoned && worker->unsaved.requests > 0)
+	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
+	if (!worker->abandoned && worker->unsaved.requests + worker->unsaved.throttled_us > 0)
 		(void) worker_try(worker, save_counters_step);
 	FreeWaitEventSet(events);
 }

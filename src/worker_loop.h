@@ -12,6 +12,7 @@
 
 #include "http.h"
 #include "outbox.h"
+#include "permits.h"
 #include "recipe.h"
 #include "shared.h"
 #include "store.h"
@@ -46,6 +47,14 @@ typedef struct PendingPause
 	char	   *error;
 	char	   *hint;			/* or empty */
 } PendingPause;
+
+/* Answers whose permits go back together. */
+typedef struct Returns
+{
+	Answer		answers[64];
+	int			count;
+	bool		judged;			/* the one being settled was noted by worker_judge */
+} Returns;
 
 typedef struct Worker
 {
@@ -85,6 +94,10 @@ typedef struct Worker
 	int64		outcomes_since; /* clock of the first of them */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 
+	Returns		returns;		/* permits of what has ended, not given back yet */
+	double		tokens_estimated;	/* of answers lately that said what they cost ... */
+	double		tokens_reported;	/* ... and what they said */
+
 	bool		start_counted;	/* ... as one that has come to nothing so far */
 	bool		stored_before;	/* this worker has stored something */
 	bool		bucketizing;	/* an error now fails the job */
@@ -102,6 +115,7 @@ typedef struct Worker
 
 	/* Speed, over the last ticks */
 	int64		tick_at;
+	int64		counted_at;		/* clock of the last commit of counters */
 	int64		rows_since_tick;
 	MemoryContext context;		/* for the worker's life */
 	MemoryContext turn;			/* reset each turn */
@@ -158,6 +172,14 @@ extern bool worker_check_budget(Worker *worker);
 
 /* What becomes of a request that has ended, in worker_settle.c.  Returns the tokens it cost. */
 extern int64 worker_settle(Worker *worker, HttpResult *result);
+
+/*
+ * A request was throttled or has failed in passing: what that tells of the
+ * server, in worker_collect.c.  True: it is to be sent again, *wait_us from now;
+ * false: it has had its attempts.
+ */
+extern bool worker_judge(Worker *worker, Request *request, HealthSign sign,
+						 const HttpResult *result, int64 *wait_us);
 
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */

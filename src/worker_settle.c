@@ -11,7 +11,6 @@
  */
 #include "worker_loop.h"
 
-#include "common/pg_prng.h"
 #include "utils/timestamp.h"
 
 #include "clock.h"
@@ -47,17 +46,6 @@ worker_fail_request(Worker *worker, Request *request, int http_status, const cha
 	worker_add_outcome(worker, outcome);
 }
 
-/* Exponential backoff with full jitter: anything from now to base * 2^(attempts - 1), capped. */
-static int64
-backoff_us(const Server *server, int attempts)
-{
-	double		limit = (double) server->backoff_base_ms *
-		(double) (INT64CONST(1) << Min(attempts - 1, 30));
-
-	limit = Min(limit, (double) server->backoff_max_ms);
-	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
-}
-
 /* Put a request back, to be sent again after a while. */
 static void
 put_back(Worker *worker, Request *request, int64 wait_us)
@@ -70,26 +58,29 @@ put_back(Worker *worker, Request *request, int64 wait_us)
 static void
 return_throttled(Worker *worker, Request *request, const HttpResult *result)
 {
-	int64		wait = backoff_us(worker->server, request->sent);
+	int64		wait_us;
 
 	request->bucket->http_status = result->status;
-	request->attempts--;
-	put_back(worker, request, Max(wait, result->retry_after_ms * 1000));
+	(void) worker_judge(worker, request, HEALTH_THROTTLED, result, &wait_us);
+	put_back(worker, request, wait_us);
 }
 
 /* A failure that may pass: try again later, or give up after max_attempts. */
 static void
 retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
 {
-	int64		wait = backoff_us(worker->server, request->attempts);
+	HealthSign	sign = HEALTH_FAILED;
+	int64		wait_us;
 
+	if (result->fault == HTTP_INTERNAL)
+		sign = HEALTH_NO_SIGN;
+	else if (result->fault == HTTP_TRANSIENT && !result->reached)
+		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
-	if (request->attempts >= worker->server->max_attempts)
-	{
+	if (worker_judge(worker, request, sign, result, &wait_us))
+		put_back(worker, request, wait_us);
+	else
 		worker_fail_request(worker, request, result->status, error);
-		return;
-	}
-	put_back(worker, request, Max(wait, result->retry_after_ms * 1000));
 }
 
 typedef struct TokenFind

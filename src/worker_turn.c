@@ -229,6 +229,7 @@ note_sent(Worker *worker, Request *request)
 	request->credentials = worker->credentials;
 	worker->unsaved.requests++;
 	request->attempts++;
+	request->sent_at = clock_now();
 	if (request->sent++ > 0)
 		worker->unsaved.retries++;
 }
@@ -251,6 +252,15 @@ send_request(Worker *worker, Request *request)
 						why[0] != '\0' ? why : "out of memory while the request was made");
 }
 
+/* What it will probably cost: the estimate, and how answers so far have differed from theirs. */
+static int64
+expected_tokens(const Worker *worker, const Request *request)
+{
+	if (worker->tokens_estimated <= 0)
+		return request->tokens;
+	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
+}
+
 void
 turn_send(Worker *worker)
 {
@@ -263,17 +273,17 @@ turn_send(Worker *worker)
 		intake_look_at_file(worker);
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
-		WaitingFor	waiting_for;
-		int64		wait_us;
+		Refusal		refusal;
 
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
 		if (memory_used(worker) > memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
 			return;
-		if (!permits_take(worker->slot_index, request->tokens, &waiting_for, &wait_us))
+		request->tokens_taken = expected_tokens(worker, request);
+		if (!permits_take(worker->slot_index, request->tokens_taken, &refusal))
 		{
-			if (wait_us != CLOCK_NEVER)
-				worker->permit_not_before = clock_now() + wait_us;
+			if (refusal.wait_us != CLOCK_NEVER)
+				worker->permit_not_before = clock_now() + refusal.wait_us;
 			return;
 		}
 		outbox_pop(&worker->outbox);
@@ -309,6 +319,7 @@ store_is_due(const Worker *worker)
 static void
 store_step(Worker *worker)
 {
+	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
 	worker->storing = worker->unsaved;
 	store_outcomes(worker->store, worker->outcomes, &worker->storing);
 	if (worker->storing.rows_failed > 0)

@@ -126,20 +126,6 @@ for my $case (@scripts)
 }
 
 #
-# Nobody listens
-#
-$t->stop_mock;
-$job = begin();
-is(counts($job), 'rows_done=0 rows_failed=40 requests=60 retries=40', 'no server: given up after max_attempts');
-my $failure = ($t->rows("SELECT * FROM enrich.failures WHERE job = $job"))[0];
-like($failure->{error}, qr/connect|refused/i, 'no server: reason');
-is($failure->{attempts}, 3, 'no server: attempts');
-$t->start_mock;
-is($t->sql("SELECT enrich.retry($job)"), '40', 'no server: retry takes all rows');
-is(counts($job), 'rows_done=40 rows_failed=0 requests=80 retries=40', 'no server: retry, now there is one');
-is_stored('no server, retried');
-
-#
 # What the server's statistics say of all this
 #
 $t->sql('DROP SERVER api CASCADE');

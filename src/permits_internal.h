@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * permits_internal.h
+ *	  What permits.c and permits_server.c share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_PERMITS_INTERNAL_H
+#define PG_ENRICH_PERMITS_INTERNAL_H
+
+#include "permits.h"
+
+/* Wake the workers that a permit given back may help: which may go now depends on their caps. */
+extern void permits_wake_waiting(int slot_index);
+
+#endif							/* PG_ENRICH_PERMITS_INTERNAL_H */

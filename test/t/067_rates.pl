@@ -1,0 +1,187 @@
+# Rates: requests and tokens a minute, as the server sees them, over windows of less than
+# a minute at rates that are the higher for it; shared fairly by jobs and workers; live.
+
+use strict;
+use warnings;
+
+use EnrichTest;
+use List::Util qw(sum0);
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+use constant PATIENCE => 40;
+
+# What the sender may be late, and catch up with: see quota.h.
+use constant SLACK => 0.1;
+
+my $t = EnrichTest->new;
+
+$t->create_server('api', url => '/items', backoff_base => '10ms', backoff_max => '50ms',
+	requests_per_minute => 6000);
+$t->sql(<<'END');
+CREATE TABLE source (id integer PRIMARY KEY, txt text);
+INSERT INTO source SELECT i, 'row ' || i || repeat('x', i % 100) FROM generate_series(1, 30000) i;
+END
+
+# Starts a job of a request a row.
+sub begin
+{
+	return $t->start_job(
+		source => 'source', server => 'api', input => ['txt'], results => '$.items[*]',
+		output => { 'upper text' => '$.upper' }, target => 'target', write_mode => 'upsert',
+		batch_size => 1, concurrency => 50, @_);
+}
+
+# Requests so far: [seconds, tokens].
+sub arrivals
+{
+	return map { [ $_->[0] / 1e6, $_->[1] ] } @{ $t->mock('GET', '/mock/arrivals') };
+}
+
+# The most that any so many seconds saw: of requests, or of tokens (1).
+sub most_in
+{
+	my ($seconds, $what, @arrivals) = @_;
+	my ($first, $sum, $most) = (0, 0, 0);
+
+	for my $arrival (@arrivals)
+	{
+		$sum += $what ? $arrival->[1] : 1;
+		while ($arrival->[0] - $arrivals[$first][0] > $seconds)
+		{
+			$sum -= $what ? $arrivals[$first][1] : 1;
+			$first++;
+		}
+		$most = $sum if $sum > $most;
+	}
+	return $most;
+}
+
+# Collects arrivals for so many seconds of work, from a clean start.
+sub watch
+{
+	my ($seconds) = @_;
+	my @arrivals;
+
+	$t->mock_reset;
+	$t->poll_for("$seconds s of requests", sub {
+		@arrivals = arrivals();
+		return @arrivals && $arrivals[-1][0] - $arrivals[0][0] >= $seconds;
+	}, PATIENCE);
+	return @arrivals;
+}
+
+# Arrivals keep to a rate per second, exactly, evenly spaced, and use it.
+sub keeps_to
+{
+	my ($rate, $what, $largest, $name, @arrivals) = @_;
+	my $took = $arrivals[-1][0] - $arrivals[0][0];
+	my $seen = sum0(map { $what ? $_->[1] : 1 } @arrivals) - $largest;
+
+	for my $seconds (0.2, 1, 3)
+	{
+		my $most = most_in($seconds, $what, @arrivals);
+		# what is on its way to the mock may bunch by some hundredths of a second
+		my $limit = $rate * ($seconds + SLACK + 0.05) + $largest;
+		cmp_ok($most, '<=', $limit, "$name: $seconds s see $most, of $limit at most");
+	}
+	cmp_ok($seen / $took, '>=', 0.95 * $rate, sprintf('%s: %.1f a second are used, of %d', $name, $seen / $took, $rate));
+	return;
+}
+
+# Jobs of twenty rows have their turns, whatever a large one wants.
+sub is_fair
+{
+	my ($job, $what, @small) = @_;
+	my ($before, $after);
+
+	$t->poll_for('the small jobs to send', sub {
+		$before = $t->progress($job)->{requests};
+		return !grep { !$t->progress($_)->{requests} } @small;
+	}, PATIENCE);
+	$t->wait_job($_, 'completed', PATIENCE) for @small;
+	$after = $t->progress($job)->{requests};
+	# about twenty; counters are up to a second late, and so is who looks at them
+	cmp_ok($after - $before, '<=', 45, sprintf('%s: beside twenty requests a large job sends %d', $what, $after - $before));
+	return;
+}
+
+sub cancel
+{
+	my ($job) = @_;
+
+	$t->sql("SELECT enrich.cancel($job)");
+	$t->poll("SELECT pids FROM enrich.progress WHERE job = $job", '{}', PATIENCE);
+	return;
+}
+
+#
+# Requests a minute, of two jobs with two workers each
+#
+my @jobs = map { begin(target => "target_$_", workers => 2) } 1 .. 2;
+$t->poll("SELECT sum(requests) > 20 FROM enrich.progress", 't', PATIENCE);
+keeps_to(100, 0, 1, '6000 a minute', watch(4));
+my @done = map { $t->progress($_)->{requests} } @jobs;
+my ($less, $more) = sort { $a <=> $b } @done;
+cmp_ok($less, '>', 0.4 * ($less + $more), "shared fairly: $less and $more");
+
+# Live, down and up again
+$t->sql(q{ALTER SERVER api OPTIONS (SET requests_per_minute '1200')});
+$t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $jobs[0]", 'rate', PATIENCE);
+sleep(1);						# ALTER SERVER counts within a second
+keeps_to(20, 0, 1, '1200 a minute', watch(3));
+$t->sql(q{ALTER SERVER api OPTIONS (SET requests_per_minute '1')});
+sleep(1);
+$t->mock_reset;
+my $began = time();
+$t->sql(q{ALTER SERVER api OPTIONS (SET requests_per_minute '6000')});
+$t->poll_for('requests again', sub { $t->mock_stats->{requests} >= 50 }, PATIENCE);
+cmp_ok(time() - $began, '<', 2.5, 'what was waited off at 1 a minute does not count at 6000');
+
+# Retries count
+$t->mock_script({ status => 500, status_every => 2 });
+keeps_to(100, 0, 1, 'every second one fails', watch(3));
+$t->mock_script;
+cancel($_) for @jobs;
+
+#
+# A small job beside a large one: by the rate, and by a cap of one
+#
+$t->sql(q{ALTER SERVER api OPTIONS (SET requests_per_minute '1200')});
+my $large = begin(concurrency => 500);
+$t->poll("SELECT requests > 20 FROM enrich.progress WHERE job = $large", 't', PATIENCE);
+is_fair($large, 'a rate of 20/s', begin(target => 'small', max_rows => 20));
+
+$t->sql(q{ALTER SERVER api OPTIONS (DROP requests_per_minute, ADD max_concurrency '1')});
+$t->mock_script({ latency => 40 });
+is_fair($large, 'a cap of one', map { begin(target => "other_$_", max_rows => 20) } 1 .. 2);
+is($t->progress($large)->{state}, 'running', 'the large job goes on');
+cancel($large);
+$t->mock_script;
+
+#
+# Tokens a minute: estimates are corrected by what answers report
+#
+$t->sql(q{ALTER SERVER api OPTIONS (DROP max_concurrency, ADD tokens_per_minute '60000', SET url '} . $t->url . q{')});
+my %embed = (path => '/v1/embeddings', results => '$.data[*]', output => { 'first real' => '$.embedding[0]' });
+
+# Each row's text goes behind a text of 400 characters, which no estimate knows of.
+my $long = 'y' x 400;
+my %cases = (
+	'estimates about right' => [ { request => '{"dimensions": 2, "input": "{{inputs}}"}' }, 30 ],
+	'estimates far too low' => [ { request => qq({"dimensions": 2, "input": ["{{each}}", "$long {{input}}"]}) }, 130 ],
+);
+for my $case (sort keys %cases)
+{
+	my ($parameters, $largest) = @{ $cases{$case} };
+	my $job = begin(%embed, %$parameters, target => 'embedded', workers => 2);
+
+	$t->poll("SELECT requests > 15 FROM enrich.progress WHERE job = $job", 't', PATIENCE);
+	keeps_to(1000, 1, $largest, $case, watch(4));
+	is($t->progress($job)->{waiting_for} // 'rate', 'rate', "$case: the job waits for the rate");
+	cancel($job);
+}
+
+$t->stop;
+done_testing();
