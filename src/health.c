@@ -166,12 +166,11 @@ note_failure(Health *health, const HealthReport *report, const HealthScene *scen
 
 	if (health->out)
 	{
-		if (report->sent_at >= health->out_since)
-		{
-			health->probes++;
-			wait_for_probe(health, scene);
-		}
-		return false;
+		if (report->sent_at < health->out_since)
+			return false;
+		health->probes++;
+		wait_for_probe(health, scene);
+		return reached && scene->now - health->failing_since >= HEALTH_PATIENCE_US;
 	}
 
 	/* Others were answered meanwhile: it is this one's trouble. */

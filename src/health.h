@@ -34,6 +34,14 @@
 /* The same, of requests that did not even reach it. */
 #define HEALTH_OUT_AFTER_UNREACHED 3
 
+/*
+ * From then on probes that did reach the server are charged.  Rows that the API
+ * chokes on look like an outage when there are many of them and nothing else is
+ * left: so they come to their end.  Requests take turns as probes: where many are
+ * left none fails for hours.
+ */
+#define HEALTH_PATIENCE_US (15 * 60 * INT64_C(1000000))
+
 /* How a request ended, as far as it tells something of its server. */
 typedef enum HealthSign
 {
@@ -97,7 +105,7 @@ extern void health_sent(Health *health, int in_flight);
 
 /*
  * A request has ended.  Returns whether it is to be charged for a failure:
- * not while the server is out, nor if it never reached it.
+ * not while the server is out, but for HEALTH_PATIENCE_US, nor if it never reached it.
  */
 extern bool health_note(Health *health, const HealthReport *report, const HealthScene *scene);
 

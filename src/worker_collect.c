@@ -121,12 +121,12 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	}
 	if (!charge.counts)
 		request->attempts--;
-	/* While a server is paused, that alone says who sends when. */
 	*wait_us = 0;
-	if (sign == HEALTH_THROTTLED || charge.out)
-		return true;
 	if (charge.counts && request->attempts >= worker->server->max_attempts)
 		return false;
+	/* While a server is paused, that alone says who sends when. */
+	if (sign == HEALTH_THROTTLED || charge.out)
+		return true;
 	request->failures++;
 	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
 	return true;

@@ -147,10 +147,13 @@ completes($job, 100, 'dying prober');
 #
 # Rows that the API chokes on, among others: they fail, however many are left at the end
 #
-$t->sql(q{UPDATE source SET txt = 'poison ' || id WHERE id % 10 = 0});
+$t->sql(<<'END');
+CREATE TABLE spiked (id integer PRIMARY KEY, txt text);
+INSERT INTO spiked SELECT i, CASE WHEN i % 10 = 0 THEN 'poison ' ELSE 'row ' END || i FROM generate_series(1, 300) i;
+END
 $t->mock_reset;
 $t->mock_script({ status => 500, match => 'poison' });
-$job = begin(where_clause => 'id <= 300', concurrency => 10);
+$job = begin(source => 'spiked', target => 'unspiked', concurrency => 10);
 my $progress = $t->wait_job($job, 'completed', PATIENCE);
 is("$progress->{rows_done} $progress->{rows_failed}", '270 30', 'rows that always fail do fail');
 is($t->sql("SELECT DISTINCT attempts, error FROM enrich.failures WHERE job = $job"), '2|HTTP status 500: mock says 500',

@@ -311,6 +311,32 @@ test_poison(void)
 	ok(!health.out, "and are no outage, many as they are");
 }
 
+/* An outage without end: what reached the server is charged then. */
+static void
+test_patience(void)
+{
+	int64_t		charged_after = 0;
+
+	begin(8);
+	for (int i = 0; i < HEALTH_OUT_AFTER; i++)
+		(void) note(HEALTH_FAILED, send(1), 0, true);
+	while (charged_after == 0 && now < START + 3600 * SECOND)
+	{
+		wait_out_pause();
+		if (note(HEALTH_FAILED, send(1), 0, false))
+			charged_after = now - START;
+	}
+	ok(charged_after >= 15 * 60 * SECOND && charged_after < 17 * 60 * SECOND,
+	   "probes are charged after a quarter of an hour");
+	ok(!note(HEALTH_UNREACHED, now, 0, false), "but not those that never reached the server");
+	ok(!note(HEALTH_FAILED, START - 1, 0, false), "nor what went before the outage");
+	answers(1, now);
+	now += MS;
+	for (int i = 0; i < HEALTH_OUT_AFTER; i++)
+		(void) note(HEALTH_FAILED, send(1), 0, true);
+	ok(health.out && !note(HEALTH_FAILED, now, 0, false), "patience begins anew");
+}
+
 static void
 test_changes(void)
 {
@@ -343,6 +369,7 @@ main(void)
 	test_outage();
 	test_unreached();
 	test_poison();
+	test_patience();
 	test_changes();
 	return done_testing();
 }
