@@ -146,6 +146,7 @@ unknown_placeholder(Compiler *compiler, const char *name)
 		template_fault(fault, NULL, hint, "unknown placeholder \"{{%s}}\" in the %s", name,
 					   compiler->what);
 		snprintf(fault->unknown, sizeof(fault->unknown), "%s", name);
+		fault->unknown[utf8_valid_prefix(fault->unknown, strlen(fault->unknown))] = '\0';
 	}
 	return false;
 }

@@ -265,6 +265,8 @@ test_long_names(void)
 		   "a long name");
 		whole = utf8_valid_prefix(fault.message, strlen(fault.message)) == strlen(fault.message);
 		ok(whole && strlen(fault.message) > 200, "is cut at a whole character");
+		ok(utf8_valid_prefix(fault.unknown, strlen(fault.unknown)) == strlen(fault.unknown),
+		   "also where it stands alone");
 		ok(strstr(fault.hint, ", ... can stand here.") != NULL, "and so is the list of columns");
 	}
 	buffer_free(&text);
