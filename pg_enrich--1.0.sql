@@ -88,6 +88,7 @@ CREATE TABLE enrich.job (
 	failures_accepted bigint NOT NULL DEFAULT 0,
 	loss_accepted boolean NOT NULL DEFAULT false,
 	replaced boolean NOT NULL DEFAULT false,
+	refused boolean NOT NULL DEFAULT false,
 	-- what bucketizing found; NULL until it is done
 	rows_total bigint,
 	buckets_total bigint,

@@ -112,7 +112,7 @@ static Statement select_job = {
 	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
 	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
 	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database,"
-	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total"
+	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total, refused"
 	" FROM enrich.job WHERE job" EQ "$1",
 	1, {INT8OID}, NULL
 };
@@ -181,6 +181,7 @@ catalog_load_job(int64 id)
 		job->replaced = column_bool(0, 36);
 		job->rows_total = column_int64(0, 37, -1);
 		job->buckets_total = column_int64(0, 38, -1);
+		job->refused = column_bool(0, 39);
 	}
 	statement_end();
 	return job;
@@ -341,6 +342,19 @@ void
 catalog_set_max_tokens(int64 job, int64 max_tokens)
 {
 	set_limit(&set_max_tokens, job, Int64GetDatum(max_tokens));
+}
+
+static Statement set_refused = {
+	"UPDATE enrich.job SET refused = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+};
+
+void
+catalog_set_refused(int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_run(&set_refused, &a);
 }
 
 static Statement accept_failures = {

@@ -129,6 +129,9 @@ extern void catalog_set_max_tokens(int64 job, int64 max_tokens);
 /* A resumed job: failures so far are accepted, the present cluster and database are its own. */
 extern void catalog_accept_failures(int64 job);
 
+/* The job is being paused because the API refuses all. */
+extern void catalog_set_refused(int64 job);
+
 /* Overwrite: this worker replaces the target's rows.  False: another one has. */
 extern bool catalog_set_replaced(int64 job);
 

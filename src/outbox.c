@@ -53,13 +53,57 @@ request_make(Row **rows, int count, int64 tokens)
 	return request;
 }
 
+static void
+release_pair(Pair *pair)
+{
+	if (pair != NULL && --pair->members == 0)
+		free(pair);
+}
+
 void
 request_free(Request *request)
 {
+	release_pair(request->pair);
+	free(request->refusal);
 	buffer_free(&request->url);
 	buffer_free(&request->body);
 	free(request->rows);
 	free(request);
+}
+
+Request *
+request_part(const Request *request, int first, int count)
+{
+	int64		tokens = 0;
+
+	for (int i = first; i < first + count; i++)
+		tokens += estimate_tokens(request->rows[i]);
+	return request_make(request->rows + first, count, tokens);
+}
+
+void
+request_pair(Request *one, Request *other)
+{
+	Pair	   *pair = allocate(sizeof(Pair));
+
+	pair->members = 2;
+	one->pair = other->pair = pair;
+}
+
+bool
+request_note_refused(Request *request)
+{
+	return request->pair != NULL && ++request->pair->refused == 2;
+}
+
+void
+request_set_refusal(Request *request, int http_status, const char *refusal)
+{
+	free(request->refusal);
+	request->refusal = NULL;
+	request->refusal_status = http_status;
+	if (refusal != NULL)
+		request->refusal = strcpy(allocate(strlen(refusal) + 1), refusal);
 }
 
 Outcome *
@@ -139,14 +183,27 @@ outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
 }
 
 static void
-append_ready(Outbox *outbox, Request *request)
+append(Request **first, Request **last, Request *request)
 {
 	request->next = NULL;
-	if (outbox->last == NULL)
-		outbox->first = request;
+	if (*last == NULL)
+		*first = request;
 	else
-		outbox->last->next = request;
-	outbox->last = request;
+		(*last)->next = request;
+	*last = request;
+}
+
+static void
+append_ready(Outbox *outbox, Request *request)
+{
+	append(&outbox->first, &outbox->last, request);
+	outbox->ready++;
+}
+
+void
+outbox_put_part(Outbox *outbox, Request *request)
+{
+	append(&outbox->first_part, &outbox->last_part, request);
 	outbox->ready++;
 }
 
@@ -218,15 +275,24 @@ outbox_peek(Outbox *outbox, int64 now)
 {
 	while (outbox->delayed_count > 0 && outbox->delayed[0]->not_before <= now)
 		append_ready(outbox, take_earliest(outbox));
-	return outbox->first;
+	return outbox->first_part != NULL ? outbox->first_part : outbox->first;
+}
+
+static void
+remove_first(Request **first, Request **last)
+{
+	*first = (*first)->next;
+	if (*first == NULL)
+		*last = NULL;
 }
 
 void
 outbox_pop(Outbox *outbox)
 {
-	outbox->first = outbox->first->next;
-	if (outbox->first == NULL)
-		outbox->last = NULL;
+	if (outbox->first_part != NULL)
+		remove_first(&outbox->first_part, &outbox->last_part);
+	else
+		remove_first(&outbox->first, &outbox->last);
 	outbox->ready--;
 }
 

@@ -15,6 +15,13 @@
 #include "recipe.h"
 #include "store.h"
 
+/* Two requests that were one. */
+typedef struct Pair
+{
+	int			members;		/* that are still there */
+	int			refused;
+} Pair;
+
 /* One HTTP call for some rows of one bucket.  malloc'd, with all it points to. */
 typedef struct Request
 {
@@ -31,17 +38,25 @@ typedef struct Request
 	const Credentials *credentials;
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
+	Pair	   *pair;			/* of halves of a request that was refused; or NULL */
+	int			refusal_status; /* why the rows may have to fail, while that is open: */
+	char	   *refusal;		/* UTF-8; else NULL */
 	ByteBuffer	url;
 	ByteBuffer	body;			/* both only while in flight */
 	struct Request *next;
 } Request;
 
-/* First in, first out; those that wait for a time stand apart, in a binary heap. */
+/*
+ * First in, first out, but parts of refused requests before all others; those
+ * that wait for a time stand apart, in a binary heap.
+ */
 typedef struct Outbox
 {
+	Request    *first_part;
+	Request    *last_part;
 	Request    *first;
 	Request    *last;
-	int			ready;			/* in the list */
+	int			ready;			/* in both lists */
 	Request   **delayed;		/* heap, earliest first */
 	int			delayed_count;
 	int			delayed_capacity;
@@ -57,6 +72,21 @@ extern Outcome *outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice);
 
 /* Put a request back, to be sent at not_before. */
 extern void outbox_put(Outbox *outbox, Request *request);
+
+/* The same, to be sent at once, before those that are no parts. */
+extern void outbox_put_part(Outbox *outbox, Request *request);
+
+/* A new request for some rows of another one, which keeps them, too. */
+extern Request *request_part(const Request *request, int first, int count);
+
+/* Note that two requests were one. */
+extern void request_pair(Request *one, Request *other);
+
+/* A request was refused.  True: so was the one that it was one with. */
+extern bool request_note_refused(Request *request);
+
+/* Keep why its row may have to fail; NULL: it need not. */
+extern void request_set_refusal(Request *request, int http_status, const char *refusal);
 
 /* The next one that may be sent now, or NULL; it stays in the outbox until outbox_pop. */
 extern Request *outbox_peek(Outbox *outbox, int64 now);

@@ -66,6 +66,9 @@ typedef struct JobEntry
 	int64		next_bucket;	/* all before it are done or claimed; 0 again after a rescan */
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
+	bool		answered;		/* some request was, since its workers began or it was resumed */
+	int			refused_alone;	/* rows that were refused in requests of their own till then ... */
+	int			refused_status; /* ... with this status */
 	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */

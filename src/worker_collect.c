@@ -177,4 +177,7 @@ turn_collect(Worker *worker)
 			give_back(worker);
 	}
 	give_back(worker);
+	/* Another worker's request may have been answered, too. */
+	if (worker->held != NULL && worker->entry->answered)
+		worker_settle_held(worker);
 }

@@ -163,11 +163,15 @@ reread_step(Worker *worker)
 	worker->job->failures_accepted = job->failures_accepted;
 	worker->job->loss_accepted = job->loss_accepted;
 	worker->job->replaced = job->replaced;
+	/* What was in flight when it paused has not been tried anew. */
+	if (job->state == JOB_RUNNING)
+		worker->job->refused = job->refused;
 	/* Back to work: what stood in the way may be mended. */
 	if (worker->stopping && worker->pause.reason == NULL && job->state == JOB_RUNNING)
 	{
 		worker->canceled = false;
 		worker->setup++;
+		worker_doubt_anew(worker);
 		worker_forget_attempts(worker);
 	}
 	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0 ||
@@ -434,6 +438,10 @@ worker_run_loop(Worker *worker)
 		{
 			if (worker->stopping)
 				break;
+			/* There is nothing left that could be answered: they are simply bad. */
+			worker_settle_held(worker);
+			if (worker->outcomes != NULL)
+				continue;
 			if (!claims_any(worker->slot->job_index))
 				(void) worker_try_as(worker, STEP_FINISH, finish_step);
 			if (worker->abandoned || worker->stopping)

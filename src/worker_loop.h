@@ -78,6 +78,7 @@ typedef struct Worker
 	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
 	Outbox		outbox;
 	Http	   *http;
+	Request    *held;			/* rows refused alone, while the job is in doubt of the API */
 	Outcome    *outcomes;		/* to be stored */
 	Outcome   **outcomes_end;
 	Store	   *store;
@@ -187,6 +188,26 @@ extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be store
 /* All rows of a request fail with this reason; the request is freed. */
 extern void worker_fail_request(Worker *worker, Request *request, int http_status,
 								const char *error);
+
+/* An API's words, which are UTF-8, for the job's row.  Begins and commits a transaction. */
+extern const char *worker_message(Worker *worker, const char *utf8);
+
+/* Refused requests, in worker_refuse.c. */
+
+/* The API will not have a request because of its rows: it is parted, or its only row fails. */
+extern void worker_refuse(Worker *worker, Request *request, int http_status, const char *error);
+
+/* A request was answered: the API does not refuse all. */
+extern void worker_note_answered(Worker *worker);
+
+/* The job was resumed: whether the API refuses all is an open question again. */
+extern void worker_doubt_anew(Worker *worker);
+
+/* Rows that were held because of that question fail now. */
+extern void worker_settle_held(Worker *worker);
+
+/* Part a request that holds more rows than requests may by now; it is freed. */
+extern void worker_fit_request(Worker *worker, Request *request);
 
 /* In a transaction: pause the job when too many rows have failed, or no path finds anything. */
 extern void worker_check_failures(Worker *worker);

@@ -14,7 +14,6 @@
 #include "utils/timestamp.h"
 
 #include "clock.h"
-#include "encoding.h"
 #include "mask.h"
 #include "verdict.h"
 
@@ -170,12 +169,13 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	if (response.status != RESPONSE_OK)
 	{
 		if (response.status == RESPONSE_MISMATCHED)
-			worker_fail_request(worker, request, result->status, response.error);
+			worker_refuse(worker, request, result->status, response.error);
 		else
 			retry_request(worker, request, result, response.error);
 		response_free(&response);
 		return tokens_reported;
 	}
+	worker_note_answered(worker);
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
@@ -184,26 +184,6 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	memset(&result->body, 0, sizeof(result->body));
 	worker_add_outcome(worker, outcome);
 	return tokens_reported;
-}
-
-/* A text of an API, and the same for the job's row. */
-static const char *text_of_api;
-static const char *text_of_job;
-
-static void
-convert_text_step(Worker *worker)
-{
-	text_of_job = MemoryContextStrdup(worker->turn, message_from_utf8(text_of_api));
-}
-
-/* Looking for a conversion takes a transaction; the pause must not fail for want of one. */
-static const char *
-in_database_encoding(Worker *worker, const char *utf8)
-{
-	text_of_api = utf8;
-	text_of_job = "the API refused a request";
-	(void) worker_try(worker, convert_text_step);
-	return text_of_job;
 }
 
 /*
@@ -220,7 +200,7 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 	request->attempts--;
 	put_back(worker, request, 0);
 	if (!worker->stopping && setup == worker->setup && !intake_refresh(worker))
-		worker_pause(worker, "configuration", in_database_encoding(worker, error), hint);
+		worker_pause(worker, "configuration", worker_message(worker, error), hint);
 }
 
 /* The API has no result for the row. */
@@ -229,6 +209,7 @@ settle_nothing(Worker *worker, Request *request, const HttpResult *result)
 {
 	Outcome    *outcome = request_into_outcome(request, OUTCOME_NOTHING);
 
+	worker_note_answered(worker);
 	outcome->http_status = result->status;
 	outcome->bucket->http_status = result->status;
 	worker_add_outcome(worker, outcome);
@@ -298,7 +279,7 @@ worker_settle(Worker *worker, HttpResult *result)
 								 verdict.hint);
 			break;
 		case VERDICT_BAD_ROWS:
-			worker_fail_request(worker, request, result->status, describe_end(request, result));
+			worker_refuse(worker, request, result->status, describe_end(request, result));
 			break;
 	}
 	buffer_free(&result->body);

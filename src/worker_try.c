@@ -20,6 +20,7 @@
 
 #include "catalog.h"
 #include "clock.h"
+#include "encoding.h"
 
 /* Wait after a first failure, and the longest waits. */
 #define BACKOFF_US 200000
@@ -292,4 +293,24 @@ bool
 worker_can_begin(Worker *worker, StepKind kind)
 {
 	return worker_try_as(worker, kind, nothing_step);
+}
+
+/* A text of an API, and the same in the database's encoding. */
+static const char *text_of_api;
+static const char *text_of_job;
+
+static void
+convert_text_step(Worker *worker)
+{
+	text_of_job = MemoryContextStrdup(worker->turn, message_from_utf8(text_of_api));
+}
+
+/* Looking for a conversion takes a transaction; whoever has something to say must not fail for want of one. */
+const char *
+worker_message(Worker *worker, const char *utf8)
+{
+	text_of_api = utf8;
+	text_of_job = "the API refused a request";
+	(void) worker_try(worker, convert_text_step);
+	return text_of_job;
 }

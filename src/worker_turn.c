@@ -275,6 +275,13 @@ turn_send(Worker *worker)
 	{
 		Refusal		refusal;
 
+		/* Requests may have become smaller since it was cut: its server was changed. */
+		if (request->row_count > worker->recipe->batch_size)
+		{
+			outbox_pop(&worker->outbox);
+			worker_fit_request(worker, request);
+			continue;
+		}
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
 		if (memory_used(worker) > memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
