@@ -33,7 +33,10 @@
 #define DOUBT_ROWS 10
 
 /* A job of no more rows is never in doubt. */
-#define DOUBT_MIN_ROWS 100
+#define DOUBT_MIN_ROWS 50
+
+/* Nor is one that pauses after fewer failed rows than this. */
+#define DOUBT_MIN_BOUND 100
 
 /* A request that is too large says nothing of smaller ones. */
 static bool
@@ -45,6 +48,11 @@ is_about_size(int http_status)
 static bool
 in_doubt(const Worker *worker, const Request *request)
 {
+	int64		bound = worker->job->max_failed_rows;
+
+	/* A low bound on failed rows stops the job soon enough. */
+	if (bound >= 0 && bound < DOUBT_MIN_BOUND)
+		return false;
 	/* Rows that are tried again were refused before. */
 	return !worker->entry->answered && !worker->job->refused &&
 		worker->job->rows_total > DOUBT_MIN_ROWS && !request->bucket->row.retried;

@@ -45,7 +45,11 @@ my $trickle = sub {
 	return 0;
 };
 
-# Name => what is sent, and why the row fails; undef: it does not
+# Name => what is sent, and why the row fails; undef: it does not.  These take until the timeout:
+my %slow = (
+	slow => [ [ "HTTP/1.1 200 OK\r\nX-Slow: ", $trickle ], qr/no (whole )?answer within 2 s/ ],
+	slow_body => [ [ "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", $trickle ], qr/no whole answer within 2 s/ ],
+);
 my %cases = (
 	too_large => [ [ answer(qq({"v": "$megabyte$megabyte"})) ], qr/max_response_size/ ],
 	too_large_unsaid => [ [ "HTTP/1.1 200 OK\r\n\r\n{\"v\": \"$megabyte$megabyte\"}" ], qr/max_response_size/ ],
@@ -53,7 +57,7 @@ my %cases = (
 	endless_chunks => [ [ $chunked, endless("10\r\n0123456789abcdef\r\n" x 1000) ], qr/max_response_size/ ],
 	endless_headers => [ [ "HTTP/1.1 200 OK\r\n", endless("X-Header: value\r\n" x 1000) ], qr/head/ ],
 	endless_header => [ [ "HTTP/1.1 200 OK\r\nX-Header: ", endless($megabyte) ], qr/header|too large/i ],
-	endless_continue => [ [ endless("HTTP/1.1 100 Continue\r\n\r\n" x 1000) ], qr/head|timed out|timeout/i ],
+	endless_continue => [ [ endless("HTTP/1.1 100 Continue\r\n\r\n" x 1000) ], qr/head/ ],
 	gzip_bomb => [ [ answer(memGzip('{"v": "' . ($megabyte x 50) . '"}'), 'Content-Encoding: gzip') ],
 		qr/max_response_size/ ],
 	gzip_broken => [ [ answer('{"v": 1}', 'Content-Encoding: gzip') ], qr/encod|compress|decod/i ],
@@ -69,9 +73,6 @@ my %cases = (
 	closed_before => [ [], qr/closed|nothing|empty/i ],
 	closed_in_head => [ [ "HTTP/1.1 200 OK\r\nContent-" ], qr/\w/ ],
 	closed_in_body => [ [ "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"v\"" ], qr/closed|cut|before/i ],
-	slow => [ [ "HTTP/1.1 200 OK\r\nX-Slow: ", $trickle ], qr/no (whole )?answer within 2 s/ ],
-	slow_body => [ [ "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
-			$trickle ], qr/no whole answer within 2 s/ ],
 	elsewhere => [ [ "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2/secret\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
 	to_a_file => [ [ "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
 	in_circles => [ [ "HTTP/1.1 302 Found\r\nLocation: /in_circles/2\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
@@ -90,40 +91,49 @@ my %cases = (
 	html => [ [ answer('<html><body>Bad gateway</body></html>') ], qr/not JSON/ ],
 );
 
-my $peer = RawPeer->start({ good => [ answer('{"v": "good"}') ], map { $_ => $cases{$_}[0] } keys %cases });
+my %all = (%cases, %slow);
+my $peer = RawPeer->start({ good => [ answer('{"v": "good"}') ], map { $_ => $all{$_}[0] } keys %all });
 my $t = EnrichTest->new(mock => 0);
 my $postmaster = $t->sql('SELECT pg_postmaster_start_time()');
-
-$t->create_server('peer', url => $peer->url, method => 'GET', max_response_size => '1MB', timeout => '2s',
-	max_attempts => 2, backoff_base => '1ms', follow_redirects => 'true');
-$t->sql('CREATE TABLE page (id integer PRIMARY KEY, name text, v text, n integer, f real)');
-foreach my $name (sort keys %cases)
-{
-	$t->sql("INSERT INTO page SELECT 3 * n + i, CASE i WHEN 1 THEN '$name' ELSE 'good' END
-		FROM (SELECT count(*) / 3 AS n FROM page) p, generate_series(0, 2) i");
-}
-my $job = $t->start_job(source => 'page', server => 'peer', path => '/{{name}}/{{id}}', input => ['name'],
-	output => '{"v": "$.v"}', concurrency => 100);
 my $peak = 0;
-my $progress = $t->poll_for('the job to end', sub {
-	my $now = $t->progress($job);
+my %reason;
 
-	foreach my $pid ($t->pids($job))
-	{
-		my $status = eval { PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") } // '';
-		$peak = $1 if $status =~ /RssAnon:\s+(\d+)/ && $1 > $peak;
-	}
-	return $now->{state} =~ /^(completed|paused|failed)$/ && $now;
-}, 60);
-
-is($progress->{state}, 'completed', 'the job is completed') or diag $progress->{error};
-is($t->sql("SELECT count(*) FROM page WHERE name = 'good' AND v = 'good'"), 2 * keys %cases,
-	'the neighbours have their answers');
-my %reason = map { $_->{name} => $_->{error} }
-  $t->rows("SELECT p.name, f.error FROM enrich.failures f JOIN page p ON p.id = (f.key ->> 'id')::integer WHERE f.job = $job");
-foreach my $name (sort keys %cases)
+# A job with these cases, each between two rows that are answered.
+sub run_cases
 {
-	my (undef, $expected, $value) = @{ $cases{$name} };
+	my ($table, $cases, %option) = @_;
+
+	$t->create_server($table, url => $peer->url, method => 'GET', max_response_size => '1MB', backoff_base => '1ms',
+		follow_redirects => 'true', %option);
+	$t->sql("CREATE TABLE $table (id integer PRIMARY KEY, name text, v text, n integer, f real);
+		INSERT INTO $table SELECT 3 * n + i, CASE i WHEN 1 THEN name ELSE 'good' END
+		FROM unnest('{@{[ join ',', sort keys %$cases ]}}'::text[]) WITH ORDINALITY c (name, n), generate_series(0, 2) i");
+	my $job = $t->start_job(source => $table, server => $table, path => '/{{name}}/{{id}}', input => ['name'],
+		output => '{"v": "$.v"}', concurrency => 50);
+	my $progress = $t->poll_for('the job to end', sub {
+		my $now = $t->progress($job);
+
+		foreach my $pid ($t->pids($job))
+		{
+			my $status = eval { PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") } // '';
+			$peak = $1 if $status =~ /RssAnon:\s+(\d+)/ && $1 > $peak;
+		}
+		return $now->{state} =~ /^(completed|paused|failed)$/ && $now;
+	}, 180);
+
+	is($progress->{state}, 'completed', "$table: the job is completed") or diag $progress->{error};
+	is($t->sql("SELECT count(*) FROM $table WHERE name = 'good' AND v = 'good'"), 2 * keys %$cases,
+		"$table: the neighbours have their answers");
+	%reason = (%reason, map { $_->{name} => $_->{error} }
+		  $t->rows("SELECT p.name, f.error FROM enrich.failures f JOIN $table p ON p.id = (f.key ->> 'id')::integer WHERE f.job = $job"));
+	return;
+}
+
+run_cases('page', \%cases, timeout => '2min', max_attempts => 2);
+run_cases('slow_page', \%slow, timeout => '2s', max_attempts => 1);
+foreach my $name (sort keys %all)
+{
+	my (undef, $expected, $value) = @{ $all{$name} };
 
 	if (defined $expected)
 	{
@@ -147,7 +157,7 @@ $t->sql("TRUNCATE page; INSERT INTO page SELECT i, 'v' || i FROM generate_series
 my @outcomes;
 foreach my $column (qw(n f))
 {
-	$job = $t->start_job(source => 'page', server => 'numbers', path => '/{{name}}/', input => ['name'],
+	my $job = $t->start_job(source => 'page', server => 'numbers', path => '/{{name}}/', input => ['name'],
 		output => qq({"$column": "\$.v"}));
 	$t->wait_job($job);
 	push @outcomes, [ map { $_->{outcome} }
@@ -155,10 +165,12 @@ foreach my $column (qw(n f))
 			ON f.job = $job AND (f.key ->> 'id')::integer = p.id ORDER BY p.id") ];
 }
 my $out_of_range = qr/out of range/;
-like($outcomes[0][$_], $out_of_range, "an integer: $numbers{'v' . ($_ + 1)}") foreach 2, 4;
+like($outcomes[0][$_], $out_of_range, "an integer: $numbers{'v' . ($_ + 1)}") foreach 2;
+like($outcomes[0][4], qr/cannot take 1{60}/, 'an integer of 400 digits');
 like($outcomes[0][$_], qr/invalid input syntax for type integer/, "an integer: $numbers{'v' . ($_ + 1)}") foreach 0, 1, 3;
 is($outcomes[0][6], '1', 'an integer in a string');
-like($outcomes[1][$_], $out_of_range, "a real: $numbers{'v' . ($_ + 1)}") foreach 0, 1, 4, 5;
+like($outcomes[1][$_], $out_of_range, "a real: $numbers{'v' . ($_ + 1)}") foreach 0, 1, 5;
+like($outcomes[1][4], qr/cannot take 1{60}/, 'a real of 400 digits');
 is($outcomes[1][2], '1e+11', 'a real');
 
 is($t->sql('SELECT pg_postmaster_start_time()'), $postmaster, 'the server was up all the time');
