@@ -33,7 +33,7 @@
 #define DOUBT_ROWS 10
 
 /* A job of no more rows is never in doubt. */
-#define DOUBT_MIN_ROWS 50
+#define DOUBT_MIN_ROWS 100
 
 /* Nor is one that pauses after fewer failed rows than this. */
 #define DOUBT_MIN_BOUND 100
