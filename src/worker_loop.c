@@ -406,13 +406,6 @@ make_events(const Worker *worker)
 	return events;
 }
 
-/* Requests of which nothing came to be stored have been sent all the same. */
-static void
-save_counters_step(Worker *worker)
-{
-	catalog_add_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
-}
-
 void
 worker_run_loop(Worker *worker)
 {
@@ -450,8 +443,8 @@ worker_run_loop(Worker *worker)
 		tick(worker);
 		sleep_until_event(worker, events);
 	}
-	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
-	if (!worker->abandoned && worker->unsaved.requests + worker->unsaved.throttled_us > 0)
-		(void) worker_try(worker, save_counters_step);
+	/* Requests of which nothing came to be stored have been sent all the same. */
+	if (!worker->abandoned)
+		note_counters(worker);
 	FreeWaitEventSet(events);
 }
