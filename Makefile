@@ -36,7 +36,19 @@ UNIT_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror \
 UNIT_TESTS = $(patsubst %.c,%.run,$(wildcard test/unit/*_test.c))
 UNIT_OBJS = $(addprefix test/unit/pure/, $(addsuffix .o, $(PURE)))
 
-EXTRA_CLEAN = test/unit/*.run test/unit/pure
+# Fuzzing targets need clang, for libFuzzer.  Those of options also take files that
+# run in the server, with a stand-in for it.
+FUZZ_TARGETS = answer body url json option number header
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_SERVER = server_options option_json option_number option_reader option_text mask
+FUZZ_SECONDS = 60
+FUZZ_JOBS = $(shell nproc)
+FUZZ_OBJS = $(addprefix test/fuzz/pure/, $(addsuffix .o, $(PURE) fuzz oracle))
+FUZZ_SERVER_OBJS = $(addprefix test/fuzz/server/, $(addsuffix .o, $(FUZZ_SERVER) backend))
+
+EXTRA_CLEAN = test/unit/*.run test/unit/pure test/fuzz/*.run test/fuzz/*.log test/fuzz/pure \
+	test/fuzz/server
 
 PG_CONFIG = pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -64,6 +76,34 @@ unit: $(UNIT_TESTS)
 check-unit: unit
 	$(PROVE) -j2 -f -o -e '' $(UNIT_TESTS)
 
+FUZZ_COMPILE = @mkdir -p $(@D); \
+	$(CLANG) $(FUZZ_CFLAGS) -iquote src -iquote test/fuzz -isystem $(includedir_server)
+FUZZ_LINK = $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer
+FUZZ_HEADERS = $(wildcard src/*.h test/fuzz/*.h)
+
+test/fuzz/pure/%.o: src/%.c $(FUZZ_HEADERS)
+	$(FUZZ_COMPILE) -c -o $@ $<
+
+test/fuzz/pure/%.o: test/fuzz/%.c $(FUZZ_HEADERS)
+	$(FUZZ_COMPILE) -c -o $@ $<
+
+test/fuzz/server/%.o: src/%.c $(FUZZ_HEADERS)
+	$(FUZZ_COMPILE) -D_GNU_SOURCE -c -o $@ $<
+
+test/fuzz/server/%.o: test/fuzz/%.c $(FUZZ_HEADERS)
+	$(FUZZ_COMPILE) -D_GNU_SOURCE -c -o $@ $<
+
+test/fuzz/option.run: test/fuzz/server/option_fuzz.o $(FUZZ_SERVER_OBJS) $(FUZZ_OBJS)
+	$(FUZZ_LINK) -o $@ $^ -L$(pkglibdir) -lpgcommon -lpgport -lcurl -ljansson -lm
+
+test/fuzz/%.run: test/fuzz/pure/%_fuzz.o $(FUZZ_OBJS)
+	$(FUZZ_LINK) -o $@ $^ -lcurl -ljansson -lm
+
+fuzz-build: $(patsubst %,test/fuzz/%.run,$(FUZZ_TARGETS))
+
+fuzz: fuzz-build
+	test/fuzz/run $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ_TARGETS)
+
 mock:
 	$(MAKE) -C test/mock
 
@@ -77,5 +117,5 @@ check-regress: submake $(REGRESS_PREP)
 check-tap: mock
 	$(prove_installcheck)
 
-.PHONY: unit check-unit mock check-mock check-regress check-tap
-.SECONDARY: $(UNIT_OBJS)
+.PHONY: unit check-unit fuzz fuzz-build mock check-mock check-regress check-tap
+.SECONDARY: $(UNIT_OBJS) $(FUZZ_OBJS) $(FUZZ_SERVER_OBJS)

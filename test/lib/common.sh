@@ -22,7 +22,8 @@ pg_major=				# major version of PostgreSQL
 running=				# process group of what run_logged has started
 finishing=				# a function to call before the work directory goes
 
-# Packages besides PostgreSQL's own; build-essential brings the sanitizers.
+# Packages besides PostgreSQL's own; build-essential brings the sanitizers.  Where
+# fuzzing is wanted, find_fuzzer adds what it needs.
 packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
 	zlib1g-dev libipc-run-perl perl curl openssl nghttp2-proxy)
 
@@ -85,6 +86,28 @@ need_package_lists()
 known_packages()
 {
 	apt-cache dumpavail 2>/dev/null | grep -c '^Package:' || true
+}
+
+# libFuzzer, for the clang that PostgreSQL's development package brings along.
+find_fuzzer()
+{
+	local version
+
+	find_major
+	version=$(clang_version)
+	if [ -z "$version" ]
+	then
+		need_package_lists 1
+		version=$(clang_version)
+	fi
+	[ -n "$version" ] || die "postgresql-server-dev-$pg_major comes without clang"
+	packages+=("clang-$version" "libclang-rt-$version-dev")
+}
+
+clang_version()
+{
+	apt-cache depends "postgresql-server-dev-$pg_major" 2>/dev/null |
+		sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p'
 }
 
 is_installed()
