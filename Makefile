@@ -7,16 +7,17 @@ PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
 PURE = buffer event health http http_handle http_verdict json json_string latency number path_walk \
-	placeholder quota rate_headers request response response_error response_rows similar template template_body \
-	url verdict
+	placeholder quota rate_headers request response response_error response_place \
+	response_reason response_rows similar template template_body url verdict
 
 # Files that run in the server.
 SERVER = activity bucket bucketize bucketize_check call catalog catalog_bucket catalog_clerk \
 	catalog_statement claims clerk clock convert convert_array credentials encoding failed_rows \
-	functions intake job launcher match option_json option_number option_reader option_text outbox path \
-	permits permits_server pg_enrich mask preview recipe recipe_output recipe_shape recipe_target server server_options settings \
-	shared staging start store store_sql store_write wait worker worker_collect worker_error \
-	worker_loop worker_refuse worker_settle worker_try worker_turn
+	functions intake job launcher mask match option_json option_number option_reader option_text \
+	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
+	recipe_target server server_options settings shared staging start store store_sql \
+	store_write wait worker worker_collect worker_error worker_loop worker_refuse worker_settle \
+	worker_try worker_turn
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
 

@@ -98,7 +98,7 @@ typedef struct Response
 	char	  **item_errors;	/* an item each: NULL or why a path did not fit; NULL: no reasons */
 	JsonSlice  *keys;			/* an item each, or NULL: the items have no keys */
 	int		   *row_items;		/* items, row by row; NULL: item i belongs to row i */
-	int		   *row_starts;		/* where each row's begin in row_items, and where the last one's end */
+	int		   *row_starts;		/* where each row's begin in row_items; one more for the end */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
 	bool		found_any;		/* an output path found something, or a list of items is empty */

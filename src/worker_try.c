@@ -37,7 +37,8 @@
 #define LOG_US (60 * INT64CONST(1000000))
 
 static const char *const step_names[STEP_KIND_COUNT] = {
-	"note what was changed", "read its server and target anew", "read answers", "load rows", "store answers", "finish", "drop finished partitions"
+	"note what was changed", "read its server and target anew", "read answers", "load rows",
+	"store answers", "finish", "drop finished partitions"
 };
 
 bool
@@ -305,7 +306,10 @@ convert_text_step(Worker *worker)
 	text_of_job = MemoryContextStrdup(worker->turn, message_from_utf8(text_of_api));
 }
 
-/* Looking for a conversion takes a transaction; whoever has something to say must not fail for want of one. */
+/*
+ * Looking for a conversion takes a transaction; whoever has something to say
+ * must not fail for want of one.
+ */
 const char *
 worker_message(Worker *worker, const char *utf8)
 {
