@@ -39,13 +39,18 @@ am_root()
 }
 
 # as_owner COMMAND …: in a clean environment, as the owner of the work directory.
+# What repeats a test that draws at random, PROPERTY_…, gets through.
 as_owner()
 {
-	local identity=()
+	local identity=() variable chosen=()
 
 	am_root && identity=(setpriv --reuid=postgres --regid=postgres --init-groups)
+	for variable in "${!PROPERTY_@}"
+	do
+		chosen+=("$variable=${!variable}")
+	done
 	env -i "${identity[@]}" env PATH="$pg_bin:/usr/local/bin:/usr/bin:/bin" \
-		HOME="$work" TMPDIR="$work/tmp" LANG=C.UTF-8 LC_ALL=C.UTF-8 "$@"
+		HOME="$work" TMPDIR="$work/tmp" LANG=C.UTF-8 LC_ALL=C.UTF-8 "${chosen[@]}" "$@"
 }
 
 #

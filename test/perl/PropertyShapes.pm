@@ -12,8 +12,10 @@ enrich.start; C<outputs>, of which a round takes some, the first in any case, si
 never NULL: each is [ path, type => SQL of the value, … ] or [ path, type => [ SQL of the
 value, SQL of when it does not fit ] ].
 
-Further keys: C<single>, a request is one row; C<get>; C<script>, what the mock is to do;
-C<no_log>, inputs are not where the mock looks for them; C<whole>, inputs must not be cut.
+Further keys: C<single>, the template makes a request one row; C<one>, batch_size is to do that; C<get>; C<script>, what the mock is to do;
+C<no_log>, inputs are not where the mock looks for them; C<whole>, inputs must not be cut;
+C<absent>, SQL of when the answer has no item for a row; C<items>, SQL of how many items a row has, whose
+number is C<item>.
 
 In the SQL C<sent> is what is sent of the row, and its columns have their names.
 
@@ -28,7 +30,7 @@ use utf8;
 use Exporter qw(import);
 use JSON::PP ();
 
-use PropertyTypes qw(identifier);
+use PropertyTypes qw(identifier literal);
 
 our @EXPORT_OK = qw(shapes);
 
@@ -42,8 +44,8 @@ All of them, as a list of functions.
 
 sub shapes
 {
-	return (\&_items, \&_items, \&_array, \&_item, \&_get_items, \&_get_item, \&_answer, \&_answer, \&_scalar, \&_rows,
-		\&_each, \&_inputs, \&_echo, \&_get_echo, \&_chat, \&_content);
+	return ((\&_items) x 4, \&_array, \&_item, \&_get_items, \&_get_item, \&_answer, \&_answer, \&_scalar, \&_rows,
+		\&_each, \&_inputs, \&_echo, \&_get_echo, \&_chat, \&_content, \&_keyed, \&_keyed, \&_keyed_rows, \&_many, \&_many_keyed);
 }
 
 # What items say of a text; their position, too, is SQL, or undef where it is not known.
@@ -123,13 +125,95 @@ sub _get_item
 sub _answer
 {
 	my ($round) = @_;
-	my @columns = $round->some(1 + $round->number(4), @{ $round->{keys} }, @{ $round->{values} });
-	my $fields = join ', ', map { "'f$_', " . identifier($columns[$_]{name}) } 0 .. $#columns;
-	my $object = "json_build_object('there', 1, $fields)";
-	my @outputs = ([ '$.there', integer => '1' ], map { [ "\$.f$_", _carried($columns[$_]) ] } 0 .. $#columns);
+	my ($object, @outputs) = _built($round);
 
-	$round->{expressions} = [ $round->chance(30) ? "(CASE WHEN public.noise(length(($object)::text), 'e') % 9 > 0 THEN $object END)" : "($object)" ];
+	$round->{expressions} = [ _sometimes($round, $object) ];
 	return { start => { path => '/answer', results => '$.items[*]' }, outputs => \@outputs, all => 1, whole => 1 };
+}
+
+# SQL of an object with values of some columns, and further members; and the outputs that are in it.
+sub _built
+{
+	my ($round, @more) = @_;
+	my @columns = $round->some(1 + $round->number(4), @{ $round->{keys} }, @{ $round->{values} });
+	my @members = map { "'f$_', " . identifier($columns[$_]{name}) } 0 .. $#columns;
+
+	return ('json_build_object(' . join(', ', "'there', 1", @members, @more) . ')',
+		[ '$.there', integer => '1' ], map { [ "\$.f$_", _carried($columns[$_]) ] } 0 .. $#columns);
+}
+
+# As an input: NULL for some rows, perhaps.
+sub _sometimes
+{
+	my ($round, $sql) = @_;
+
+	return $round->chance(30) ? "(CASE WHEN public.noise(length(($sql)::text), 'e') % 9 > 0 THEN $sql END)" : "($sql)";
+}
+
+# SQL of a key as JSON, in one of the forms that result_key takes.
+sub _key_json
+{
+	my ($round) = @_;
+	my @keys = @{ $round->{key_order} = [ $round->some(9, @{ $round->{keys} }) ] };
+	my @columns = map { identifier($_->{name}) } @keys;
+
+	return "to_json($columns[0])" if @keys == 1;
+	return 'json_build_array(' . join(', ', @columns) . ')' if $round->chance(50);
+	return 'json_build_object(' . join(', ', "'more', 1", map { literal($_->{name}) . ', ' . identifier($_->{name}) } reverse @keys) . ')';
+}
+
+# Items that bear their row's key, in any order; some perhaps missing.
+sub _keyed
+{
+	my ($round) = @_;
+	my $first = identifier($round->{keys}[0]{name});
+	my $keep = "public.noise(hashtext(($first)::text), 'keep') % 4 > 0";
+	my ($object, @outputs) = _built($round, "'keep', $keep", "'row', json_build_object('id', " . _key_json($round) . ')');
+	my %shape = (start => { path => '/answer', results => '$.items[*]', result_key => $round->one_of('$.row.id', '$.row.id', 'strict $."row"."id"') },
+		script => { shuffle => 1 }, outputs => \@outputs, all => 1, whole => 1);
+
+	$round->{expressions} = [ _sometimes($round, $object) ];
+	return \%shape if $round->chance(60);
+	$shape{start}{results} = '$.items[*] ? (@.keep == true)';
+	return { %shape, absent => "NOT ($keep)" };
+}
+
+# The object that {{rows}} makes of a row is a key, too.
+sub _keyed_rows
+{
+	my ($round) = @_;
+	my $shape = _rows($round);
+
+	$shape->{start}{result_key} = @{ $round->{keys} } > 1 ? '$' : _member('$', $round->{keys}[0]);
+	return $shape;
+}
+
+# Any number of items for a row, none for some; $key is SQL of a further member.
+sub _several
+{
+	my ($round, @key) = @_;
+	my $first = identifier($round->{keys}[0]{name});
+	my $count = "(public.noise(hashtext(($first)::text), 'items') % 4)";
+	my ($object, @outputs) = _built($round, "'n', item", @key);
+
+	push @outputs, [ '$.n', integer => 'item', text => 'item' ];
+	$round->{expressions} = [ _sometimes($round, "(SELECT coalesce(json_agg($object ORDER BY item), '[]') FROM generate_series(0, ($count)::integer - 1) item)") ];
+	return (outputs => \@outputs, all => 1, whole => 1, items => $count);
+}
+
+sub _many
+{
+	my ($round) = @_;
+
+	return { start => { path => '/answer', results => $round->one_of('$.items[0][*]', '$.items[0] ? (@.n >= 0)') }, _several($round), one => 1 };
+}
+
+sub _many_keyed
+{
+	my ($round) = @_;
+	my %several = _several($round, "'id', " . _key_json($round));
+
+	return { start => { path => '/answer', results => '$.items[*][*]', result_key => '$.id' }, %several, script => { shuffle => 1 } };
 }
 
 # The same with items that are bare values.

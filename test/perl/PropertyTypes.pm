@@ -153,6 +153,17 @@ CREATE FUNCTION odd(number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS
 	\$odd\$SELECT (ARRAY[$odd])[1 + number * 31 % $count]\$odd\$;
 CREATE FUNCTION noise(number bigint, salt text) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 	\$\$SELECT ('x' || substr(md5(salt || number), 1, 7))::bit(28)::bigint\$\$;
+CREATE FUNCTION disturb(job bigint, what text, after integer, cap integer) RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+	PERFORM pg_sleep(after / 1000.0);
+	CASE what
+		WHEN 'pause' THEN PERFORM enrich.pause(job), enrich.resume(job);
+		WHEN 'cap' THEN PERFORM enrich.alter(job, concurrency => cap);
+		WHEN 'terminate' THEN PERFORM pg_terminate_backend(pid) FROM enrich.progress p, unnest(pids) pid WHERE p.job = \$1;
+	END CASE;
+EXCEPTION WHEN OTHERS THEN
+	NULL; -- the job is done, and cannot be paused any more
+END\$\$;
 END
 }
 

@@ -128,26 +128,31 @@ sub compare_requests
 {
 	my ($round, $progress) = @_;
 	my $stats = $t->mock_stats;
+	my $most = $round->most_in_flight;
 	my @faults;
 
-	push @faults, "$stats->{max_in_flight} requests in flight" if $stats->{max_in_flight} > $round->{start}{concurrency};
-	if (!$round->{shape}{no_log})
-	{
-		my $answered = $t->mock_inputs;
-		my $sent = json_row('SET search_path = "Round";', <<'END')->{sent};
-SELECT coalesce(json_object_agg("~sent", count), '{}') AS sent FROM (SELECT "~sent", count(*) FROM expected WHERE "~sent" <> '' GROUP BY 1) s
-END
-		my %both = (%$answered, %$sent);
-		my @odd = grep { ($answered->{$_} // 0) != ($sent->{$_} // 0) } sort keys %both;
-		push @faults, 'inputs answered too often or not at all: ' . @odd . ', such as '
-		  . join ', ', map { "\"$_\": " . ($answered->{$_} // 0) . ' instead of ' . ($sent->{$_} // 0) } grep { defined } @odd[ 0 .. 7 ]
-		  if @odd;
-	}
+	return () if $round->{repeats} || $round->{changed};
+	push @faults, "$stats->{max_in_flight} requests in flight where $most are allowed" if $stats->{max_in_flight} > $most;
+	push @faults, compare_inputs() if !$round->{shape}{no_log};
 	return @faults if $round->{faults};
 	push @faults, unless_same('requests', $stats->{requests}, $progress->{requests}), unless_same('retries', $progress->{retries}, 0);
 	return @faults if defined $round->{tokens} || $progress->{rows_skipped} > 0;
 	push @faults, unless_same('requests counted', $progress->{requests}, requests_of($round, $progress->{rows_total}));
 	return @faults;
+}
+
+sub compare_inputs
+{
+	my $answered = $t->mock_inputs;
+	my $sent = json_row('SET search_path = "Round";', <<'END')->{sent};
+SELECT coalesce(json_object_agg("~sent", count), '{}') AS sent FROM (SELECT "~sent", count(*) FROM expected WHERE "~sent" <> '' GROUP BY 1) s
+END
+	my %both = (%$answered, %$sent);
+	my @odd = grep { ($answered->{$_} // 0) != ($sent->{$_} // 0) } sort keys %both;
+
+	return () if !@odd;
+	return 'inputs answered too often or not at all: ' . @odd . ', such as '
+	  . join ', ', map { "\"$_\": " . ($answered->{$_} // 0) . ' instead of ' . ($sent->{$_} // 0) } grep { defined } @odd[ 0 .. 7 ];
 }
 
 sub requests_of
