@@ -157,9 +157,14 @@ static int64_t
 read_http_date(const char *text, int64_t now_ms)
 {
 	time_t		date = curl_getdate(text, NULL);
+	int64_t		seconds = (int64_t) date - now_ms / 1000;
 
 	if (date == (time_t) -1)
 		return -1;
+	if (seconds < 0)
+		return 0;
+	if (seconds >= MAX_SECONDS)	/* libcurl knows years of more digits than fit in milliseconds */
+		return milliseconds_of(MAX_SECONDS);
 	return (int64_t) date * 1000 > now_ms ? (int64_t) date * 1000 - now_ms : 0;
 }
 
