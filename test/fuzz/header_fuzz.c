@@ -1,68 +1,126 @@
 /*-------------------------------------------------------------------------
  *
  * header_fuzz.c
- *	  Fuzzing the reading of Retry-After.
+ *	  Fuzzing rate_headers.c: how long an answer asks to be left alone.
  *
- * The input is the header's value.
+ * The input: the time in milliseconds since 1970, and lines of headers.
+ *
+ * Whatever they hold, the wait is none or within bounds, and lines that are about
+ * something else change nothing.  A Retry-After alone, in seconds or as a date, is
+ * held against strtold and against libcurl's dates in 128 bits.
  *
  *-------------------------------------------------------------------------
  */
-#include <curl/curl.h>
 #include <ctype.h>
-#include <time.h>
+#include <strings.h>
+
+#include <curl/curl.h>
 
 #include "fuzz.h"
-#include "http_handle.h"
+#include "rate_headers.h"
 
-#define YEAR_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
+#define MAX_LINES 20
 
-/* Seconds, with three decimals that count. */
-static int64_t
-model_seconds(const char *value)
+static void
+check_headers(const RateHeaders *headers)
 {
-	char		decimals[4] = "000";
-	int64_t		seconds = 0;
+	int64_t		wait = rate_headers_wait(headers);
 
-	for (; isdigit((unsigned char) *value); value++)
-		seconds = seconds > YEAR_MS ? seconds : seconds * 10 + (*value - '0');
-	if (*value == '.')
+	must(wait >= -1 && wait <= RATE_HEADERS_MAX_WAIT_MS);
+	must(headers->retry_after_ms >= -1);
+	must(headers->limit_count >= 0 && headers->limit_count <= RATE_HEADERS_LIMITS);
+	for (int i = 0; i < headers->limit_count; i++)
 	{
-		for (int i = 0; i < 3 && isdigit((unsigned char) value[1 + i]); i++)
-			decimals[i] = value[1 + i];
+		const RateLimit *limit = &headers->limits[i];
+
+		must(memchr(limit->name, '\0', sizeof(limit->name)) != NULL);
+		must(limit->reset_ms >= -1);
 	}
-	if (seconds > YEAR_MS / 1000)
-		seconds = YEAR_MS / 1000;
-	return seconds * 1000 + atoi(decimals);
 }
 
-/* A date, of which the wait may have become a second shorter meanwhile. */
-static void
-check_date(const char *value, int64_t wait, time_t before)
+/* Milliseconds that a date, or a number of seconds or since 1970, says; -1: it is neither. */
+static __int128
+model_wait(const char *value, int64_t now_ms)
 {
-	time_t		date = curl_getdate(value, NULL);
-	int64_t		longest = (int64_t) date - (int64_t) before;
+	size_t		digits = strspn(value, "0123456789");
+	time_t		date;
+	long double number;
+	__int128	wait = -1;
 
-	if (date == (time_t) -1)
+	if (isalpha((unsigned char) *value))
 	{
-		must(wait == -1);
-		return;
+		date = curl_getdate(value, NULL);
+		if (date == (time_t) -1)
+			return -1;
+		wait = (__int128) date * 1000 - now_ms;
+		return wait > 0 ? wait : 0;
 	}
-	longest = longest < 0 ? 0 : longest > YEAR_MS / 1000 ? YEAR_MS : longest * 1000;
-	must(wait <= longest && wait >= longest - 2000 && wait >= 0);
+	if (digits == 0 || digits > 15 || value[digits + strspn(value + digits, "0123456789.")] != '\0' ||
+		strchr(value + digits, '.') != strrchr(value + digits, '.'))
+		return -1;
+	number = strtold(value, NULL);
+	if (number >= 1e9L)
+		number = (number < 1e12L ? number : number / 1000) - (long double) now_ms / 1000;
+	return number > 0 ? (__int128) (number * 1000 + 0.5L) : 0;
+}
+
+/* A value of Retry-After that the model knows: the wait is that, but for what doubles round. */
+static void
+check_retry_after(const char *value, int64_t now_ms)
+{
+	RateHeaders headers;
+	char		line[300];
+	int			length = snprintf(line, sizeof(line), "retry-AFTER: %s\r\n", value);
+	__int128	expected = model_wait(value, now_ms);
+	int64_t		wait;
+
+	if (length >= 200 || expected < 0)
+		return;
+	rate_headers_clear(&headers);
+	rate_headers_note(&headers, line, length, now_ms);
+	wait = rate_headers_wait(&headers);
+	if (expected > RATE_HEADERS_MAX_WAIT_MS)
+		expected = RATE_HEADERS_MAX_WAIT_MS;
+	must(wait - expected >= -1 && wait - expected <= 1);
+}
+
+static void
+check_other(const RateHeaders *headers, int64_t now_ms)
+{
+	static const char other[] = "X-Request-Reset-Remaining: 7";
+	RateHeaders more = *headers;
+
+	rate_headers_note(&more, other, sizeof(other) - 1, now_ms);
+	must(rate_headers_wait(&more) == rate_headers_wait(headers));
+	must(more.limit_count == headers->limit_count);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char	   *value = copy_string((const char *) data, size);
-	time_t		before = time(NULL);
-	int64_t		wait = handle_retry_after(value);
+	Input		input = {(const char *) data, (const char *) data + size};
+	char	   *line = next_line(&input);
+	int64_t		now_ms = line != NULL ? strtoll(line, NULL, 10) & INT64_C(0xfffffffffff) : 0;
+	RateHeaders headers;
 
-	must(wait >= -1 && wait < YEAR_MS + 1000);
-	if (isdigit((unsigned char) *value))
-		must(wait == model_seconds(value));
-	else
-		check_date(value, wait, before);
-	free(value);
+	free(line);
+	rate_headers_clear(&headers);
+	for (int i = 0; i < MAX_LINES && input.at < input.end; i++)
+	{
+		/* as libcurl hands them over: with their ends, without a NUL, and with any inside */
+		const char *from = input.at;
+		char	   *value;
+
+		free(next_line(&input));
+		rate_headers_note(&headers, from, input.at - from, now_ms);
+		check_headers(&headers);
+		value = copy_string(from, input.at - from);
+		value[strcspn(value, "\r\n")] = '\0';
+		if (strncasecmp(value, "Retry-After: ", 13) == 0 && !isspace((unsigned char) value[13]) &&
+			(value[13] == '\0' || !isspace((unsigned char) value[strlen(value) - 1])))
+			check_retry_after(value + 13, now_ms);
+		free(value);
+	}
+	check_other(&headers, now_ms);
 	return 0;
 }
