@@ -103,8 +103,10 @@ worker_forget_attempts(Worker *worker)
 	show_trouble(worker, NULL, NULL);
 }
 
-/* Twice as long each time, up to a limit; the half of it is left to chance, so that two who
- * hinder each other do not meet again. */
+/*
+ * Twice as long each time, up to a limit; the half of it is left to chance, so
+ * that two who hinder each other do not meet again.
+ */
 static int64
 backoff_us(StepKind kind, const Attempts *attempts)
 {
