@@ -67,6 +67,7 @@ typedef struct JobEntry
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
 	bool		answered;		/* some request was, since its workers began or it was resumed */
+	bool		matched;		/* ... and one of several rows */
 	int			refused_alone;	/* rows that were refused in requests of their own till then ... */
 	int			refused_status; /* ... with this status */
 	int64		tokens;			/* spent by the job so far, also on answers not stored yet */

@@ -194,11 +194,19 @@ extern const char *worker_message(Worker *worker, const char *utf8);
 
 /* Refused requests, in worker_refuse.c. */
 
-/* The API will not have a request because of its rows: it is parted, or its only row fails. */
-extern void worker_refuse(Worker *worker, Request *request, int http_status, const char *error);
+typedef enum RefusalCause
+{
+	REFUSED_CONTENT,			/* the API says so */
+	REFUSED_SIZE,				/* the request or its answer is too large */
+	REFUSED_MISMATCH			/* the answer's items are not the rows' */
+} RefusalCause;
 
-/* A request was answered: the API does not refuse all. */
-extern void worker_note_answered(Worker *worker);
+/* A request will not do because of its rows: it is parted, or its only row fails. */
+extern void worker_refuse(Worker *worker, Request *request, RefusalCause cause, int http_status,
+						  const char *error);
+
+/* A request of so many rows was answered: the API does not refuse all. */
+extern void worker_note_answered(Worker *worker, int rows);
 
 /* The job was resumed: whether the API refuses all is an open question again. */
 extern void worker_doubt_anew(Worker *worker);

@@ -21,6 +21,11 @@
  * all over it, and the others, if the other half was refused as well; a single bad
  * row never brings that about.
  *
+ * Items that do not match their rows are another matter.  Where paths are wrong
+ * a single row may have its one item all the same, and not the right one.  So
+ * there it is enough that a request and both its halves do not match while no
+ * request of several rows did.
+ *
  * A job pauses so once.  Whoever resumes it accepts that each row is tried.
  *
  *-------------------------------------------------------------------------
@@ -35,36 +40,36 @@
 /* A job of no more rows is never in doubt. */
 #define DOUBT_MIN_ROWS 100
 
-/* Nor is one that pauses after fewer failed rows than this. */
+/* Nor is one that pauses after fewer failed rows than this: it stops soon enough. */
 #define DOUBT_MIN_BOUND 100
 
-/* A request that is too large says nothing of smaller ones. */
 static bool
-is_about_size(int http_status)
+in_doubt(const Worker *worker, const Request *request, RefusalCause cause)
 {
-	return http_status == 413 || http_status == 414;
-}
-
-static bool
-in_doubt(const Worker *worker, const Request *request)
-{
+	const JobEntry *entry = worker->entry;
 	int64		bound = worker->job->max_failed_rows;
+	bool		together = cause == REFUSED_MISMATCH && request->row_count > 1;
 
-	/* A low bound on failed rows stops the job soon enough. */
-	if (bound >= 0 && bound < DOUBT_MIN_BOUND)
+	if (together ? entry->matched : entry->answered)
+		return false;
+	/* Rows of requests that are parted until they match need not fail. */
+	if (!together && bound >= 0 && bound < DOUBT_MIN_BOUND)
 		return false;
 	/* Rows that are tried again were refused before. */
-	return !worker->entry->answered && !worker->job->refused &&
-		worker->job->rows_total > DOUBT_MIN_ROWS && !request->bucket->row.retried;
+	return !worker->job->refused && worker->job->rows_total > DOUBT_MIN_ROWS &&
+		!request->bucket->row.retried;
 }
 
 void
-worker_note_answered(Worker *worker)
+worker_note_answered(Worker *worker, int rows)
 {
-	if (worker->entry->answered)
+	JobEntry   *entry = worker->entry;
+
+	if (entry->answered && (entry->matched || rows == 1))
 		return;
 	shared_lock();
-	worker->entry->answered = true;
+	entry->answered = true;
+	entry->matched |= rows > 1;
 	shared_unlock();
 }
 
@@ -140,25 +145,33 @@ worker_doubt_anew(Worker *worker)
 {
 	return_held(worker);
 	shared_lock();
-	worker->entry->answered = false;
+	worker->entry->answered = worker->entry->matched = false;
 	worker->entry->refused_alone = 0;
 	shared_unlock();
 }
 
 static void
-pause_refused(Worker *worker, const char *error)
+pause_refused(Worker *worker, const char *what, const char *error, const char *hint)
 {
 	const char *message = worker_message(worker, error);
 
 	/* Where this cannot be written, the job pauses for it once more. */
 	(void) worker_try(worker, note_refused_step);
-	worker_pause(worker, "configuration",
-				 psprintf("the API refuses all rows so far, %d of them one by one: %s",
-						  worker->entry->refused_alone, message),
-				 "Look with enrich.preview at what is sent and what comes back. Server options can "
-				 "be changed, another template or path needs a new job. After enrich.resume rows "
-				 "that are refused fail one by one.");
+	worker_pause(worker, "configuration", psprintf("%s: %s", what, message), hint);
 	return_held(worker);
+}
+
+static void
+pause_mismatched(Worker *worker, Request *request, const char *error)
+{
+	request->attempts--;
+	outbox_put_part(&worker->outbox, request);
+	if (!worker->stopping)
+		pause_refused(worker, "no answer matches the rows of its request so far", error,
+					  "Look with enrich.preview at what comes back: results, and result_index or "
+					  "result_key, must find an item for each row. Server options can be changed, "
+					  "other paths need a new job. After enrich.resume requests that do not match "
+					  "are parted until they do.");
 }
 
 /* A row was refused alone, and nothing is answered yet: wait and see. */
@@ -184,7 +197,11 @@ hold(Worker *worker, Request *request, int http_status, const char *error)
 	enough = entry->refused_alone >= DOUBT_ROWS;
 	shared_unlock();
 	if (enough)
-		pause_refused(worker, error);
+		pause_refused(worker, psprintf("the API refuses all rows so far, %d of them one by one",
+									   DOUBT_ROWS), error,
+					  "Look with enrich.preview at what is sent and what comes back. Server options "
+					  "can be changed, another template or path needs a new job. After enrich.resume "
+					  "rows that are refused fail one by one.");
 }
 
 void
@@ -200,25 +217,35 @@ worker_settle_held(Worker *worker)
 	}
 }
 
-void
-worker_refuse(Worker *worker, Request *request, int http_status, const char *error)
+/* A request of several rows was refused. */
+static void
+part(Worker *worker, Request *request, RefusalCause cause, const char *error)
 {
-	bool		doubt = in_doubt(worker, request);
+	bool		both_refused = request_note_refused(request);
+	bool		doubt = both_refused && in_doubt(worker, request, cause);
 
-	request->bucket->http_status = http_status;
-	if (request->row_count == 1 && doubt)
-		hold(worker, request, http_status, error);
-	else if (request->row_count == 1)
-		worker_fail_request(worker, request, http_status, error);
-	else
+	if (doubt && cause == REFUSED_MISMATCH)
 	{
-		bool		both_refused = request_note_refused(request);
-
-		if (doubt && both_refused && request->row_count >= DOUBT_ROWS &&
-			!is_about_size(http_status))
-			part_in_samples(worker, request);
-		else
-			part_in_halves(worker, request);
-		request_free(request);
+		pause_mismatched(worker, request, error);
+		return;
 	}
+	/* One that is too large says nothing of smaller ones. */
+	if (doubt && cause == REFUSED_CONTENT && request->row_count >= DOUBT_ROWS)
+		part_in_samples(worker, request);
+	else
+		part_in_halves(worker, request);
+	request_free(request);
+}
+
+void
+worker_refuse(Worker *worker, Request *request, RefusalCause cause, int http_status,
+			  const char *error)
+{
+	request->bucket->http_status = http_status;
+	if (request->row_count > 1)
+		part(worker, request, cause, error);
+	else if (in_doubt(worker, request, cause))
+		hold(worker, request, http_status, error);
+	else
+		worker_fail_request(worker, request, http_status, error);
 }

@@ -169,13 +169,13 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	if (response.status != RESPONSE_OK)
 	{
 		if (response.status == RESPONSE_MISMATCHED)
-			worker_refuse(worker, request, result->status, response.error);
+			worker_refuse(worker, request, REFUSED_MISMATCH, result->status, response.error);
 		else
 			retry_request(worker, request, result, response.error);
 		response_free(&response);
 		return tokens_reported;
 	}
-	worker_note_answered(worker);
+	worker_note_answered(worker, request->row_count);
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
@@ -209,7 +209,7 @@ settle_nothing(Worker *worker, Request *request, const HttpResult *result)
 {
 	Outcome    *outcome = request_into_outcome(request, OUTCOME_NOTHING);
 
-	worker_note_answered(worker);
+	worker_note_answered(worker, 1);
 	outcome->http_status = result->status;
 	outcome->bucket->http_status = result->status;
 	worker_add_outcome(worker, outcome);
@@ -251,6 +251,12 @@ describe_end(const Request *request, const HttpResult *result)
 					(int) utf8_valid_prefix(reason, Min(strlen(reason), MAX_REASON_BYTES)), reason);
 }
 
+static bool
+is_about_size(const HttpResult *result)
+{
+	return result->fault == HTTP_TOO_LARGE || result->status == 413 || result->status == 414;
+}
+
 int64
 worker_settle(Worker *worker, HttpResult *result)
 {
@@ -279,7 +285,8 @@ worker_settle(Worker *worker, HttpResult *result)
 								 verdict.hint);
 			break;
 		case VERDICT_BAD_ROWS:
-			worker_refuse(worker, request, result->status, describe_end(request, result));
+			worker_refuse(worker, request, is_about_size(result) ? REFUSED_SIZE : REFUSED_CONTENT,
+						  result->status, describe_end(request, result));
 			break;
 	}
 	buffer_free(&result->body);

@@ -125,28 +125,32 @@ sub is_found_out
 	$t->poll_for('the workers to leave', sub { !$t->pids($job) }, PATIENCE);
 	$progress = $t->progress($job);
 	is("@$progress{qw(reason rows_failed)}", 'configuration 0', "$what: the job pauses, and no row has failed");
-	like($progress->{error}, qr/^the API refuses all rows so far, 10 of them one by one: $error/, "$what: the API's message");
+	like($progress->{error}, $error, "$what: the API's message");
 	cmp_ok($progress->{requests}, '<=', $most, "$what: after few requests");
 	return $job;
 }
 
+my $one_by_one = '^the API refuses all rows so far, 10 of them one by one: ';
 $job = is_found_out('large requests', { status => 400, error_body => '{"error": {"message": "no such model"}}' },
-	qr/HTTP status 400: no such model$/, 20, concurrency => 1);
+	qr/${one_by_one}HTTP status 400: no such model$/, 20, concurrency => 1);
 like($t->sql("SELECT hint FROM enrich.jobs WHERE job = $job"), qr/enrich\.preview/, '... with a hint');
 $t->mock_script;
 $t->sql("SELECT enrich.resume($job)");
 is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, 500, '... mended and resumed');
 
-$job = is_found_out('many at once', { status => 422 }, qr/HTTP status 422/, 60, batch_size => 25, bucket_size => 100, workers => 2);
+$job = is_found_out('many at once', { status => 422 }, qr/${one_by_one}HTTP status 422/, 60, batch_size => 25, bucket_size => 100, workers => 2);
 # whoever resumes it all the same accepts that rows fail
 $t->sql("SELECT enrich.alter($job, max_failed_rows => 100); SELECT enrich.resume($job)");
 $progress = $t->wait_job($job, 'paused', PATIENCE);
 is($progress->{reason}, 'failures', '... resumed without a repair, rows fail');
 $t->sql("SELECT enrich.cancel($job)");
 
-is_found_out('row by row', { status => 400 }, qr/HTTP status 400/, 20, batch_size => 1);
-is_found_out('items that do not match', { no_index => 1 }, qr/item 0 of the answer, .* has no position/, 60);
-is_found_out('items that do not match, row by row', { count => -1 }, qr/the answer has nothing at/, 20, batch_size => 1);
+is_found_out('row by row', { status => 400 }, qr/${one_by_one}HTTP status 400/, 20, batch_size => 1);
+is_found_out('items that do not match, row by row', { count => -1 }, qr/${one_by_one}the answer has nothing at/, 20, batch_size => 1);
+my $no_match = '^no answer matches the rows of its request so far: ';
+is_found_out('items that do not match', { no_index => 1 }, qr/${no_match}item 0 of the answer, .* has no position/, 5);
+# ... of which a single row would have one, though not its own
+is_found_out('a path to no items', {}, qr/${no_match}the answer has 1 item for 60 rows/, 60, results => '$', result_index => undef, batch_size => 120);
 
 # One answer, even if it is the last of the first requests, is enough to know better
 $t->mock_reset;
