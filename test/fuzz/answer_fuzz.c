@@ -371,10 +371,11 @@ static void
 check_item(const FuzzShape *fuzz, OracleNode *item, int place, const Response *response)
 {
 	const ResponseShape *shape = &fuzz->shape;
+	const JsonSlice *values = response->values + place * shape->output_count;
 	OracleNode *key = NULL;
 
 	for (int i = 0; i < shape->output_count; i++)
-		check_output(&fuzz->output_paths[i], item, response->values[place * shape->output_count + i],
+		check_output(&fuzz->output_paths[i], item, values[i],
 					 response->item_errors != NULL ? response->item_errors[place] : NULL);
 	if (!shape->has_key)
 		return;

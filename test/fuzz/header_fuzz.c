@@ -43,6 +43,7 @@ static __int128
 model_wait(const char *value, int64_t now_ms)
 {
 	size_t		digits = strspn(value, "0123456789");
+	const char *point = value + digits;
 	time_t		date;
 	long double number;
 	__int128	wait = -1;
@@ -55,8 +56,8 @@ model_wait(const char *value, int64_t now_ms)
 		wait = (__int128) date * 1000 - now_ms;
 		return wait > 0 ? wait : 0;
 	}
-	if (digits == 0 || digits > 15 || value[digits + strspn(value + digits, "0123456789.")] != '\0' ||
-		strchr(value + digits, '.') != strrchr(value + digits, '.'))
+	if (digits == 0 || digits > 15 || point[strspn(point, "0123456789.")] != '\0' ||
+		strchr(point, '.') != strrchr(point, '.'))
 		return -1;
 	number = strtold(value, NULL);
 	if (number >= 1e9L)

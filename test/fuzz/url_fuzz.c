@@ -271,7 +271,8 @@ check_job(const char *server, const char *joined, const Columns *columns, const 
 		must(filled || (why != NULL && url.length == 0));
 		if (filled)
 		{
-			must(url.length == model.out.length && memcmp(url.data, model.out.data, url.length) == 0);
+			must(url.length == model.out.length);
+			must(memcmp(url.data, model.out.data, url.length) == 0);
 			check_filled(url.data, server);
 		}
 	}

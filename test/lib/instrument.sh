@@ -24,7 +24,8 @@ wrap_postgres()				# LINE …
 			#!/bin/bash
 			real=$(dirname "${BASH_SOURCE[0]}")/postgres.real
 			case " $* " in
-				*" --boot "* | *" --check "* | *" --single "* | *" -V "* | *" --version "* | *" -C "*)
+				*" --boot "* | *" --check "* | *" --single "* | *" -V "* | *" --version "* | \
+				*" -C "*)
 					exec -a "$0" "$real" "$@" ;;
 			esac
 		END
@@ -76,14 +77,16 @@ make_early_library()		# FILE
 # writes to the server's log, and lets it go on.
 with_sanitizers()			# DIRECTORY
 {
-	local early=$work/early.so
+	local early=$work/early.so libraries
+	local options=detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1
 
+	libraries="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $early"
 	sanitizer_log=$1
 	as_owner mkdir -p "$1"
 	make_early_library "$early"
 	wrap_postgres \
-		"export LD_PRELOAD='$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $early'" \
-		"export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1:log_path=$1/asan" \
+		"export LD_PRELOAD='$libraries'" \
+		"export ASAN_OPTIONS=$options:log_path=$1/asan" \
 		'exec -a "$0" "$real" "$@"'
 }
 
@@ -92,6 +95,7 @@ with_sanitizers()			# DIRECTORY
 sanitized()				# LOGS COMMAND …
 {
 	local logs=$1 status=0 file undefined
+	local pattern='^[^ ]+\.[ch]:[0-9]+:[0-9]+: runtime error: '
 
 	shift
 	"$@" || status=$?
@@ -102,7 +106,7 @@ sanitized()				# LOGS COMMAND …
 		printf '\n-- %s:\n' "$(basename "$file")"
 		head -n 60 "$file"
 	done
-	undefined=$(grep -rhE --include='*.log' '^[^ ]+\.[ch]:[0-9]+:[0-9]+: runtime error: ' "$logs" | sort -u) || true
+	undefined=$(grep -rhE --include='*.log' "$pattern" "$logs" | sort -u) || true
 	[ -z "$undefined" ] || { printf '\n%s\n' "$undefined"; [ $status -ne 0 ] || status=1; }
 	return $status
 }
