@@ -90,11 +90,13 @@ $t->poll(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'enrich_staging'::
 	'0', PATIENCE);
 
 #
-# pg_cancel_backend pauses
+# pg_cancel_backend pauses; the second time the worker leaves at once
 #
 $job = begin_hanging();
 ($pid) = $t->pids($job);
 is_quick('pg_cancel_backend', sub { $t->sql("SELECT pg_cancel_backend($pid)") },
+	sub { $t->progress($job)->{state} eq 'paused' });
+is_quick('another pg_cancel_backend', sub { $t->sql("SELECT pg_cancel_backend($pid)") },
 	sub { nothing_in_flight() && !$t->pids($job) });
 my $progress = $t->wait_job($job, 'paused', PATIENCE);
 is($progress->{reason}, 'user', 'pg_cancel_backend pauses the job');

@@ -100,7 +100,7 @@ foreach my $case (
 my $quota = '{"error": {"message": "You exceeded your current quota, please check your plan and billing details.",'
   . ' "type": "insufficient_quota", "code": "insufficient_quota"}}';
 fresh_server();
-$t->mock_script({ latency => 30 });
+$t->mock_script({ latency => 500 });
 my $job = begin(workers => 2);
 until_done($job, 20);
 $t->mock_script({ status => 429, error_body => $quota, latency => '10-60' });
@@ -186,7 +186,7 @@ foreach my $case (
 	my ($what, $break, $mend, $error, $hint) = @$case;
 
 	fresh_server();
-	$t->mock_script({ latency => 60 });
+	$t->mock_script({ latency => 250 });
 	$job = begin(concurrency => 2);
 	until_done($job, 8);
 	$t->sql($break);
