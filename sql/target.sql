@@ -81,7 +81,16 @@ CREATE ROLE regress_enrich_target LOGIN;
 GRANT CREATE, USAGE ON SCHEMA regress_target TO regress_enrich_target;
 GRANT SELECT ON town TO regress_enrich_target;
 GRANT USAGE ON FOREIGN SERVER target_api TO regress_enrich_target;
+-- what foreign keys refer to is updated in place
+CREATE TABLE referred (id integer, code varchar(8) COLLATE "C", label text, PRIMARY KEY (id, code));
+CREATE TABLE referring (id integer, code varchar(8) COLLATE "C", FOREIGN KEY (id, code) REFERENCES referred);
+GRANT SELECT (id, code), INSERT, DELETE ON referred TO regress_enrich_target;
 SET ROLE regress_enrich_target;
+SELECT enrich.start(:town, target => 'referred', write_mode => 'overwrite', output => '{"label": "$"}');
+RESET ROLE;
+DROP TABLE referring;
+SET ROLE regress_enrich_target;
+SELECT enrich.start(:town, target => 'referred', write_mode => 'overwrite', output => '{"label": "$"}') IS NOT NULL AS without_it;
 SELECT enrich.start(:town, target => 'owned', output => '{"label text": "$"}') AS job \gset
 SELECT relowner::regrole FROM pg_class WHERE oid = 'owned'::regclass;
 SELECT enrich.start(:town, target => 'results', output => '{"label text": "$"}') AS job \gset

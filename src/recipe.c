@@ -19,6 +19,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -245,6 +246,18 @@ missing_column_hint(Oid relation, const char *column, bool takes_expressions)
 		return psprintf("Write an expression within parentheses, as in CREATE INDEX: (%s).",
 						column);
 	return "A key consists of columns, not of expressions.";
+}
+
+bool
+relation_is_referenced(Oid relation)
+{
+	Relation	rel = relation_open(relation, AccessShareLock);
+	bool		referenced = false;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		referenced |= RI_FKey_trigger_type(rel->trigdesc->triggers[i].tgfoid) == RI_TRIGGER_PK;
+	relation_close(rel, NoLock);
+	return referenced;
 }
 
 static AttrNumber

@@ -135,6 +135,9 @@ extern void recipe_compile_shape(Recipe *recipe);
 extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys,
 									const char *one_more);
 
+/* Do foreign keys refer to a table?  Deleting its rows would cascade. */
+extern bool relation_is_referenced(Oid relation);
+
 /* Privileges on all of these columns, on the table as a whole or one by one. */
 extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
 

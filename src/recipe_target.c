@@ -306,12 +306,16 @@ check_target_privileges(const Recipe *recipe)
 {
 	List	   *keys = list_copy(recipe->job->key);
 	List	   *outputs = existing_output_names(recipe);
+	bool		updates = recipe->job->write_mode == WRITE_UPSERT;
 
 	if (recipe->many)
 		keys = lappend(keys, ITEM_COLUMN);
+	/* Rows that foreign keys refer to are updated where their keys come back: see store_replace. */
+	if (recipe->job->write_mode == WRITE_OVERWRITE)
+		updates = recipe->target_has_key && relation_is_referenced(recipe->target);
 
 	require_columns_privilege(recipe->target, ACL_INSERT, list_concat_copy(keys, outputs));
-	if (recipe->job->write_mode == WRITE_UPSERT)
+	if (updates)
 	{
 		require_columns_privilege(recipe->target, ACL_UPDATE, outputs);
 		/* ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs, too. */

@@ -12,8 +12,6 @@
  */
 #include "store.h"
 
-#include "access/table.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/memutils.h"
 
@@ -253,24 +251,11 @@ store_committed(Store *store)
 	store->change_count = 0;
 }
 
-/* Do foreign keys refer to a table?  Deleting its rows would cascade. */
-static bool
-is_referenced(Oid relation)
-{
-	Relation	rel = table_open(relation, AccessShareLock);
-	bool		referenced = false;
-
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		referenced |= RI_FKey_trigger_type(rel->trigdesc->triggers[i].tgfoid) == RI_TRIGGER_PK;
-	table_close(rel, NoLock);
-	return referenced;
-}
-
 void
 store_replace(Store *store)
 {
 	const Recipe *recipe = store->recipe;
-	bool		in_place = recipe->target_has_key && is_referenced(recipe->target);
+	bool		in_place = recipe->target_has_key && relation_is_referenced(recipe->target);
 	MemoryContext old;
 
 	/* Several workers may find the job done at the same time: the first one's row lock decides. */
