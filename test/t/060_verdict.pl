@@ -140,17 +140,30 @@ is($progress->{rows_done}, 12, 'in flight: their answers are stored');
 is_resumed($job, 'in flight');
 is($t->mock_stats->{repeats}, 0, 'in flight: no answer is asked for twice');
 
-# An answer to a request of before the repair does not pause the job again
+# Answers to requests of before the repair do not pause the job again
 fresh_server();
-$t->mock_script({ hang_first => 1 });
+$t->mock_script({ hang_first => 1, require_header => 'X-Repaired: yes' });
 $job = begin(concurrency => 2, batch_size => 40);
 $t->poll_for('requests in flight', sub { $t->progress($job)->{in_flight} == 2 }, PATIENCE);
-$t->sql("SELECT enrich.pause($job); SELECT enrich.resume($job)");
-$t->poll("SELECT query ~ '2 in flight' FROM pg_stat_activity WHERE application_name = 'pg_enrich job $job'", 't', PATIENCE);
-$t->sql(q{ALTER SERVER api OPTIONS (ADD headers '{"X-Repaired": "yes"}')});
+$t->sql(q{ALTER SERVER api OPTIONS (ADD headers '{"X-Repaired": "yes"}', ADD max_concurrency '1')});
+$t->poll_for('the worker to notice', sub { $t->progress($job)->{effective_concurrency} == 1 }, PATIENCE);
 $t->mock_script({ require_header => 'X-Repaired: yes' });
 $t->mock_release;
-is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, 120, 'a repair while requests are in flight');
+$progress = $t->wait_job($job, 'completed', PATIENCE);
+is("@$progress{qw(rows_done retries)}", '120 2', 'a repair while requests are in flight that will fail');
+is($t->mock_stats->{answers}{401}, 2, '... as they do');
+
+# ... and are no attempts
+fresh_server(max_attempts => 2, backoff_base => '1ms');
+$t->mock_script({ hang_first => 1, require_header => 'X-Repaired: yes' });
+$job = begin(max_rows => 1);
+$t->poll_for('a request in flight', sub { $t->progress($job)->{in_flight} == 1 }, PATIENCE);
+$t->sql(q{ALTER SERVER api OPTIONS (ADD headers '{"X-Repaired": "yes"}', ADD max_concurrency '1')});
+$t->poll_for('the worker to notice', sub { $t->progress($job)->{effective_concurrency} == 1 }, PATIENCE);
+$t->mock_script({ status => 500 });
+$t->mock_release;
+$t->wait_job($job, 'completed', PATIENCE);
+is($t->sql("SELECT attempts FROM enrich.failures WHERE job = $job") . ' ' . $t->mock_stats->{requests}, '2 3', '... and are no attempts');
 
 #
 # Hosts
