@@ -7,11 +7,9 @@
  */
 #include "mask.h"
 
-#include "common/base64.h"
 #include "lib/stringinfo.h"
 
-#include "compat.h"
-#include "json.h"
+#include "secret.h"
 
 #define MASK "***"
 
@@ -65,104 +63,44 @@ mask_url(const char *url, const Credentials *credentials)
 	return out.data;
 }
 
+/* The text, or that much of it that gives enough bytes, with each secret replaced. */
 static char *
-replace_all(const char *text, const char *secret)
+replace_secrets(const char *text, size_t length, size_t enough, const Secrets *secrets)
 {
-	StringInfoData out;
-	const char *found;
-
-	if (secret[0] == '\0')
-		return pstrdup(text);
-	initStringInfo(&out);
-	while ((found = strstr(text, secret)) != NULL)
-	{
-		appendBinaryStringInfo(&out, text, (int) (found - text));
-		appendStringInfoString(&out, MASK);
-		text = found + strlen(secret);
-	}
-	appendStringInfoString(&out, text);
-	return out.data;
-}
-
-/* A secret as it is, and as it stands inside a JSON string. */
-static char *
-mask_secret(const char *text, const char *secret)
-{
-	char	   *masked = replace_all(text, secret);
-	ByteBuffer	escaped = {0};
-
-	json_append_escaped(&escaped, secret, strlen(secret));
-	if (escaped.failed)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	if (strcmp(escaped.data, secret) != 0)
-		masked = replace_all(masked, escaped.data);
-	buffer_free(&escaped);
-	return masked;
-}
-
-/* A text without its percent-encoding, which url_append_encoded made. */
-static char *
-percent_decoded(const char *text)
-{
+	const char *end = text + length;
 	StringInfoData out;
 
 	initStringInfo(&out);
-	for (; *text != '\0'; text++)
+	while (text < end && (size_t) out.len < enough)
 	{
-		unsigned int code = (unsigned char) *text;
+		const char *from = text;
+		size_t		secret = 0;
 
-		if (*text == '%' && sscanf(text + 1, "%2x", &code) == 1)
-			text += 2;
-		appendStringInfoChar(&out, (char) code);
+		while (text < end && (size_t) (text - from) < enough &&
+			   (secret = secret_length_at(secrets, text, end)) == 0)
+			text++;
+		appendBinaryStringInfo(&out, from, (int) (text - from));
+		if (secret > 0)
+			appendStringInfoString(&out, MASK);
+		text += secret;
 	}
 	return out.data;
-}
-
-/* A header's value; of "Bearer token" also the token alone. */
-static char *
-mask_header_value(const char *text, const char *line)
-{
-	const char *value = strchr(line, ':');
-	const char *token;
-
-	if (value == NULL)
-		return pstrdup(text);
-	for (value++; *value == ' '; value++)
-		;
-	token = strncmp(value, "Bearer ", 7) == 0 ? value + 7 : value;
-	return mask_secret(text, token);
-}
-
-static char *
-mask_userpwd(const char *text, const char *userpwd)
-{
-	int			length = (int) strlen(userpwd);
-	char	   *encoded = palloc0(pg_b64_enc_len(length) + 1);
-	const char *password = strchr(userpwd, ':');
-
-	if (compat_b64_encode(userpwd, length, encoded, pg_b64_enc_len(length)) > 0)
-		text = replace_all(text, encoded);
-	return mask_secret(text, password ? password + 1 : userpwd);
 }
 
 char *
-mask_text(const char *text, const Credentials *credentials)
+mask_text(const char *utf8, const Credentials *credentials)
 {
-	char	   *masked = pstrdup(text);
-	ListCell   *cell;
+	return mask_beginning(utf8, strlen(utf8), SIZE_MAX, credentials);
+}
 
-	foreach(cell, credentials->headers)
-		masked = mask_header_value(masked, lfirst(cell));
-	foreach(cell, credentials->query)
-	{
-		const char *value = strchr(lfirst(cell), '=');
+char *
+mask_beginning(const char *utf8, size_t length, size_t enough, const Credentials *credentials)
+{
+	return replace_secrets(utf8, length, enough, secrets_of(credentials, false));
+}
 
-		if (value == NULL)
-			continue;
-		masked = replace_all(masked, value + 1);
-		masked = mask_secret(masked, percent_decoded(value + 1));
-	}
-	if (credentials->userpwd != NULL)
-		masked = mask_userpwd(masked, credentials->userpwd);
-	return masked;
+char *
+mask_message(const char *message, const Credentials *credentials)
+{
+	return replace_secrets(message, strlen(message), SIZE_MAX, secrets_of(credentials, true));
 }

@@ -3,7 +3,7 @@
  * mask.h
  *	  Texts without the secrets in them: requests, answers, messages of APIs.
  *
- * All in the current context; text in the encoding of the database.
+ * All in the current context.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,20 @@ extern char *mask_headers(const Server *server, const Credentials *credentials, 
 /* The URL, followed by what credentials add to its query, without values. */
 extern char *mask_url(const char *url, const Credentials *credentials);
 
-/* A text (an answer may echo what it was asked with) with each secret replaced by ***. */
-extern char *mask_text(const char *text, const Credentials *credentials);
+/*
+ * A text in UTF-8 (an answer may echo what it was asked with) with each secret
+ * replaced by ***.
+ */
+extern char *mask_text(const char *utf8, const Credentials *credentials);
+
+/*
+ * The same for what is to be cut: at least so many bytes of the result.  To cut
+ * first would leave parts of secrets.
+ */
+extern char *mask_beginning(const char *utf8, size_t length, size_t enough,
+							const Credentials *credentials);
+
+/* The same for a message in the encoding of the database, in a transaction. */
+extern char *mask_message(const char *message, const Credentials *credentials);
 
 #endif							/* PG_ENRICH_MASK_H */

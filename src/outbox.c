@@ -116,6 +116,7 @@ request_into_outcome(Request *request, OutcomeKind kind)
 	outcome->row_count = request->row_count;
 	outcome->rows = request->rows;
 	outcome->attempts = request->attempts;
+	outcome->credentials = request->credentials;
 	request->rows = NULL;
 	request_free(request);
 	return outcome;

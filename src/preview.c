@@ -36,6 +36,9 @@
 #include "recipe.h"
 #include "start.h"
 
+/* Longest reason of an API that is shown. */
+#define MAX_REASON_BYTES 400
+
 typedef struct Preview
 {
 	Recipe	   *recipe;
@@ -275,22 +278,6 @@ item_value(const Preview *preview, const Response *response, int item, int outpu
 		: response->values[item * response->output_count + preview->recipe->outputs[output].index];
 }
 
-/* Why a value does not fit, in UTF-8: masked before it is cut, lest half a secret be left. */
-static char *
-describe_misfit(const Preview *preview, const OutputColumn *output, JsonSlice value,
-				const char *why)
-{
-	if (value.start != NULL)
-	{
-		char	   *text = message_from_utf8(pnstrdup(value.start, value.length));
-
-		value.start = text_to_utf8(mask_text(text, preview->credentials));
-		value.length = strlen(value.start);
-	}
-	return text_to_utf8(recipe_describe_misfit(output, value,
-											   mask_text(why, preview->credentials)));
-}
-
 /* Why an item cannot be written, or NULL. */
 static const char *
 item_fault(const Preview *preview, const Response *response, Converter **converters, int item)
@@ -308,7 +295,8 @@ item_fault(const Preview *preview, const Response *response, Converter **convert
 		value = item_value(preview, response, item, i);
 		why = try_convert(converters[i], value);
 		if (why != NULL)
-			return describe_misfit(preview, output, value, why);
+			return text_to_utf8(recipe_describe_misfit(output, value, why,
+													   preview->credentials));
 	}
 	return NULL;
 }
@@ -374,17 +362,17 @@ append_row(ByteBuffer *out, const Preview *preview, const Response *response,
 	}
 }
 
-/* UTF-8 bytes of an answer as text of this database: up to the first thing that is none. */
+/* UTF-8 bytes up to the first thing that is none, as a string. */
 static char *
-answer_text(const char *bytes, size_t length)
+valid_text(const char *bytes, size_t length)
 {
-	char	   *text;
+	return pnstrdup(bytes, utf8_valid_prefix(bytes, Min(length, strnlen(bytes, length))));
+}
 
-	if (bytes == NULL)
-		return NULL;
-	length = utf8_valid_prefix(bytes, Min(length, strnlen(bytes, length)));
-	text = pnstrdup(bytes, length);
-	return pg_any_to_server(text, (int) length, PG_UTF8);
+static char *
+from_utf8(char *utf8)
+{
+	return pg_any_to_server(utf8, (int) strlen(utf8), PG_UTF8);
 }
 
 static void
@@ -428,7 +416,8 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	const Recipe *recipe = preview->recipe;
 	const HttpResult *result = &preview->result;
 	Response	response = {0};
-	char		reason[400];
+	char		said[4000];
+	const char *reason;
 
 	if (result->fault != HTTP_ANSWERED)
 	{
@@ -442,8 +431,12 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	}
 	if (result->status / 100 != 2)
 	{
-		response_error_text(result->body.data, result->body.length, reason, sizeof(reason));
-		append_error(out, psprintf("HTTP status %d: %s", result->status, reason));
+		response_error_text(result->body.data, result->body.length, said, sizeof(said));
+		reason = mask_text(said, preview->credentials);
+		append_error(out, psprintf("HTTP status %d: %.*s", result->status,
+								   (int) utf8_valid_prefix(reason, Min(strlen(reason),
+																	   MAX_REASON_BYTES)),
+								   reason));
 		return;
 	}
 	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count,
@@ -457,15 +450,21 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	response_free(&response);
 }
 
-/* An answer may echo what it was asked with: so no secret is left in what it says, either. */
+/*
+ * An answer may echo what it was asked with: so no secret is left in what it
+ * says, either.  Without one that is, say, a number, it is no JSON any more.
+ */
 static Datum
 jsonb_of_utf8(ByteBuffer *json, const Credentials *credentials)
 {
-	char	   *text = pnstrdup(json->data, json->length);
+	char	   *text = mask_text(pnstrdup(json->data, json->length), credentials);
+	JsonSlice	value;
+	JsonFault	fault;
 
 	buffer_free(json);
-	text = mask_text(pg_any_to_server(text, (int) strlen(text), PG_UTF8), credentials);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	if (!json_parse(text, strlen(text), &value, &fault))
+		text = "{\"error\": \"the answer quotes a secret, and cannot be shown without it\"}";
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(from_utf8(text)));
 }
 
 static Datum
@@ -475,7 +474,7 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 	Datum		values[6] = {0};
 	bool		nulls[6] = {false};
 	ByteBuffer	results = {0};
-	char	   *response;
+	const ByteBuffer *answer = &preview->result.body;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -484,20 +483,22 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 	nulls[2] = nulls[0] || preview->recipe->body == NULL;
 	if (!nulls[0])
 	{
-		values[0] = CStringGetTextDatum(mask_url(answer_text(preview->url.data,
-															 preview->url.length),
+		values[0] = CStringGetTextDatum(mask_url(from_utf8(valid_text(preview->url.data,
+																	  preview->url.length)),
 												 preview->credentials));
 		values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
 													 preview->recipe->body != NULL));
 	}
 	if (!nulls[2])
-		values[2] = CStringGetTextDatum(answer_text(preview->body.data, preview->body.length));
+		values[2] = CStringGetTextDatum(from_utf8(valid_text(preview->body.data,
+															 preview->body.length)));
 	nulls[3] = preview->result.status == 0;
 	values[3] = Int32GetDatum(preview->result.status);
-	response = answer_text(preview->result.body.data, preview->result.body.length);
-	nulls[4] = response == NULL;
-	if (response != NULL)
-		values[4] = CStringGetTextDatum(mask_text(response, preview->credentials));
+	nulls[4] = answer->data == NULL;
+	if (!nulls[4])
+		values[4] = CStringGetTextDatum(from_utf8(mask_text(valid_text(answer->data,
+																	   answer->length),
+															preview->credentials)));
 	if (preview->row_count == 0)
 		append_error(&results, "no row would be sent");
 	else

@@ -111,9 +111,13 @@ extern void recipe_free(Recipe *recipe);
 /* The paths of outputs, for messages. */
 extern char *recipe_list_paths(const Recipe *recipe);
 
-/* Why a value (JSON in UTF-8) cannot go into its column: the reason with both and the path. */
+/*
+ * Why a value (JSON in UTF-8) of an answer cannot go into its column: the
+ * reason with both and the path, and without secrets that the API has echoed.
+ * In a transaction.
+ */
 extern char *recipe_describe_misfit(const OutputColumn *output, JsonSlice value,
-									const char *reason);
+									const char *reason, const Credentials *credentials);
 
 /* Make the target, or its columns that are missing, as the current user. */
 extern void recipe_make_target(Recipe *recipe);

@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "convert.h"
+#include "mask.h"
 #include "similar.h"
 
 /* What may be a part of an output's name without quotes. */
@@ -449,12 +450,24 @@ recipe_list_paths(const Recipe *recipe)
 }
 
 char *
-recipe_describe_misfit(const OutputColumn *output, JsonSlice value, const char *reason)
+recipe_describe_misfit(const OutputColumn *output, JsonSlice value, const char *reason,
+					   const Credentials *credentials)
 {
-	bool		cut = value.length > VALUE_SHOWN;
-	size_t		length = cut ? utf8_valid_prefix(value.start, VALUE_SHOWN) : value.length;
-	char	   *shown = value.start ? message_from_utf8(pnstrdup(value.start, length)) : "null";
+	char	   *shown = "null";
+	bool		cut = false;
 
+	/* masked before it is cut, lest half a secret be left */
+	if (value.start != NULL)
+	{
+		char	   *masked = mask_beginning(value.start, value.length, VALUE_SHOWN + 1,
+											credentials);
+
+		cut = strlen(masked) > VALUE_SHOWN;
+		if (cut)
+			masked[utf8_valid_prefix(masked, VALUE_SHOWN)] = '\0';
+		shown = message_from_utf8(masked);
+	}
+	reason = mask_message(reason, credentials);
 	/* a type's input function may quote all of a huge value */
 	if (strlen(reason) > REASON_SHOWN)
 	{

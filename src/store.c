@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "failed_rows.h"
+#include "mask.h"
 #include "store_sql.h"
 #include "store_write.h"
 
@@ -155,7 +156,8 @@ collect_items(Outcome *outcomes, int *count)
 				item->error = message_from_utf8(outcome->error);
 			else if (outcome->kind == OUTCOME_ANSWERED &&
 					 response_row_error(&outcome->response, i) != NULL)
-				item->error = message_from_utf8(response_row_error(&outcome->response, i));
+				item->error = message_from_utf8(mask_text(response_row_error(&outcome->response, i),
+														  outcome->credentials));
 		}
 	return items;
 }

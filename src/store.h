@@ -33,7 +33,8 @@ typedef struct Outcome
 	ByteBuffer	answer;			/* the bytes that response points into */
 	int			http_status;	/* 0: no answer */
 	int			attempts;
-	char		error[512];		/* OUTCOME_FAILED */
+	const Credentials *credentials; /* what it was asked with, to be masked; NULL: nothing sent */
+	char		error[512];		/* OUTCOME_FAILED; masked */
 	struct Outcome *next;
 } Outcome;
 

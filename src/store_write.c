@@ -23,6 +23,7 @@
 #include "utils/tuplestore.h"
 
 #include "convert.h"
+#include "mask.h"
 #include "store_sql.h"
 
 struct StoreWriter
@@ -316,20 +317,23 @@ is_row_error(const StoreWriter *writer, const ErrorData *error)
 	}
 }
 
+/* An API may have echoed a secret into a value that PostgreSQL quotes. */
 static char *
-describe_error(const StoreWriter *writer, const ErrorData *error)
+describe_error(const StoreWriter *writer, const ErrorData *error, const Credentials *credentials)
 {
 	char	   *reason = error->detail
 		? psprintf("%s (%s)", error->message, error->detail)
 		: pstrdup(error->message);
 
-	return writer->converting ? recipe_describe_misfit(writer->output, writer->value, reason)
-		: reason;
+	if (writer->converting)
+		return recipe_describe_misfit(writer->output, writer->value, reason, credentials);
+	return mask_message(reason, credentials);
 }
 
 /*
  * Write items in a subtransaction.  Returns NULL, and how many rows were
- * written, or the error that one of them raised.  Other errors are raised.
+ * written, or the error that one of them raised (described as the first's, for
+ * it counts only where that is alone).  Other errors are raised.
  */
 static char *
 try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written)
@@ -356,7 +360,7 @@ try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
-		failure = describe_error(writer, error);
+		failure = describe_error(writer, error, items[0].outcome->credentials);
 		FreeErrorData(error);
 	}
 	PG_END_TRY();

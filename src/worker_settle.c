@@ -168,6 +168,9 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	}
 	if (response.status != RESPONSE_OK)
 	{
+		/* reasons quote keys and values of the answer */
+		strlcpy(response.error, mask_text(response.error, request->credentials),
+				sizeof(response.error));
 		if (response.status == RESPONSE_MISMATCHED)
 			worker_refuse(worker, request, REFUSED_MISMATCH, result->status, response.error);
 		else

@@ -21,6 +21,7 @@
 #include "catalog.h"
 #include "clock.h"
 #include "encoding.h"
+#include "mask.h"
 
 /* Wait after a first failure, and the longest waits. */
 #define BACKOFF_US 200000
@@ -214,11 +215,25 @@ worker_may_send(const Worker *worker)
 		(store->failed == 0 || store->last == ERROR_LOCK);
 }
 
+/*
+ * What the database says may quote what an API has echoed.  No transaction is
+ * open any more: so only secrets in UTF-8, or in ASCII, are found.
+ */
+static char *
+masked(const Worker *worker, char *text)
+{
+	return text == NULL ? NULL : mask_text(text, worker->credentials);
+}
+
 static void
-handle_failure(Worker *worker, StepKind kind, const ErrorData *error)
+handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 {
 	Attempts   *attempts = &worker->attempts[kind];
 
+	error->message = masked(worker, error->message);
+	error->detail = masked(worker, error->detail);
+	error->hint = masked(worker, error->hint);
+	error->context = masked(worker, error->context);
 	attempts->failed++;
 	attempts->last = error_class_of(error);
 	if (attempts->last == ERROR_UNKNOWN && attempts->failed >= MAX_UNKNOWN)
