@@ -18,12 +18,9 @@ $$;
 
 CREATE SCHEMA enrich;
 COMMENT ON SCHEMA enrich IS 'pg_enrich: functions to start and steer jobs, views to watch them';
-GRANT USAGE ON SCHEMA enrich TO PUBLIC;
 
 CREATE SCHEMA enrich_staging;
 COMMENT ON SCHEMA enrich_staging IS 'pg_enrich: staging tables of unfinished jobs, each owned by its job''s owner';
--- workers read them as their job's owner
-GRANT USAGE ON SCHEMA enrich_staging TO PUBLIC;
 
 /*
  * The foreign-data wrapper.  It has no handler: servers describe APIs, there
@@ -465,4 +462,31 @@ CREATE VIEW enrich.servers WITH (security_barrier) AS
 		OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW enrich.servers IS 'per server: caps, what was sent and answered, and how long answers took';
 
+/*
+ * Rights.  ALTER DEFAULT PRIVILEGES of whoever creates the extension are for
+ * tables of another kind: a role that may insert into enrich.job can act as any
+ * other, and one that may create in enrich_staging as well.
+ */
+DO $$
+DECLARE
+	revoke text;
+BEGIN
+	FOR revoke IN
+		SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', o.object,
+			CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+		FROM (
+			SELECT CASE WHEN relkind = 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || oid::regclass, relacl, relowner
+				FROM pg_class WHERE relnamespace = 'enrich'::regnamespace
+			UNION ALL SELECT 'SCHEMA ' || oid::regnamespace, nspacl, nspowner
+				FROM pg_namespace WHERE nspname IN ('enrich', 'enrich_staging')
+		) o (object, acl, owner), aclexplode(o.acl) a
+		WHERE a.grantee <> o.owner
+	LOOP
+		EXECUTE revoke;
+	END LOOP;
+END
+$$;
+GRANT USAGE ON SCHEMA enrich TO PUBLIC;
+-- workers read staging tables as their job's owner
+GRANT USAGE ON SCHEMA enrich_staging TO PUBLIC;
 GRANT SELECT ON enrich.jobs, enrich.progress, enrich.buckets, enrich.failures, enrich.servers TO PUBLIC;

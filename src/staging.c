@@ -28,6 +28,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -93,29 +94,62 @@ run(const char *sql)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(result));
 }
 
+/*
+ * Whoever the extension's owner gives rights on its new tables by ALTER DEFAULT
+ * PRIVILEGES: they are not to read what belongs to the job's owner.
+ */
+static List *
+default_grantees(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	List	   *grantees = NIL;
+	bool		is_null;
+	Datum		datum;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	datum = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &is_null);
+	if (!is_null)
+	{
+		Acl		   *acl = DatumGetAclPCopy(datum);
+
+		for (int i = 0; i < ACL_NUM(acl); i++)
+			if (ACL_DAT(acl)[i].ai_grantee != GetUserId())
+				grantees = list_append_unique_oid(grantees, ACL_DAT(acl)[i].ai_grantee);
+	}
+	ReleaseSysCache(tuple);
+	return grantees;
+}
+
 /* Run CREATE TABLE sql as the extension's owner, then hand the table over. */
 static Oid
 create_for(Oid owner, const char *name, const char *sql)
 {
+	const char *table = quote_qualified_identifier(STAGING_SCHEMA, name);
 	Oid			caller;
 	int			context;
 	Oid			relation;
-	ObjectAddress table;
+	ListCell   *cell;
+	ObjectAddress address;
 	ObjectAddress extension;
 
 	GetUserIdAndSecContext(&caller, &context);
 	SetUserIdAndSecContext(catalog_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	run(sql);
-	run(psprintf("ALTER TABLE %s OWNER TO %s", quote_qualified_identifier(STAGING_SCHEMA, name),
+	relation = find_relation(name);
+	foreach(cell, default_grantees(relation))
+		run(psprintf("REVOKE ALL ON TABLE %s FROM %s", table, lfirst_oid(cell) == ACL_ID_PUBLIC
+					 ? "PUBLIC"
+					 : quote_identifier(GetUserNameFromId(lfirst_oid(cell), false))));
+	run(psprintf("ALTER TABLE %s OWNER TO %s", table,
 				 quote_identifier(GetUserNameFromId(owner, false))));
 	SPI_finish();
 	SetUserIdAndSecContext(caller, context);
 
-	relation = find_relation(name);
-	ObjectAddressSet(table, RelationRelationId, relation);
+	ObjectAddressSet(address, RelationRelationId, relation);
 	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid(PG_ENRICH_EXTENSION, false));
-	recordDependencyOn(&table, &extension, DEPENDENCY_EXTENSION);
+	recordDependencyOn(&address, &extension, DEPENDENCY_EXTENSION);
 	CommandCounterIncrement();
 	return relation;
 }
