@@ -144,6 +144,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_headers '{"hush 
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_headers '{"X-API-Key": "hush-4\n"}');
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_headers '{"X-API-Key": "hush-4\ud800"}');
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_headers '{"hush-4": "a", "Hush-4": "b"}');
+CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_headers '{"X-API-Key": "a", "host": "hush-4.example.com"}');
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_query 'key=hush-4');
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_query '{"": "hush-4"}');
 CREATE USER MAPPING FOR CURRENT_USER SERVER api OPTIONS (secret_query '{"key": 4}');

@@ -123,6 +123,14 @@ header_is_framing(const char *name)
 		pg_strcasecmp(name, "Transfer-Encoding") == 0;
 }
 
+/* What sends a request to another host behind the same address: naming hosts is CREATE SERVER's. */
+static bool
+header_names_host(const char *name)
+{
+	return pg_strcasecmp(name, "Host") == 0 || pg_strcasecmp(name, "X-Forwarded-Host") == 0 ||
+		pg_strcasecmp(name, "Forwarded") == 0;
+}
+
 /* By the ends of the names that APIs give to such headers. */
 static bool
 header_looks_secret(const char *name)
@@ -166,6 +174,10 @@ check_header(const ServerOption *option, const List *before, int position,
 					  psprintf("Member %d is a header that is set from the request itself.",
 							   position),
 					  "Leave out the header.");
+	if (option->context == OPTION_USER_MAPPING && header_names_host(name))
+		option_refuse(option, "",
+					  psprintf("Member %d is a header that names a host.", position),
+					  "Only who makes the server names hosts: its option headers takes that header.");
 	if (server_headers_contain(before, name))
 		option_refuse(option, "", psprintf("Member %d repeats a header.", position),
 					  "Give each header once; case does not count in its name.");
