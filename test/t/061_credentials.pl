@@ -158,7 +158,7 @@ $listener->quit;
 #
 my $cannot = 'configuration: could not read the bearer token file of server "filed": No such file or directory';
 $t->mock_reset;
-require_token('token-5');
+require_token('token-5', latency => 150);	# the file's absence is borne for a second
 $job = begin('filed');
 until_done($job, 20);
 unlink $file;
@@ -169,6 +169,7 @@ write_file($file, "secret words\n");
 $t->sql("SELECT enrich.resume($job)");
 like(paused_by($job), qr/^configuration: the bearer token file of server "filed" holds no token \(It holds a space/,
 	'so does one that holds something else, which is not shown');
+require_token('token-5');
 write_file($file, "token-5\n");
 $t->sql("SELECT enrich.resume($job)");
 is_complete($job, 'file mended');
