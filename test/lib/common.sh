@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# What test/check and test/demo share: packages, a work directory with a copy of
+# What test/check, test/demo and the like share: packages, a work directory with a copy of
 # the tree and a PostgreSQL installation of its own, and leaving nothing behind.
 #
 # Nothing outside the work directory changes, but that missing Debian packages
@@ -237,6 +237,20 @@ build()
 {
 	quietly build in_tree -j "$(nproc)" all mock "$@"
 	quietly install in_tree install "$@"
+}
+
+# soak ROUNDS [SEED]: what test/soak does, in the tree and server that were built.
+soak()
+{
+	local pgxs
+
+	pgxs=$(dirname "$(dirname "$("$pg_bin/pg_config" --pgxs)")")
+	ulimit -c 0
+	as_owner mkdir -p "$work/soak/log"
+	cd "$tree"
+	as_owner env TESTDIR="$work/soak" TESTDATADIR="$work/soak" TESTLOGDIR="$work/soak/log" \
+		PG_REGRESS="$pgxs/test/regress/pg_regress" SOAK_ROUNDS="$1" SOAK_SEED="${2:-}" \
+		perl -I "$pgxs/test/perl" -I test/perl test/perl/soak.pl
 }
 
 # quietly NAME COMMAND …: its output is shown only if it fails.
