@@ -435,7 +435,19 @@ sub calm
 SELECT pg_reload_conf();
 ALTER SERVER post OPTIONS (SET max_concurrency '50');
 ALTER SERVER get OPTIONS (SET max_concurrency '50');
-SELECT enrich.alter(job, concurrency => 20) FROM enrich.jobs WHERE state NOT IN ('completed', 'canceled', 'failed');
+-- a job may be completed meanwhile
+DO $$
+	DECLARE
+		unfinished bigint;
+	BEGIN
+		FOR unfinished IN SELECT job FROM enrich.jobs WHERE state NOT IN ('completed', 'canceled', 'failed')
+		LOOP
+			BEGIN
+				PERFORM enrich.alter(unfinished, concurrency => 20);
+			EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			END;
+		END LOOP;
+	END $$;
 END
 	return;
 }
