@@ -21,8 +21,8 @@ hits, and in the middle of what, is the machine's to say.
 An answer that was paid for may be lost by a death: of the worker, of its server.  Before each
 the object looks how many requests are in flight, and how many texts of each job the mock
 has answered since 50 ms before that: together the most that may be asked for again.
-While somebody holds a lock on a target, its results wait in memory: then all that was
-answered since the lock counts.
+Once somebody has held a lock on a target its results may wait in memory: then all that was
+answered since counts, until the server stops.
 
 =cut
 
@@ -128,7 +128,7 @@ sub new
 	return bless {
 		t => $t, script => $script, jobs => \@jobs, lost_requests => 0, count => {}, killed => {}, lockers => [],
 		allowed => { map { $_->{name} => 0 } @jobs },
-		since => {},
+		locked_at => {},
 	}, $class;
 }
 
@@ -209,8 +209,7 @@ sub _deadly
 
 	sleep(UNSTORED_SECONDS - (time() - $began)) if time() - $began < UNSTORED_SECONDS;
 	my %progress = map { $_->{name} => $_ }
-	  $self->{t}->rows("SELECT name, state, in_flight, waiting_for, pids FROM enrich.progress WHERE state NOT IN ('completed', 'canceled')");
-	$self->_forget_lock($_, $progress{$_}) foreach keys %progress;
+	  $self->{t}->rows("SELECT name, in_flight, pids FROM enrich.progress WHERE state NOT IN ('completed', 'canceled')");
 	my %hit = map { $_ => 1 } $function->(\%progress) or return;
 	my $after = $self->_answered;
 
@@ -221,9 +220,10 @@ sub _deadly
 
 		$self->{lost_requests} += $progress{$name}{in_flight};
 		$self->{allowed}{$name} += $progress{$name}{in_flight} * ($job->{texts} // $job->{batch})
-		  + ($after->{$name} // 0) - ($self->{since}{$name}{answered} // $before->{$name} // 0);
-		$self->{since}{$name}{answered} = $after->{$name} // 0 if $self->{since}{$name};
+		  + ($after->{$name} // 0) - ($self->{locked_at}{$name} // $before->{$name} // 0);
 	}
+	# with the server all went that had waited in memory, and all locks
+	$self->{locked_at} = {} if $what !~ /TERM/;
 	return;
 }
 
@@ -340,7 +340,7 @@ sub _steer
 		$self->{t}->sql("SELECT enrich.$call FROM enrich.jobs WHERE job = $job->{number} AND state IN ($states)");
 		1;
 	};
-	die $@ if $@ !~ /ERROR:  job \d+ is /;
+	die $@ if $@ !~ /ERROR:  cannot \w+ job \d+: it is /;
 	return;
 }
 
@@ -379,7 +379,7 @@ sub _lock
 	  ? "LOCK TABLE $job->{target} IN EXCLUSIVE MODE" : "SELECT FROM $job->{target} WHERE id % 3 = 0 FOR UPDATE";
 	my $answered = $self->_answered;
 
-	$self->{since}{ $job->{name} } //= { answered => $answered->{ $job->{name} } // 0 };
+	$self->{locked_at}{ $job->{name} } //= $answered->{ $job->{name} } // 0;
 	my $pid = fork() // die "could not fork: $!";
 	if ($pid == 0)
 	{
@@ -389,28 +389,16 @@ sub _lock
 		  "BEGIN; $lock; SELECT pg_sleep($milliseconds / 1000.0); COMMIT"
 		  or POSIX::_exit(127);
 	}
-	push @{ $self->{lockers} }, [ $job->{name}, $pid ];
+	push @{ $self->{lockers} }, $pid;
 	return;
 }
 
-# A lock that has ended counts until what waited for it has been stored.
-sub _forget_lock
+sub _wait_for_lockers
 {
-	my ($self, $name, $progress) = @_;
-
-	return if !$self->{since}{$name};
-	$self->_reap(POSIX::WNOHANG());
-	return if grep { $_->[0] eq $name } @{ $self->{lockers} };
-	delete $self->{since}{$name} if $progress->{state} eq 'running' && ($progress->{waiting_for} // '') ne 'lock';
-	return;
-}
-
-sub _reap
-{
-	my ($self, $how) = @_;
+	my ($self) = @_;
 	local $?;
 
-	$self->{lockers} = [ grep { waitpid($_->[1], $how) == 0 } @{ $self->{lockers} } ];
+	waitpid($_, 0) foreach @{ $self->{lockers} };
 	return;
 }
 
@@ -429,7 +417,7 @@ sub calm
 
 	$t->mock_script({ %{ $self->{script} }, latency => 0 });
 	$t->mock_release;
-	$self->_reap(0);
+	$self->_wait_for_lockers;
 	$t->sql('ALTER SYSTEM RESET pg_enrich.max_concurrency');
 	$t->sql(<<'END');
 SELECT pg_reload_conf();
