@@ -20,6 +20,7 @@ tree=					# in it: the copy of the source tree
 pg_bin=					# in it: the executables of PostgreSQL
 pg_major=				# major version of PostgreSQL
 running=				# process group of what run_logged has started
+watchdog=				# and of what ends that when it takes too long
 finishing=				# a function to call before the work directory goes
 
 # Packages besides PostgreSQL's own; build-essential brings the sanitizers.  Where
@@ -300,7 +301,7 @@ wait_job()
 # LOG.  A command that takes longer is ended, and its status is then 124.
 run_logged()
 {
-	local limit=$1 log=$2 follower watchdog status=0
+	local limit=$1 log=$2 follower status=0
 
 	shift
 	: >"$log"
@@ -312,8 +313,8 @@ run_logged()
 	watchdog=$!
 	set +m
 	wait_job || status=$?
-	kill -- "-$watchdog" 2>/dev/null || true
-	wait "$follower" "$watchdog" 2>/dev/null || true
+	stop_watchdog
+	wait "$follower" 2>/dev/null || true
 	[ ! -e "$log.late" ] || status=124
 	return $status
 }
@@ -333,6 +334,14 @@ stop_servers()
 		[[ $(readlink "/proc/$pid/cwd" 2>/dev/null) != "$work"/* ]] ||
 			kill -QUIT "$pid" 2>/dev/null || true
 	done < <(find "$work" -name postmaster.pid 2>/dev/null)
+}
+
+stop_watchdog()
+{
+	[ -n "$watchdog" ] || return 0
+	kill -- "-$watchdog" 2>/dev/null || true
+	wait "$watchdog" 2>/dev/null || true
+	watchdog=
 }
 
 stop_running()
@@ -356,6 +365,7 @@ clean_up()
 
 	trap '' INT TERM HUP
 	set +e
+	stop_watchdog
 	[ -z "$work" ] && exit $status
 	stop_running
 	[ -z "$finishing" ] || "$finishing"
