@@ -177,8 +177,13 @@ sub _psql
 
 	# not part of what may be one statement: CALL enrich.wait runs outside a block
 	$sql = "SET ROLE \"$option{role}\";\n$sql" if defined $option{role};
-	my $status = $self->node->psql($option{database} // 'postgres', $sql,
-		stdout => \$out, stderr => \$err, on_error_stop => 1);
+	my $status = eval {
+		$self->node->psql($option{database} // 'postgres', $sql, stdout => \$out, stderr => \$err, on_error_stop => 1);
+	};
+
+	# a psql that cannot connect may be gone before it is handed its input
+	return (2, '', 'psql: error: connection to server at its socket failed: psql ended before it read anything') if !defined $status && $@ =~ /Broken pipe/;
+	die $@ if !defined $status;
 	return ($status, $out, $err);
 }
 
