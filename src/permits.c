@@ -38,13 +38,24 @@ typedef struct Usage
 	int			job;
 } Usage;
 
+static void
+count_once(bool counts, bool *counted, const WorkerSlot *slot, int *jobs)
+{
+	if (!counts || counted[slot->job_index])
+		return;
+	counted[slot->job_index] = true;
+	(*jobs)++;
+}
+
 static Usage
 sum_usage(const WorkerSlot *mine)
 {
-	static bool counted[SHARED_MAX_JOBS];
+	static bool in_cluster[SHARED_MAX_JOBS];
+	static bool at_server[SHARED_MAX_JOBS];
 	Usage		usage = {0};
 
-	memset(counted, 0, sizeof(counted));
+	memset(in_cluster, 0, sizeof(in_cluster));
+	memset(at_server, 0, sizeof(at_server));
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		const WorkerSlot *slot = &shared->slots[i];
@@ -58,12 +69,10 @@ sum_usage(const WorkerSlot *mine)
 		if (slot->job_index == mine->job_index)
 			usage.job += slot->in_flight;
 		active = slot->in_flight > 0 || slot->wants || slot == mine;
-		if (!active || counted[slot->job_index])
-			continue;
-		counted[slot->job_index] = true;
-		usage.cluster_jobs++;
-		if (slot->server_index == mine->server_index)
-			usage.server_jobs++;
+		/* Of one job's workers some may have seen that its server was made anew, and some not. */
+		count_once(active, in_cluster, slot, &usage.cluster_jobs);
+		count_once(active && slot->server_index == mine->server_index, at_server, slot,
+				   &usage.server_jobs);
 	}
 	return usage;
 }

@@ -26,6 +26,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -443,6 +444,8 @@ handle_error(void)
 	if (!worker.abandoned)
 		EmitErrorReport();
 	FlushErrorState();
+	/* Where no transaction is open nothing else does, and release_slot needs ours. */
+	LWLockReleaseAll();
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(worker.context);
