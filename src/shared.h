@@ -70,6 +70,7 @@ typedef struct JobEntry
 	bool		matched;		/* ... and one of several rows */
 	int			refused_alone;	/* rows that were refused in requests of their own till then ... */
 	int			refused_status; /* ... with this status */
+	int			refused_in_all; /* ... with any */
 	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
 	int			failures;		/* starts in a row that ended in an error */
 	TimestampTz not_before;		/* no worker before this: backoff */

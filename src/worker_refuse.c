@@ -14,8 +14,8 @@
  * first request is answered, if it has more than a few rows: the leftovers of
  * earlier runs may all be bad, and to try a few costs little.  In doubt, rows
  * that are refused alone do not fail yet.  Once DOUBT_ROWS of them were refused
- * with the same status and still nothing is answered, the job pauses, and they
- * go back.  That halves are refused is no evidence: with one bad row in a hundred
+ * with the same status, or DOUBT_MOST with any, and still nothing is answered, the
+ * job pauses, and they go back.  That halves are refused is no evidence: with one bad row in a hundred
  * nearly every request of some hundred rows is.  So that it does not take a whole
  * halving to come to single rows, a half is parted in DOUBT_ROWS single rows from
  * all over it, and the others, if the other half was refused as well; a single bad
@@ -36,6 +36,9 @@
 
 /* Rows that are refused alone before the API is thought to refuse all. */
 #define DOUBT_ROWS 10
+
+/* The same where statuses differ: rows are held in memory, and their buckets with them. */
+#define DOUBT_MOST 50
 
 /* A job of no more rows is never in doubt. */
 #define DOUBT_MIN_ROWS 100
@@ -146,7 +149,7 @@ worker_doubt_anew(Worker *worker)
 	return_held(worker);
 	shared_lock();
 	worker->entry->answered = worker->entry->matched = false;
-	worker->entry->refused_alone = 0;
+	worker->entry->refused_alone = worker->entry->refused_in_all = 0;
 	shared_unlock();
 }
 
@@ -179,7 +182,7 @@ static void
 hold(Worker *worker, Request *request, int http_status, const char *error)
 {
 	JobEntry   *entry = worker->entry;
-	bool		enough;
+	int			refused;
 
 	if (worker->stopping)
 	{
@@ -194,11 +197,13 @@ hold(Worker *worker, Request *request, int http_status, const char *error)
 		entry->refused_alone = 0;
 	entry->refused_status = http_status;
 	entry->refused_alone++;
-	enough = entry->refused_alone >= DOUBT_ROWS;
+	entry->refused_in_all++;
+	refused = entry->refused_alone >= DOUBT_ROWS ? DOUBT_ROWS
+		: entry->refused_in_all >= DOUBT_MOST ? DOUBT_MOST : 0;
 	shared_unlock();
-	if (enough)
+	if (refused > 0)
 		pause_refused(worker, psprintf("the API refuses all rows so far, %d of them one by one",
-									   DOUBT_ROWS), error,
+									   refused), error,
 					  "Look with enrich.preview at what is sent and what comes back. Server options "
 					  "can be changed, another template or path needs a new job. After enrich.resume "
 					  "rows that are refused fail one by one.");

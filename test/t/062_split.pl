@@ -15,6 +15,7 @@ $t->create_server('api', max_attempts => 2, backoff_base => '1ms', max_response_
 $t->sql(<<'END');
 CREATE TABLE source (id integer PRIMARY KEY, txt text);
 INSERT INTO source SELECT i, 'row ' || i || '.' FROM generate_series(1, 500) i;
+CREATE VIEW various AS SELECT id, txt, 400 + id % 2 * 22 AS status FROM source;
 END
 
 sub begin
@@ -146,6 +147,8 @@ is($progress->{reason}, 'failures', '... resumed without a repair, rows fail');
 $t->sql("SELECT enrich.cancel($job)");
 
 is_found_out('row by row', { status => 400 }, qr/${one_by_one}HTTP status 400/, 20, batch_size => 1);
+is_found_out('in various ways', {}, qr/^the API refuses all rows so far, 50 of them one by one: HTTP status 4[02][02]/, 60,
+	path => '/items?status={{status}}', input => [ 'txt', 'status' ], source => 'various', key => ['id']);
 is_found_out('items that do not match, row by row', { count => -1 }, qr/${one_by_one}the answer has nothing at/, 20, batch_size => 1);
 my $no_match = '^no answer matches the rows of its request so far: ';
 is_found_out('items that do not match', { no_index => 1 }, qr/${no_match}item 0 of the answer, .* has no position/, 5);
