@@ -95,7 +95,10 @@ find_tokens(JsonSlice found, void *state)
 	return false;
 }
 
-/* The tokens an answer says it cost; 0 where it does not say. */
+/*
+ * The tokens an answer says it cost; 0 where it does not say.  A number beyond
+ * all reason is cut, lest sums overflow and the answer could not be stored.
+ */
 static int64
 reported_tokens(const Worker *worker, Response *response)
 {
@@ -104,7 +107,7 @@ reported_tokens(const Worker *worker, Response *response)
 	if (response->root.start != NULL)
 		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens,
 						 &find);
-	return Max(find.tokens, 0);
+	return Min(Max(find.tokens, 0), PG_INT32_MAX);
 }
 
 /* Items that say by their keys which rows they belong to. */

@@ -184,5 +184,15 @@ for my $case (sort keys %cases)
 	cancel($job);
 }
 
+#
+# What an API says that it has cost, beyond all reason
+#
+$t->create_server('absurd', url => '/answer', usage => '$.items[0]');
+$t->sql(q{CREATE TABLE much (id integer PRIMARY KEY, txt text);
+	INSERT INTO much SELECT i, '9223372036854775807' FROM generate_series(1, 4) i});
+my $job = begin(source => 'much', server => 'absurd', output => { 'said numeric' => '$' }, target => 'said');
+is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, 4, 'answers of any cost are stored');
+is($t->progress($job)->{tokens}, 4 * (2 ** 31 - 1), '... and counted as the largest');
+
 $t->stop;
 done_testing();
