@@ -268,7 +268,13 @@ turn_send(Worker *worker)
 
 	worker->permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
+	{
+		/* Those that are due are not what to wake up for, where the pause cannot be written yet. */
+		(void) outbox_peek(&worker->outbox, clock_now());
+		if (worker->slot->wants)
+			permits_want_nothing(worker->slot_index);
 		return;
+	}
 	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
 		intake_look_at_file(worker);
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
