@@ -162,6 +162,8 @@ reread_step(Worker *worker)
 	worker->job->max_tokens = job->max_tokens;
 	worker->job->failures_accepted = job->failures_accepted;
 	worker->job->loss_accepted = job->loss_accepted;
+	/* Then the statements that collect what is stored are to be others. */
+	worker->misconfigured |= job->replaced != worker->job->replaced;
 	worker->job->replaced = job->replaced;
 	/* What was in flight when it paused has not been tried anew. */
 	if (job->state == JOB_RUNNING)
@@ -327,8 +329,8 @@ static void
 note_counters(Worker *worker)
 {
 	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
-	if (worker->unsaved.requests + worker->unsaved.throttled_us == 0 || worker->outcomes != NULL ||
-		!worker_try(worker, note_counters_step))
+	if (worker->unsaved.requests + worker->unsaved.tokens + worker->unsaved.throttled_us == 0 ||
+		worker->outcomes != NULL || !worker_try(worker, note_counters_step))
 		return;
 	worker->counted_at = clock_now();
 	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
