@@ -188,7 +188,7 @@ bool
 credentials_equal(const Credentials *a, const Credentials *b)
 {
 	return same_strings(a->headers, b->headers) && same_strings(a->query, b->query) &&
-		same_text(a->userpwd, b->userpwd);
+		same_text(a->userpwd, b->userpwd) && same_text(a->token_file, b->token_file);
 }
 
 TokenFileState
