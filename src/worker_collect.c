@@ -152,7 +152,8 @@ turn_collect(Worker *worker)
 	http_pump(worker->http);
 	if (!may_read(worker))
 		return;
-	while (worker->attempts[STEP_READ].failed == 0 && http_next_finished(worker->http, &result))
+	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
+		   http_next_finished(worker->http, &result))
 	{
 		const Request *request = result.tag;
 		Answer		answer = {0};
