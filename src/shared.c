@@ -339,6 +339,18 @@ has_workers(int job_index)
 	return false;
 }
 
+/* What its last worker waited for, and the refused rows that it held, are past. */
+static void
+forget_workers(int job_index)
+{
+	JobEntry   *entry = &shared->jobs[job_index];
+
+	if (has_workers(job_index))
+		return;
+	entry->throttled_from = 0;
+	entry->refused_alone = entry->refused_in_all = 0;
+}
+
 /* A job that wants no workers and has none needs no entry. */
 static void
 free_job_if_idle(int job_index)
@@ -454,6 +466,7 @@ shared_free_slot(int slot_index)
 	slot->in_use = false;
 	slot->in_flight = 0;
 	slot->claim_count = 0;
+	forget_workers(slot->job_index);
 	free_job_if_idle(slot->job_index);
 }
 
