@@ -41,6 +41,8 @@ our @EXPORT_OK = qw(draw_plan);
 # README: what has come back within the last twentieth of a second may be asked for again.
 use constant UNSTORED_SECONDS => 0.05;
 
+use constant UNFINISHED => "'queued', 'bucketizing', 'running', 'paused'";
+
 # A word for the kinds of death, for the report.
 our @deaths = ('KILL', 'SEGV', 'TERM', 'stop fast', 'stop immediate', 'launcher TERM', 'launcher KILL');
 
@@ -330,11 +332,15 @@ sub _job
 	return $jobs[ int($chance * @jobs) ];
 }
 
-# Steers where the state allows it, which may change at any moment.
-sub _steer
+=head2 $trouble->steer($job, $call, $states)
+
+Calls a function of enrich for the job where its state, which may change at any moment, is among these.
+
+=cut
+
+sub steer
 {
-	my ($self, $chance, $call, $states) = @_;
-	my $job = $self->_job($chance);
+	my ($self, $job, $call, $states) = @_;
 
 	return if eval {
 		$self->{t}->sql("SELECT enrich.$call FROM enrich.jobs WHERE job = $job->{number} AND state IN ($states)");
@@ -344,9 +350,26 @@ sub _steer
 	return;
 }
 
-sub _pause { return $_[0]->_steer($_[1], 'pause(job)', "'queued', 'bucketizing', 'running'"); }
-sub _resume { return $_[0]->_steer($_[1], 'resume(job)', "'paused'"); }
-sub _alter { return $_[0]->_steer($_[1], "alter(job, concurrency => $_[2])", "'queued', 'bucketizing', 'running', 'paused'"); }
+sub _pause
+{
+	my ($self, $chance) = @_;
+
+	return $self->steer($self->_job($chance), 'pause(job)', "'queued', 'bucketizing', 'running'");
+}
+
+sub _resume
+{
+	my ($self, $chance) = @_;
+
+	return $self->steer($self->_job($chance), 'resume(job)', "'paused'");
+}
+
+sub _alter
+{
+	my ($self, $chance, $cap) = @_;
+
+	return $self->steer($self->_job($chance), "alter(job, concurrency => $cap)", UNFINISHED);
+}
 
 sub _server_cap
 {
@@ -423,20 +446,8 @@ sub calm
 SELECT pg_reload_conf();
 ALTER SERVER post OPTIONS (SET max_concurrency '50');
 ALTER SERVER get OPTIONS (SET max_concurrency '50');
--- a job may be completed meanwhile
-DO $$
-	DECLARE
-		unfinished bigint;
-	BEGIN
-		FOR unfinished IN SELECT job FROM enrich.jobs WHERE state NOT IN ('completed', 'canceled', 'failed')
-		LOOP
-			BEGIN
-				PERFORM enrich.alter(unfinished, concurrency => 20);
-			EXCEPTION WHEN object_not_in_prerequisite_state THEN
-			END;
-		END LOOP;
-	END $$;
 END
+	$self->steer($_, 'alter(job, concurrency => 20)', UNFINISHED) foreach @{ $self->{jobs} };
 	return;
 }
 

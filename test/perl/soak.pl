@@ -143,7 +143,7 @@ sub resume
 	  || $why eq 'crash' && sum0(map { $trouble->count($_) } @SoakTrouble::deaths) < 3;
 	die "the secret is in the error: $seen->{error}\n" if ($seen->{error} // '') =~ SECRET;
 	$round->{paused}{$why}++;
-	$t->sql("SELECT enrich.resume(job) FROM enrich.jobs WHERE job = $seen->{job} AND state = 'paused'");
+	$trouble->steer({ number => $seen->{job} }, 'resume(job)', "'paused'");
 	return;
 }
 
