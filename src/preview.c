@@ -50,6 +50,8 @@ typedef struct Preview
 	ByteBuffer	url;			/* without what credentials add */
 	ByteBuffer	body;
 	HttpResult	result;
+	Response	response;
+	ByteBuffer	results;		/* JSON text */
 	Converter  *as_jsonb;		/* would a value go into the results at all? */
 } Preview;
 
@@ -411,11 +413,12 @@ is_no_result(const Preview *preview)
 
 /* What would be written, or why not, as JSON text. */
 static void
-describe_results(const Preview *preview, ByteBuffer *out)
+describe_results(Preview *preview)
 {
 	const Recipe *recipe = preview->recipe;
 	const HttpResult *result = &preview->result;
-	Response	response = {0};
+	ByteBuffer *out = &preview->results;
+	Response   *response = &preview->response;
 	char		said[4000];
 	const char *reason;
 
@@ -426,7 +429,7 @@ describe_results(const Preview *preview, ByteBuffer *out)
 	}
 	if (is_no_result(preview))
 	{
-		append_rows(out, preview, &response);	/* without items: NULLs */
+		append_rows(out, preview, response);	/* without items: NULLs */
 		return;
 	}
 	if (result->status / 100 != 2)
@@ -440,14 +443,13 @@ describe_results(const Preview *preview, ByteBuffer *out)
 		return;
 	}
 	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count,
-					&response);
-	if (response.status == RESPONSE_OK && recipe->matcher != NULL)
-		matcher_assign(recipe->matcher, preview->key_values, recipe->many, &response);
-	if (response.status != RESPONSE_OK)
-		append_error(out, response.error);
+					response);
+	if (response->status == RESPONSE_OK && recipe->matcher != NULL)
+		matcher_assign(recipe->matcher, preview->key_values, recipe->many, response);
+	if (response->status != RESPONSE_OK)
+		append_error(out, response->error);
 	else
-		append_rows(out, preview, &response);
-	response_free(&response);
+		append_rows(out, preview, response);
 }
 
 /*
@@ -473,7 +475,6 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 	TupleDesc	descriptor;
 	Datum		values[6] = {0};
 	bool		nulls[6] = {false};
-	ByteBuffer	results = {0};
 	const ByteBuffer *answer = &preview->result.body;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
@@ -500,10 +501,10 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 																	   answer->length),
 															preview->credentials)));
 	if (preview->row_count == 0)
-		append_error(&results, "no row would be sent");
+		append_error(&preview->results, "no row would be sent");
 	else
-		describe_results(preview, &results);
-	values[5] = jsonb_of_utf8(&results, preview->credentials);
+		describe_results(preview);
+	values[5] = jsonb_of_utf8(&preview->results, preview->credentials);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
@@ -525,6 +526,8 @@ free_buffers(void *argument)
 	buffer_free(&preview->url);
 	buffer_free(&preview->body);
 	buffer_free(&preview->result.body);
+	buffer_free(&preview->results);
+	response_free(&preview->response);
 }
 
 PG_FUNCTION_INFO_V1(enrich_preview);

@@ -157,6 +157,28 @@ read_answer(Worker *worker, const Request *request, const HttpResult *result)
 	return true;
 }
 
+/*
+ * Reading an answer raised an error, and the answer is gone with it.  That is
+ * charged, unless somebody canceled it: one that can never be read would be
+ * asked and paid for without end.
+ */
+static void
+settle_unread(Worker *worker, Request *request, const HttpResult *result)
+{
+	const Attempts *attempts = &worker->attempts[STEP_READ];
+	bool		charged = attempts->failed > 0 && attempts->last != ERROR_CANCELED;
+
+	if (charged && request->attempts >= worker->server->max_attempts)
+	{
+		worker_fail_request(worker, request, result->status,
+							"the answer could not be read: the server log says why");
+		return;
+	}
+	if (!charged)
+		request->attempts--;
+	put_back(worker, request, charged ? worker->server->backoff_base_ms * INT64CONST(1000) : 0);
+}
+
 /* Returns the tokens it cost. */
 static int64
 decode(Worker *worker, Request *request, HttpResult *result)
@@ -165,8 +187,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 
 	if (!read_answer(worker, request, result))
 	{
-		request->attempts--;
-		put_back(worker, request, 0);
+		settle_unread(worker, request, result);
 		return 0;
 	}
 	if (response.status != RESPONSE_OK)
