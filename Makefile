@@ -42,7 +42,7 @@ UNIT_OBJS = $(addprefix test/unit/pure/, $(addsuffix .o, $(PURE)))
 FUZZ_TARGETS = answer body url json option number header
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_SERVER = server_options option_json option_number option_reader option_text mask
+FUZZ_SERVER = server_options option_json option_number option_reader option_text mask secret
 FUZZ_SECONDS = 60
 FUZZ_JOBS = $(shell nproc)
 FUZZ_OBJS = $(addprefix test/fuzz/pure/, $(addsuffix .o, $(PURE) fuzz oracle))
