@@ -78,6 +78,16 @@ match_unicode(const char *p, const char *end, pg_wchar character)
 	return 0;
 }
 
+/* The letter behind a backslash that is JSON's for a control character; 0: there is none. */
+static char
+short_escape(char character)
+{
+	static const char characters[] = "\b\f\n\r\t";
+	const char *found = strchr(characters, character);
+
+	return character == '\0' || found == NULL ? '\0' : "bfnrt"[found - characters];
+}
+
 /* As %XX, all of its bytes. */
 static size_t
 match_percent(const char *p, const char *end, const char *character, int length)
@@ -110,6 +120,8 @@ match_character(const char *p, const char *end, const char *character, int lengt
 	if (escaped == p || escaped == end || pg_utf_mblen((const unsigned char *) character) != length)
 		return 0;
 	if (*escaped == *character && strchr("\"'/", *character) != NULL)
+		return escaped - p + 1;
+	if (*escaped == short_escape(*character))
 		return escaped - p + 1;
 	taken = match_unicode(escaped, end, utf8_to_unicode((const unsigned char *) character));
 	return taken > 0 ? escaped - p + taken : 0;
