@@ -147,8 +147,11 @@ static size_t
 match_secret(const char *p, const char *end, const char *secret, bool is_base64)
 {
 	const char *from = p;
+	size_t		whole = strlen(secret);
 	int			characters = 0;
 
+	if ((size_t) (end - p) >= whole && memcmp(p, secret, whole) == 0)
+		return whole;
 	while (*secret != '\0' && p < end)
 	{
 		int			length = Min(pg_utf_mblen((const unsigned char *) secret),
@@ -159,7 +162,8 @@ match_secret(const char *p, const char *end, const char *secret, bool is_base64)
 		if (taken == 0)
 			break;
 		p += taken;
-		secret += length;
+		/* one may stand for many in the text, so many stand for one */
+		secret += *secret == '\\' ? (int) strspn(secret, "\\") : length;
 		characters++;
 	}
 	if (*secret == '\0' || characters >= LONG_BEGINNING ||
