@@ -252,6 +252,9 @@ sub _see_it_die
 
 	$t->poll_for("process $pid to end after SIG$signal", sub { !kill 0, $pid }, 60);
 	return if $signal eq 'TERM';
+	# a process that was about to leave may have been gone just then: that is no crash
+	eval { $t->poll_for('the death to be noticed', sub { $t->log_since($log) =~ /\(PID $pid\) was terminated by signal/ }, 15) }
+	  or return;
 	$t->poll_for('the crash to be noticed', sub { $t->log_since($log) =~ /all server processes terminated; reinitializing/ }, 60);
 	$t->poll('SELECT true', 't', 60);
 	return;
