@@ -209,6 +209,16 @@ intake_refresh(Worker *worker)
 	return worker_try(worker, intake_server) && worker->setup != before;
 }
 
+bool
+intake_awaits_file(Worker *worker)
+{
+	if (credentials_look(worker->credentials) != TOKEN_FILE_UNUSABLE)
+		return false;
+	if (worker->file_bad_since == 0)
+		worker->file_bad_since = clock_now();
+	return clock_now() - worker->file_bad_since < FILE_PATIENCE_US;
+}
+
 void
 intake_look_at_file(Worker *worker)
 {

@@ -236,6 +236,9 @@ extern bool intake_refresh(Worker *worker);
 /* The same where a look at a token's file, every now and then, says that it has changed. */
 extern void intake_look_at_file(Worker *worker);
 
+/* Is a token's file being replaced, perhaps: missing or empty, and not for long yet? */
+extern bool intake_awaits_file(Worker *worker);
+
 extern void intake_watch_changes(void);
 extern bool intake_server_changed;	/* set by invalidations */
 extern bool intake_catalog_changed;

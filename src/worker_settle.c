@@ -20,6 +20,9 @@
 /* Longest reason of an API that is shown. */
 #define MAX_REASON_BYTES 400
 
+/* Wait for a token's file that somebody may be writing. */
+#define FILE_WAIT_US 100000
+
 void
 worker_add_outcome(Worker *worker, Outcome *outcome)
 {
@@ -225,6 +228,11 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 
 	request->bucket->http_status = result->status;
 	request->attempts--;
+	if (intake_awaits_file(worker))
+	{
+		put_back(worker, request, FILE_WAIT_US);
+		return;
+	}
 	put_back(worker, request, 0);
 	if (!worker->stopping && setup == worker->setup && !intake_refresh(worker))
 		worker_pause(worker, "configuration", worker_message(worker, error), hint);
