@@ -244,20 +244,18 @@ sub _send_signal
 	return kill $signal, $pid;
 }
 
-# Until it is gone; and the server, which goes down with it where it was a crash, is up again.
+# Waits until it is gone; and, where it was a crash, until the server, which goes down with it, is up
+# again.  False: it had just ended by itself when the signal came.
 sub _see_it_die
 {
 	my ($self, $signal, $pid, $log) = @_;
 	my $t = $self->{t};
 
 	$t->poll_for("process $pid to end after SIG$signal", sub { !kill 0, $pid }, 60);
-	return if $signal eq 'TERM';
-	# a process that was about to leave may have been gone just then: that is no crash
-	eval { $t->poll_for('the death to be noticed', sub { $t->log_since($log) =~ /\(PID $pid\) was terminated by signal/ }, 15) }
-	  or return;
-	$t->poll_for('the crash to be noticed', sub { $t->log_since($log) =~ /all server processes terminated; reinitializing/ }, 60);
+	return 1 if $signal eq 'TERM';
+	# whoever can connect comes after what the postmaster did and logged when it was told of the death
 	$t->poll('SELECT true', 't', 60);
-	return;
+	return $t->log_since($log) =~ /\(PID $pid\) was terminated by signal/;
 }
 
 sub _kill
@@ -271,7 +269,7 @@ sub _kill
 		my $log = $self->{t}->log_position;
 
 		$self->_send_signal($signal, $pid) or return;
-		$self->_see_it_die($signal, $pid, $log);
+		$self->_see_it_die($signal, $pid, $log) or return;
 		return $signal eq 'TERM' ? $name : keys %$progress;
 	});
 	return;
@@ -288,7 +286,7 @@ sub _launcher
 		my $log = $t->log_position;
 
 		$self->_send_signal($signal, $pid) or return;
-		$self->_see_it_die($signal, $pid, $log);
+		$self->_see_it_die($signal, $pid, $log) or return;
 		return keys %$progress if $signal eq 'KILL';
 		$self->{count}{"launcher $signal"}++;
 		return;

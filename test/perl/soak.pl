@@ -150,7 +150,8 @@ sub resume
 sub judge
 {
 	my ($round) = @_;
-	my ($trouble, @jobs) = ($round->{trouble}, @{ $round->{jobs} });
+	my $trouble = $round->{trouble};
+	my @jobs = grep { defined $_->{number} } @{ $round->{jobs} };
 
 	return (compare_jobs($t, SECRET, $trouble->lost_requests, @jobs),
 		compare_repeats($t, sub { $trouble->allowed($_[0]) }, @jobs),
