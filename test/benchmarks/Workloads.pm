@@ -46,6 +46,7 @@ use warnings;
 
 use Carp;
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use Sampler;
 use Time::HiRes qw(sleep time);
 
@@ -135,21 +136,38 @@ sub recipe
 	};
 }
 
-# 500 embeddings of so many dimensions as the canned answer, and in table vectors; the length of the answer.
+# 500 embeddings of so many dimensions: numbers as models give them, a float4 each in the
+# notation of a double, some 22 bytes.  They are the canned answer from now on, and in
+# table vectors; vectors.json has them as JSON numbers.  Returns the answer's length.
 sub _make_vectors
 {
 	my ($bench, $dimensions, $format) = @_;
-	my %request = (dimensions => $dimensions, input => [ map { "text $_ of the vectors" } 1 .. 500 ]);
-	my $answer = $bench->mock('POST', '/v1/embeddings', \%request);
+	my (@numbers, @packed);
 
+	srand(1);
+	foreach my $position (0 .. 499)
+	{
+		my $floats = pack 'f<*', map { (rand() - 0.5) / 10 } 1 .. $dimensions;
+
+		push @numbers, '[' . join(',', map { sprintf '%.17g', $_ } unpack('f<*', $floats)) . ']';
+		push @packed, '"' . encode_base64($floats, '') . '"';
+	}
 	open(my $file, '>', "$bench->{dir}/vectors.json") or croak $!;
-	print $file $answer;
-	close $file;
+	print $file _embeddings(@numbers);
+	close $file or croak $!;
 	$bench->sql("DROP TABLE IF EXISTS vectors; CREATE TABLE vectors AS
 		SELECT (item ->> 'index')::integer AS position, translate(item ->> 'embedding', '[]', '{}')::real[] AS embedding
 		FROM json_array_elements(pg_read_file('$bench->{dir}/vectors.json')::json -> 'data') item");
-	return _can($bench, $answer) if $format eq 'float';
-	return _can($bench, $bench->mock('POST', '/v1/embeddings', { %request, encoding_format => 'base64' }));
+	return _can($bench, _embeddings($format eq 'float' ? @numbers : @packed));
+}
+
+sub _embeddings
+{
+	my (@embeddings) = @_;
+
+	return '{"object":"list","data":['
+	  . join(',', map { qq({"object":"embedding","index":$_,"embedding":$embeddings[$_]}) } 0 .. $#embeddings)
+	  . '],"model":"bench","usage":{"prompt_tokens":2500,"total_tokens":2500}}';
 }
 
 # All rows of a table get those vectors, by their position in the request.
