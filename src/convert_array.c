@@ -84,65 +84,100 @@ put_number(Converter *item, const Number *number, char *out)
 	}
 }
 
-/* A one-dimensional array of so many numbers, yet to be filled in. */
-static ArrayType *
-allocate_numbers(Converter *item, size_t count)
+/* The most numbers that an array can hold. */
+static size_t
+most_numbers(Converter *item)
 {
-	size_t		size = ARR_OVERHEAD_NONULLS(1) + count * number_size(item);
-	ArrayType  *array;
+	return Min(MaxArraySize, (MaxAllocSize - ARR_OVERHEAD_NONULLS(1)) / number_size(item));
+}
 
-	if (size > MaxAllocSize || count > MaxArraySize)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("an array of %zu numbers is too long for %s", count, item->subject)));
-	array = palloc0(size);
-	SET_VARSIZE(array, size);
+/* A one-dimensional array with room for so many numbers; an earlier one with its data, or NULL. */
+static ArrayType *
+make_room(Converter *item, ArrayType *array, size_t room)
+{
+	size_t		size = ARR_OVERHEAD_NONULLS(1) + room * number_size(item);
+
+	array = array == NULL ? palloc(size) : repalloc(array, size);
 	array->ndim = 1;
+	array->dataoffset = 0;
 	array->elemtype = item->type;
-	ARR_DIMS(array)[0] = (int) count;
 	ARR_LBOUND(array)[0] = 1;
 	return array;
 }
 
-static const char *
-skip_space(const char *p)
+static ArrayType *
+set_length(Converter *item, ArrayType *array, size_t count)
 {
-	while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
-		p++;
-	return p;
+	SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + count * number_size(item));
+	ARR_DIMS(array)[0] = (int) count;
+	return array;
+}
+
+static void
+refuse_length(Converter *item)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+			 errmsg("an array of more than %zu numbers is too long for %s", most_numbers(item),
+					item->subject)));
+}
+
+/* Reads what it can at *position into the array's data; returns how many numbers. */
+static size_t
+read_numbers(Converter *item, const char **position, const char *end, char *data, size_t room)
+{
+	size_t		count = 0;
+	Number		number;
+
+	if (item->type == FLOAT4OID)
+		count = number_read_float4s(position, end, (float *) data, room);
+	if (count > 0 || !number_scan(*position, end, &number))
+		return count;
+	put_number(item, &number, data);
+	*position = number_next(number.end, end);
+	return 1;
 }
 
 /*
  * A JSON array of nothing but numbers; NULL if it is not, or the type is not
- * for here.
+ * for here.  How many they are is not counted beforehand: as many as in the
+ * array before, as a rule, and at most one in two bytes.
  */
 static ArrayType *
 numbers(Converter *item, JsonSlice value)
 {
 	size_t		size = number_size(item);
-	const char *p = skip_space(value.start + 1);
-	size_t		count = 1;
+	const char *end = value.start + value.length - 1;
+	const char *p = number_next(value.start + 1, end);
+	size_t		most = value.length / 2;
+	size_t		room = Min(Max(item->usual_length, 16), most);
+	size_t		count = 0;
 	ArrayType  *array;
 
-	if (size == 0 || (*p != '-' && (*p < '0' || *p > '9')))
+	if (size == 0 || p == end || (*p != '-' && (*p < '0' || *p > '9')))
 		return NULL;
-	for (size_t i = 0; i < value.length; i++)
-		count += value.start[i] == ',';
-	array = allocate_numbers(item, count);
-	for (size_t i = 0; i < count; i++)
+	array = make_room(item, NULL, room);
+	while (p < end)
 	{
-		Number		number;
+		size_t		read;
 
-		p = skip_space(p);
-		if (!number_scan(p, &number))
+		if (count == room)
+		{
+			room = Min(Min(room * 2, most), most_numbers(item));
+			if (count == room)
+				refuse_length(item);
+			array = make_room(item, array, room);
+		}
+		read = read_numbers(item, &p, end, ARR_DATA_PTR(array) + count * size, room - count);
+		if (read == 0)
 		{
 			pfree(array);
 			return NULL;
 		}
-		put_number(item, &number, ARR_DATA_PTR(array) + i * size);
-		p = skip_space(number.end) + 1; /* over the comma */
+		count += read;
 	}
-	return array;
+	item->usual_length = count;
+	return set_length(item, array, count);
 }
 
 /* The array, cast to the extension's type. */
@@ -220,8 +255,11 @@ converter_from_base64(Converter *converter, JsonSlice text)
 				 errdetail("It is neither a literal of that type nor base64 of float4 numbers.")));
 	if (converter->item->type == FLOAT4OID)
 	{
-		array = allocate_numbers(converter->item, count);
+		if (count > most_numbers(converter->item))
+			refuse_length(converter->item);
+		array = make_room(converter->item, NULL, count);
 		memcpy(ARR_DATA_PTR(array), floats, count * sizeof(float));
+		set_length(converter->item, array, count);
 		result = converter->kind == CONVERT_VECTOR ? cast_vector(converter, array)
 			: PointerGetDatum(array);
 	}

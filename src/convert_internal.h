@@ -44,6 +44,7 @@ struct Converter
 	Oid			input_param;
 
 	Converter  *item;			/* array: its elements; vector: real; domain: its base type */
+	size_t		usual_length;	/* elements: how many the last array had, if they are numbers */
 	FmgrInfo	cast;			/* vector: from real[] */
 	TupleDesc	descriptor;		/* composite: NULL until needed */
 	Field	   *fields;			/* one for each attribute */

@@ -104,8 +104,14 @@ scan_string(Scanner *scanner, const char *p)
 static inline const char *
 skip_digits(const char *p, const char *end)
 {
-	while ((size_t) (end - p) >= WORD && word_is_digits(load_word(p)))
-		p += WORD;
+	while ((size_t) (end - p) >= WORD)
+	{
+		int			count = leading_digits(load_word_in_order(p));
+
+		p += count;
+		if (count < (int) WORD)
+			return p;
+	}
 	while (p < end && is_digit(*p))
 		p++;
 	return p;

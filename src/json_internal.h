@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json_internal.h
- *	  What json.c and json_string.c share: classes of bytes, eight at a time
- *	  in a 64-bit word, and single ones.  Not for anyone else.
+ *	  What json.c, json_string.c and number.c share: classes of bytes, eight
+ *	  at a time in a 64-bit word, and single ones.  Not for anyone else.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,12 +53,29 @@ word_is_plain(uint64_t word)
 			(word & EACH_BYTE(0x80))) == 0;
 }
 
-static inline bool
-word_is_digits(uint64_t word)
+/* The word with the text's first byte lowest, whatever the machine's order. */
+static inline uint64_t
+load_word_in_order(const char *p)
 {
-	/* 0x30 … 0x39 keep their high half when 6 is added, 0x3a … 0x3f do not */
-	return ((word & EACH_BYTE(0xf0)) |
-			(((word + EACH_BYTE(0x06)) & EACH_BYTE(0xf0)) >> 4)) == EACH_BYTE(0x33);
+	uint64_t	word = load_word(p);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
+/*
+ * How many digits a word loaded in order begins with.  Exact for each byte:
+ * the sum of a value below 0x80 and 0x76 has its high bit set from ten on.
+ */
+static inline int
+leading_digits(uint64_t word)
+{
+	uint64_t	value = word ^ EACH_BYTE('0');
+	uint64_t	others = (((value & EACH_BYTE(0x7f)) + EACH_BYTE(0x76)) | value) & EACH_BYTE(0x80);
+
+	return others == 0 ? (int) WORD : __builtin_ctzll(others) / 8;
 }
 
 static inline bool

@@ -11,10 +11,11 @@
  */
 #include "number.h"
 
+#include "json_internal.h"
+
 #include <errno.h>
 #include <float.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define MAX_DIGITS		19		/* any number of so many digits fits 64 bits */
 #define MAX_EXPONENT	22		/* 10^22 is the last power of ten that is exact in a double */
@@ -29,37 +30,69 @@ static const double powers[MAX_EXPONENT + 1] = {
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
 };
 
-static bool
-is_digit(char c)
+/*
+ * The number that the eight values of a word say, the first one lowest.  Sums
+ * neighbours three times, as D. Lemire, "Quickly parsing eight digits" (2018).
+ */
+static inline uint64_t
+eight_digits(uint64_t values)
 {
-	return c >= '0' && c <= '9';
+	const uint64_t pairs = UINT64_C(0x000000ff000000ff);
+
+	values = values * 10 + (values >> 8);
+	return (uint32_t) (((values & pairs) * UINT64_C(0x000f424000000064) +
+						((values >> 16) & pairs) * UINT64_C(0x0000271000000001)) >> 32);
 }
 
-/* Adds a run of digits; counts those that matter.  Returns where the run ends. */
-static const char *
-scan_digits(const char *p, Number *number, int *significant)
+/*
+ * Adds a run of digits, modulo 2^64.  Returns where the run ends.  The last
+ * few are taken together, too: how many they are is what a branch would guess
+ * wrong with each number.
+ */
+static inline const char *
+scan_digits(const char *p, const char *end, uint64_t *digits)
 {
-	for (; is_digit(*p); p++)
+	static const uint32_t scales[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+
+	while ((size_t) (end - p) >= WORD)
 	{
-		if (*significant < MAX_DIGITS)
-			number->digits = number->digits * 10 + (uint64_t) (*p - '0');
-		else
-			number->complete = false;
-		if (number->digits != 0)
-			(*significant)++;
+		uint64_t	word = load_word_in_order(p);
+		int			count = leading_digits(word);
+
+		word ^= EACH_BYTE('0');
+		if (count == (int) WORD)
+			*digits = *digits * 100000000 + eight_digits(word);
+		else if (count > 0)
+			*digits = *digits * scales[count] + eight_digits(word << (8 * (WORD - count)));
+		p += count;
+		if (count < (int) WORD)
+			return p;
 	}
+	for (; p < end && is_digit(*p); p++)
+		*digits = *digits * 10 + (uint64_t) (*p - '0');
 	return p;
 }
 
+/* Do a number's digits fit 64 bits?  The point, if any, is among them. */
+static inline bool
+fit(const char *digits, const char *end, const char *point)
+{
+	if (end - digits - (point != NULL) <= MAX_DIGITS)
+		return true;
+	while (digits < end && (*digits == '0' || *digits == '.'))
+		digits++;
+	return end - digits - (point != NULL && digits <= point) <= MAX_DIGITS;
+}
+
 static const char *
-scan_exponent(const char *p, Number *number)
+scan_exponent(const char *p, const char *end, Number *number)
 {
 	int			exponent = 0;
-	bool		negative = *p == '-';
+	bool		negative = p < end && *p == '-';
 
-	if (*p == '-' || *p == '+')
+	if (p < end && (*p == '-' || *p == '+'))
 		p++;
-	for (; is_digit(*p); p++)
+	for (; p < end && is_digit(*p); p++)
 	{
 		if (exponent < INT32_MAX / 100)
 			exponent = exponent * 10 + (*p - '0');
@@ -70,42 +103,44 @@ scan_exponent(const char *p, Number *number)
 	return p;
 }
 
-bool
-number_scan(const char *text, Number *number)
+static inline bool
+scan(const char *text, const char *end, Number *number)
 {
 	const char *p = text;
-	int			significant = 0;
+	const char *first;
+	const char *point = NULL;
 
 	number->start = text;
 	number->digits = 0;
 	number->exponent = 0;
-	number->complete = true;
-	number->integral = true;
-	number->negative = *p == '-';
-	if (number->negative)
-		p++;
-	if (!is_digit(*p))
+	number->negative = p < end && *p == '-';
+	p += number->negative;
+	if (p == end || !is_digit(*p))
 		return false;
 
-	p = scan_digits(p, number, &significant);
-	if (*p == '.')
+	first = p;
+	p = scan_digits(p, end, &number->digits);
+	if (p < end && *p == '.')
 	{
-		const char *fraction = p + 1;
-
-		p = scan_digits(fraction, number, &significant);
-		if (p - fraction < INT32_MAX / 100)
-			number->exponent = -(int) (p - fraction);
-		else
-			number->complete = false;
-		number->integral = false;
+		point = p;
+		p = scan_digits(point + 1, end, &number->digits);
+		number->exponent = -(int) (p - point - 1);
 	}
-	if (*p == 'e' || *p == 'E')
+	number->integral = point == NULL;
+	number->complete = fit(first, p, point) && p - first < INT32_MAX / 100;
+	if (p < end && (*p == 'e' || *p == 'E'))
 	{
-		p = scan_exponent(p + 1, number);
+		p = scan_exponent(p + 1, end, number);
 		number->integral = false;
 	}
 	number->end = p;
 	return true;
+}
+
+bool
+number_scan(const char *text, const char *end, Number *number)
+{
+	return scan(text, end, number);
 }
 
 /*
@@ -113,7 +148,7 @@ number_scan(const char *text, Number *number)
  * off at all if the digits are below EXACT_DIGITS, since then two exact numbers
  * meet in one correctly rounded operation.
  */
-static bool
+static inline bool
 approximate(const Number *number, double *size)
 {
 	/* Where operations carry excess precision they round twice. */
@@ -128,8 +163,8 @@ approximate(const Number *number, double *size)
 	return true;
 }
 
-bool
-number_to_float4(const Number *number, float *value)
+static inline bool
+to_float4(const Number *number, float *value)
 {
 	double		size;
 	uint64_t	bits;
@@ -149,6 +184,36 @@ number_to_float4(const Number *number, float *value)
 		return false;
 	*value = (float) (number->negative ? -size : size);
 	return true;
+}
+
+bool
+number_to_float4(const Number *number, float *value)
+{
+	return to_float4(number, value);
+}
+
+const char *
+number_next(const char *p, const char *end)
+{
+	while (p < end && (*p == ',' || is_space(*p)))
+		p++;
+	return p;
+}
+
+size_t
+number_read_float4s(const char **position, const char *end, float *values, size_t room)
+{
+	const char *p = *position;
+	size_t		count = 0;
+	Number		number;
+
+	while (count < room && scan(p, end, &number) && to_float4(&number, &values[count]))
+	{
+		p = number_next(number.end, end);
+		count++;
+	}
+	*position = p;
+	return count;
 }
 
 bool

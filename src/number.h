@@ -27,10 +27,21 @@ typedef struct Number
 } Number;
 
 /*
- * The number at text, which is inside an array that json_parse accepted.
- * False if something else is there.
+ * The number at text, which is inside an array that json_parse accepted and
+ * whose closing bracket is at end.  False if something else is there.
  */
-extern bool number_scan(const char *text, Number *number);
+extern bool number_scan(const char *text, const char *end, Number *number);
+
+/* From behind an element of such an array to the next one, or to end. */
+extern const char *number_next(const char *p, const char *end);
+
+/*
+ * Read numbers of such an array from *position on until one has to take the
+ * slow way, there is something else, or no room.  Returns how many; *position
+ * is then at the element that follows, or at end.
+ */
+extern size_t number_read_float4s(const char **position, const char *end, float *values,
+								  size_t room);
 
 /* False: take the slow way. */
 extern bool number_to_float4(const Number *number, float *value);

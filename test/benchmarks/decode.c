@@ -61,26 +61,23 @@ static PathStep embedding_steps[] = {{PATH_MEMBER, "embedding", 9, 0}};
 
 /* The numbers of one array; returns how many. */
 static size_t
-read_numbers(JsonSlice array, float *numbers)
+read_numbers(JsonSlice array, float *numbers, size_t room)
 {
-	const char *text = array.start + 1;
+	const char *end = array.start + array.length - 1;
+	const char *text = number_next(array.start + 1, end);
 	size_t		count = 0;
 
-	for (;;)
+	while (text < end)
 	{
-		Number		number;
-
-		while (*text == ' ' || *text == ',' || *text == '\n')
-			text++;
-		if (*text == ']')
-			return count;
-		if (!number_scan(text, &number))
-			die("something is no number");
-		if (!number_to_float4(&number, &numbers[count]))
-			numbers[count] = strtof(text, NULL);
-		count++;
-		text = number.end;
+		count += number_read_float4s(&text, end, numbers + count, room - count);
+		if (text == end)
+			break;
+		if (count == room || strchr("-0123456789", *text) == NULL)
+			die("something is no number, or there are too many");
+		numbers[count++] = strtof(text, NULL);
+		text = number_next(text + strcspn(text, ", ]"), end);
 	}
+	return count;
 }
 
 int
@@ -111,7 +108,7 @@ main(int argc, char **argv)
 		if (response.status != RESPONSE_OK)
 			die(response.error);
 		for (int row = 0; row < ROWS; row++)
-			read_numbers(response.values[row], numbers);
+			read_numbers(response.values[row], numbers, sizeof(numbers) / sizeof(numbers[0]));
 		response_free(&response);
 	}
 	printf("%.6f\n", now() - start);

@@ -47,7 +47,7 @@ check_integer(const Number *number, const char *text, int64_t min, int64_t max)
 
 /* One number of an array that is JSON. */
 static void
-check_number(JsonSlice token)
+check_number(JsonSlice token, const char *end)
 {
 	char	   *text = copy_string(token.start, token.length);
 	float		right4 = strtof(text, NULL);
@@ -56,7 +56,7 @@ check_number(JsonSlice token)
 	double		real8;
 	Number		number;
 
-	must(number_scan(token.start, &number));
+	must(number_scan(token.start, end, &number));
 	must(number.start == token.start && number.end == token.start + token.length);
 	must(number.negative == (text[0] == '-'));
 	must(number.integral == (strpbrk(text, ".eE") == NULL));
@@ -85,9 +85,9 @@ check_array(const char *text, size_t length)
 	for (cursor = json_elements(array); json_next_element(&cursor, &element);)
 	{
 		if (json_kind(element) == JSON_NUMBER)
-			check_number(element);
+			check_number(element, cursor.end);
 		else
-			must(!number_scan(element.start, &number));
+			must(!number_scan(element.start, cursor.end, &number));
 	}
 }
 

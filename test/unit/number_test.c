@@ -12,8 +12,7 @@
 #include "number.h"
 #include "tap.h"
 
-#define ROUNDS 300000
-
+static int	rounds;				/* NUMBER_ROUNDS of the environment: how many random numbers of a kind */
 static int	taken4;				/* how many float4 were read the fast way */
 
 /* Scans text that is followed by what follows a number in an array. */
@@ -23,7 +22,7 @@ scan(const char *text, Number *number)
 	static char array[200];
 
 	snprintf(array, sizeof(array), "%s, 1]", text);
-	return number_scan(array, number) &&
+	return number_scan(array, array + strlen(array) - 1, number) &&
 		(size_t) (number->end - number->start) == strlen(text);
 }
 
@@ -74,15 +73,15 @@ test_floats(void)
 		ok(agrees(hard[i]), hard[i]);
 
 	taken4 = 0;
-	for (int i = 0; i < ROUNDS && good; i++)
+	for (int i = 0; i < rounds && good; i++)
 	{
 		snprintf(text, sizeof(text), "%.*g", (int) (random() % 18 + 1), random_share() * 2 - 1);
 		good = agrees(text);
 	}
 	ok(good, "shares of one with up to 18 digits");
-	ok(taken4 > ROUNDS * 0.99, "and hardly one took the slow way");
+	ok(taken4 > rounds * 0.99, "and hardly one took the slow way");
 
-	for (int i = 0; i < ROUNDS && good; i++)
+	for (int i = 0; i < rounds && good; i++)
 	{
 		snprintf(text, sizeof(text), "%.*e", (int) (random() % 20),
 				 (random_share() - 0.5) * exp2(random_share() * 300 - 150));
@@ -100,7 +99,7 @@ test_halfway(void)
 	char		text[100];
 	bool		good = true;
 
-	for (int i = 0; i < ROUNDS && good; i++)
+	for (int i = 0; i < rounds && good; i++)
 	{
 		float		low = (float) ((random_share() - 0.5) * exp2(random_share() * 60 - 30));
 		double		halfway = ((double) low + (double) nextafterf(low, INFINITY)) / 2;
@@ -111,6 +110,90 @@ test_halfway(void)
 	ok(good, "numbers around the points between two floats");
 	if (!good)
 		printf("# %s\n", text);
+}
+
+/* A number as it comes in arrays, or something else now and then. */
+static int
+write_element(char *text, size_t size)
+{
+	static const char *const others[] = {"null", "\"1.5\"", "[1]", "0.1234567890123456789012", "1e39"};
+
+	if (random() % 50 == 0)
+		return snprintf(text, size, "%s", others[random() % 5]);
+	return snprintf(text, size, "%.*g", (int) (random() % 20 + 1), (float) (random_share() - 0.5));
+}
+
+/* An array of some elements, without a byte behind it, so that a sanitizer sees who reads on. */
+static char *
+write_array(size_t *length)
+{
+	static const char *const separators[] = {",", ", ", "\n,", " ,\t"};
+	char		text[2000] = "[";
+	int			count = (int) (random() % 30 + 1);
+	char	   *array;
+
+	*length = 1;
+	for (int i = 0; i < count; i++)
+	{
+		if (i > 0)
+			*length += snprintf(text + *length, sizeof(text) - *length, "%s", separators[random() % 4]);
+		*length += write_element(text + *length, sizeof(text) - *length);
+	}
+	text[(*length)++] = ']';
+	array = malloc(*length);
+	memcpy(array, text, *length);
+	return array;
+}
+
+/* Reads an array in pieces, and each element that was left to the slow way with strtof. */
+static bool
+array_agrees(const char *array, size_t length)
+{
+	const char *end = array + length - 1;
+	const char *p = number_next(array + 1, end);
+	const char *slow = p;
+	float		values[30];
+
+	while (p < end)
+	{
+		size_t		count = number_read_float4s(&p, end, values, random() % 30 + 1);
+
+		for (size_t i = 0; i < count; i++)
+		{
+			char	   *behind;
+			float		right = strtof(slow, &behind);
+
+			if (memcmp(&values[i], &right, sizeof(float)) != 0)
+				return false;
+			slow = number_next(behind, end);
+		}
+		if (slow != p)
+			return false;
+		if (count == 0)
+		{
+			p += strcspn(p, ",]");
+			p = slow = number_next(*p == ']' && p < end ? p + 1 : p, end);
+		}
+	}
+	return p == end;
+}
+
+static void
+test_arrays(void)
+{
+	bool		good = true;
+
+	for (int i = 0; i < rounds / 20 && good; i++)
+	{
+		size_t		length;
+		char	   *array = write_array(&length);
+
+		good = array_agrees(array, length);
+		if (!good)
+			printf("# %.*s\n", (int) length, array);
+		free(array);
+	}
+	ok(good, "arrays, in pieces");
 }
 
 static bool
@@ -145,8 +228,8 @@ test_integers(void)
 	ok(integer_is("-2147483648", INT32_MIN), "within them");
 	ok(no_integer("1.0", INT64_MIN, INT64_MAX) && no_integer("1e2", INT64_MIN, INT64_MAX),
 	   "a fraction or exponent is for the type's input to judge");
-	ok(!number_scan("null]", &number) && !number_scan("\"1\"]", &number) &&
-	   !number_scan("[1]]", &number) && !number_scan("-x", &number), "no numbers");
+	ok(!scan("null", &number) && !scan("\"1\"", &number) && !scan("[1]", &number) &&
+	   !scan("-x", &number) && !scan("", &number) && !scan("-", &number), "no numbers");
 }
 
 static bool
@@ -180,9 +263,13 @@ test_base64(void)
 int
 main(void)
 {
+	const char *setting = getenv("NUMBER_ROUNDS");
+
+	rounds = setting != NULL ? atoi(setting) : 300000;
 	srandom(5);
 	test_floats();
 	test_halfway();
+	test_arrays();
 	test_integers();
 	test_base64();
 	return done_testing();
