@@ -5,8 +5,8 @@
  *
  * Owns no memory.  json_parse checks a whole text once, byte by byte, with a
  * stack of one bit a level; everything else trusts a text that passed, and so
- * needs to see only brackets and quotes.  Runs of ordinary bytes are taken
- * eight at a time in a 64-bit word.  Failure is a value: JsonFault.
+ * needs to see only brackets and quotes.  Runs of ordinary bytes are taken 64
+ * or eight at a time.  Failure is a value: JsonFault.
  *
  *-------------------------------------------------------------------------
  */
@@ -73,8 +73,7 @@ scan_string(Scanner *scanner, const char *p)
 	{
 		unsigned char c;
 
-		while ((size_t) (end - p) >= WORD && word_is_plain(load_word(p)))
-			p += WORD;
+		SKIP_RUN(p, end, block_is_plain(p), word_is_plain(load_word(p)));
 		if (p == end)
 			return fail(scanner, p, NULL);
 		c = (unsigned char) *p;
@@ -153,6 +152,26 @@ scan_number(Scanner *scanner, const char *p)
 	return p;
 }
 
+/* Behind a number in an array: past the numbers that follow it without white space. */
+static inline const char *
+scan_numbers(Scanner *scanner, const char *p)
+{
+	const char *end = scanner->end;
+
+	while (p != NULL && end - p >= 2 && *p == ',' && (is_digit(p[1]) || p[1] == '-'))
+		p = scan_number(scanner, p + 1);
+	return p;
+}
+
+/* Is what is being scanned directly in an array? */
+static inline bool
+in_array(const Scanner *scanner)
+{
+	int			level = scanner->depth - 1;
+
+	return level >= 0 && ((scanner->is_object[level / 8] >> (level % 8)) & 1) == 0;
+}
+
 static const char *
 scan_word(Scanner *scanner, const char *p, const char *word)
 {
@@ -209,7 +228,10 @@ scan_value(Scanner *scanner, const char *p)
 	if (p == scanner->end)
 		return fail(scanner, p, NULL);
 	if (is_digit(*p) || *p == '-')
-		return scan_number(scanner, p);
+	{
+		p = scan_number(scanner, p);
+		return in_array(scanner) ? scan_numbers(scanner, p) : p;
+	}
 	switch (*p)
 	{
 		case '"':
@@ -333,14 +355,7 @@ skip_string(const char *p, const char *end)
 	p++;
 	for (;;)
 	{
-		while ((size_t) (end - p) >= WORD)
-		{
-			uint64_t	word = load_word(p);
-
-			if ((bytes_equal(word, '"') | bytes_equal(word, '\\')) != 0)
-				break;
-			p += WORD;
-		}
+		SKIP_RUN(p, end, !block_has_quote(p), !word_has_quote(load_word(p)));
 		while (*p != '"' && *p != '\\')
 			p++;
 		if (*p == '"')
@@ -357,15 +372,7 @@ skip_container(const char *p, const char *end)
 
 	for (;;)
 	{
-		/* with these bits all four brackets are 0x7f; so are Y, y, _ and DEL, which are rare */
-		while ((size_t) (end - p) >= WORD)
-		{
-			uint64_t	word = load_word(p);
-
-			if ((bytes_equal(word, '"') | bytes_equal(word | EACH_BYTE(0x26), 0x7f)) != 0)
-				break;
-			p += WORD;
-		}
+		SKIP_RUN(p, end, !block_has_bracket(p), !word_has_bracket(load_word(p)));
 		switch (*p)
 		{
 			case '"':

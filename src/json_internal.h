@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json_internal.h
- *	  What json.c, json_string.c and number.c share: classes of bytes, eight
- *	  at a time in a 64-bit word, and single ones.  Not for anyone else.
+ *	  What json.c, json_string.c and number.c share: classes of bytes, 64 at
+ *	  a time in a block, eight in a word, and single ones.  Not for anyone else.
  *
  *-------------------------------------------------------------------------
  */
@@ -43,7 +43,7 @@ bytes_equal(uint64_t word, char c)
 	return zero_bytes(word ^ EACH_BYTE(c));
 }
 
-/* Anything that a string token cannot hold as it is, or that is not ASCII? */
+/* Nothing but what a string token can hold as it is, all of it ASCII? */
 static inline bool
 word_is_plain(uint64_t word)
 {
@@ -51,6 +51,18 @@ word_is_plain(uint64_t word)
 
 	return (control | bytes_equal(word, '"') | bytes_equal(word, '\\') |
 			(word & EACH_BYTE(0x80))) == 0;
+}
+
+static inline bool
+word_has_bracket(uint64_t word)
+{
+	return (bytes_equal(word, '"') | bytes_equal(word | EACH_BYTE(0x26), 0x7f)) != 0;
+}
+
+static inline bool
+word_has_quote(uint64_t word)
+{
+	return (bytes_equal(word, '"') | bytes_equal(word, '\\')) != 0;
 }
 
 /* The word with the text's first byte lowest, whatever the machine's order. */
@@ -77,6 +89,90 @@ leading_digits(uint64_t word)
 
 	return others == 0 ? (int) WORD : __builtin_ctzll(others) / 8;
 }
+
+/*
+ * Blocks: vectors of the compiler, which has them on every machine.  What is
+ * said of a block is whether any of its bytes is of a kind.
+ */
+typedef uint8_t Vector __attribute__((vector_size(16)));
+typedef int8_t SignedVector __attribute__((vector_size(16)));
+
+#define BLOCK (4 * sizeof(Vector))
+
+static inline bool
+any_byte(Vector yes)
+{
+	uint64_t	halves[2];
+
+	memcpy(halves, &yes, sizeof(halves));
+	return (halves[0] | halves[1]) != 0;
+}
+
+/* A bracket of either kind or a quote?  Y, y, _ and DEL may be taken for one. */
+static inline bool
+block_has_bracket(const char *p)
+{
+	Vector		yes = {0};
+
+	for (size_t i = 0; i < BLOCK; i += sizeof(Vector))
+	{
+		Vector		bytes;
+
+		memcpy(&bytes, p + i, sizeof(bytes));
+		/* with these bits all four brackets are 0x7f */
+		yes |= (Vector) (bytes == '"') | (Vector) ((bytes | 0x26) == 0x7f);
+	}
+	return any_byte(yes);
+}
+
+/* A quote or a backslash? */
+static inline bool
+block_has_quote(const char *p)
+{
+	Vector		yes = {0};
+
+	for (size_t i = 0; i < BLOCK; i += sizeof(Vector))
+	{
+		Vector		bytes;
+
+		memcpy(&bytes, p + i, sizeof(bytes));
+		yes |= (Vector) (bytes == '"') | (Vector) (bytes == '\\');
+	}
+	return any_byte(yes);
+}
+
+/* Nothing but what a string token can hold as it is, all of it ASCII? */
+static inline bool
+block_is_plain(const char *p)
+{
+	Vector		special = {0};
+
+	for (size_t i = 0; i < BLOCK; i += sizeof(Vector))
+	{
+		Vector		bytes;
+
+		memcpy(&bytes, p + i, sizeof(bytes));
+		/* what is not ASCII is negative */
+		special |= (Vector) (bytes == '"') | (Vector) (bytes == '\\') |
+			(Vector) ((SignedVector) bytes < 0x20);
+	}
+	return !any_byte(special);
+}
+
+/*
+ * From p on past what is plain, by blocks and words; single bytes are left to
+ * the caller.  Most tokens are short, so blocks come behind the first word.
+ */
+#define SKIP_RUN(p, end, plain_block, plain_word) \
+	do { \
+		if ((size_t) ((end) - (p)) < WORD || !(plain_word)) \
+			break; \
+		(p) += WORD; \
+		while ((size_t) ((end) - (p)) >= BLOCK && (plain_block)) \
+			(p) += BLOCK; \
+		while ((size_t) ((end) - (p)) >= WORD && (plain_word)) \
+			(p) += WORD; \
+	} while (0)
 
 static inline bool
 is_space(char c)

@@ -240,9 +240,10 @@ json_append_escaped(ByteBuffer *out, const char *bytes, size_t length)
 
 	while (p < end)
 	{
-		if ((size_t) (end - p) >= WORD && word_is_plain(load_word(p)))
-			p += WORD;
-		else if ((unsigned char) *p >= 0x20 && *p != '"' && *p != '\\')
+		SKIP_RUN(p, end, block_is_plain(p), word_is_plain(load_word(p)));
+		if (p == end)
+			break;
+		if ((unsigned char) *p >= 0x20 && *p != '"' && *p != '\\')
 			p++;
 		else
 		{

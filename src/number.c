@@ -243,50 +243,90 @@ number_to_integer(const Number *number, int64_t min, int64_t max, int64_t *value
 	return *value >= min && *value <= max;
 }
 
-/* The six bits of a base64 character, or -1. */
-static int
-base64_bits(char c)
+#define NO_BITS 0xff			/* of what is no base64 character */
+
+/* The six bits of each base64 character. */
+static const uint8_t base64_bits[256] = {
+#define NONE4 NO_BITS, NO_BITS, NO_BITS, NO_BITS
+#define NONE16 NONE4, NONE4, NONE4, NONE4
+#define NONE64 NONE16, NONE16, NONE16, NONE16
+	NONE16, NONE16,
+	NONE4, NONE4, NO_BITS, NO_BITS, NO_BITS, 62, NO_BITS, NO_BITS, NO_BITS, 63,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, NO_BITS, NO_BITS, NONE4,
+	NO_BITS, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO_BITS, NONE4,
+	NO_BITS, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, NO_BITS, NONE4,
+	NONE64, NONE64
+#undef NONE64
+#undef NONE16
+#undef NONE4
+};
+
+/* Four characters to three bytes; false if one is none of base64. */
+static inline bool
+decode_quad(const uint8_t *quad, uint8_t *bytes)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (is_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	uint8_t		a = base64_bits[quad[0]];
+	uint8_t		b = base64_bits[quad[1]];
+	uint8_t		c = base64_bits[quad[2]];
+	uint8_t		d = base64_bits[quad[3]];
+
+	bytes[0] = (uint8_t) (a << 2 | b >> 4);
+	bytes[1] = (uint8_t) (b << 4 | c >> 2);
+	bytes[2] = (uint8_t) (c << 6 | d);
+	return ((a | b | c | d) & 0xc0) == 0;
+}
+
+/* Turn numbers whose bytes came lowest first into the machine's own. */
+static void
+order_bytes(float *floats, size_t count)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	for (size_t i = 0; i < count; i++)
+	{
+		uint32_t	word;
+
+		memcpy(&word, &floats[i], sizeof(word));
+		word = __builtin_bswap32(word);
+		memcpy(&floats[i], &word, sizeof(word));
+	}
+#else
+	(void) floats;
+	(void) count;
+#endif
 }
 
 bool
 number_decode_base64(const char *text, size_t length, float *floats, size_t *count)
 {
-	uint64_t	pending = 0;	/* bits read that are not yet in a float, the latest lowest */
-	int			pending_bits = 0;
-	uint32_t	word = 0;		/* the float so far: its bytes come lowest first */
-	int			word_bytes = 0;
+	const uint8_t *in = (const uint8_t *) text;
+	uint8_t    *out = (uint8_t *) floats;
+	uint8_t		last[4] = {'A', 'A', 'A', 'A'};
+	uint8_t		bytes[3];
 	size_t		padding = 0;
+	size_t		size;
 
 	*count = 0;
-	while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
-		padding++;
 	if (length == 0 || length % 4 != 0)
 		return false;
-	for (size_t i = 0; i < length - padding; i++)
-	{
-		int			bits = base64_bits(text[i]);
+	while (padding < 2 && text[length - 1 - padding] == '=')
+		padding++;
+	size = length / 4 * 3 - padding;
+	if (size % sizeof(float) != 0)
+		return false;
 
-		if (bits < 0)
+	for (size_t quads = length / 4 - 1; quads > 0; quads--, in += 4, out += 3)
+	{
+		if (!decode_quad(in, out))
 			return false;
-		pending = (pending << 6 | (uint64_t) bits) & 0xffff;
-		pending_bits += 6;
-		if (pending_bits < 8)
-			continue;
-		pending_bits -= 8;
-		word |= (uint32_t) (pending >> pending_bits & 0xff) << (8 * word_bytes);
-		if (++word_bytes < 4)
-			continue;
-		memcpy(&floats[(*count)++], &word, sizeof(float));
-		word = 0;
-		word_bytes = 0;
 	}
-	return word_bytes == 0 && *count > 0;
+	/* The last four may be padded; zero bits stand for what is not there. */
+	memcpy(last, in, 4 - padding);
+	if (!decode_quad(last, bytes))
+		return false;
+	memcpy(out, bytes, 3 - padding);
+	*count = size / sizeof(float);
+	order_bytes(floats, *count);
+	return true;
 }

@@ -454,23 +454,59 @@ append_add_columns(StringInfo sql, const Recipe *recipe)
 	return any;
 }
 
+/*
+ * Columns of many floating-point numbers that this makes are not compressed
+ * where they are too long for a row: such numbers hardly get shorter, but
+ * trying to takes as long as reading them.  False: there is none.
+ */
+static bool
+append_set_storage(StringInfo sql, const Recipe *recipe, bool all)
+{
+	bool		any = false;
+
+	appendStringInfo(sql, "ALTER TABLE %s ", recipe->target_name);
+	for (int i = 0; i < recipe->output_count; i++)
+	{
+		const OutputColumn *output = &recipe->outputs[i];
+
+		if (!(all || output->missing) ||
+			(output->type != FLOAT4ARRAYOID && output->type != FLOAT8ARRAYOID))
+			continue;
+		appendStringInfo(sql, "%sALTER COLUMN %s SET STORAGE EXTERNAL", any ? ", " : "",
+						 quote_identifier(output->name));
+		any = true;
+	}
+	return any;
+}
+
+static void
+run_utility(const char *sql)
+{
+	int			result = SPI_execute(sql, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "could not make the target: %s", SPI_result_code_string(result));
+}
+
 void
 recipe_make_target(Recipe *recipe)
 {
-	StringInfoData sql;
-	int			result;
+	bool		is_new = !OidIsValid(recipe->target);
+	StringInfoData make;
+	StringInfoData set_storage;
 
-	initStringInfo(&sql);
-	if (!OidIsValid(recipe->target))
-		append_create_table(&sql, recipe);
-	else if (!append_add_columns(&sql, recipe))
+	initStringInfo(&make);
+	if (is_new)
+		append_create_table(&make, recipe);
+	else if (!append_add_columns(&make, recipe))
 		return;
 	SPI_connect();
-	result = SPI_execute(sql.data, false, 0);
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "could not make the target: %s", SPI_result_code_string(result));
+	run_utility(make.data);
+	initStringInfo(&set_storage);
+	if (append_set_storage(&set_storage, recipe, is_new))
+		run_utility(set_storage.data);
 	SPI_finish();
-	if (!OidIsValid(recipe->target))
+	if (is_new)
 		recipe->target = RangeVarGetRelid(
 			makeRangeVarFromNameList(
 				textToQualifiedNameList(cstring_to_text(recipe->target_name))),
