@@ -49,6 +49,14 @@ SELECT enrich.start(:town, target => 'existing', output => '{"extra real[]": "$.
 SELECT enrich.start(:town, target => 'existing', output => '{"extra real[]": "$.e", "label text": "$.l", "more": "$.m"}') AS job \gset
 \d existing
 
+-- float arrays that were made are stored uncompressed; columns that were there stay as they are
+CREATE TABLE has_floats (id integer, code varchar(8), old real[], PRIMARY KEY (id, code));
+SELECT enrich.start(:town, target => 'has_floats', output => '{"old": "$.o", "new real[]": "$.n", "wide float8[]": "$.w",
+	"whole integer[]": "$.i"}') AS job \gset
+SELECT attrelid::regclass, attname, attstorage FROM pg_attribute
+WHERE attrelid IN ('results'::regclass, 'has_floats'::regclass) AND attnum > 0 AND atttypid::regtype::text LIKE '%[]'
+ORDER BY attrelid, attnum;
+
 -- insert and overwrite need no unique index
 CREATE TABLE history (id integer, code varchar(8), label text, at timestamptz DEFAULT now());
 SELECT enrich.start(:town, target => 'history', write_mode => 'insert', output => '{"label": "$"}') AS job \gset
