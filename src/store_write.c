@@ -26,6 +26,12 @@
 #include "mask.h"
 #include "store_sql.h"
 
+/*
+ * What results may take in memory before they are written to a file first, in
+ * kB: about what the answers of a store are, which are seldom less.
+ */
+#define TUPLES_KB (32 * 1024)
+
 struct StoreWriter
 {
 	const Recipe *recipe;
@@ -258,7 +264,7 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 	MemoryContext scratch = AllocSetContextCreate(context, "pg_enrich convert row",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, work_mem);
+	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, Max(work_mem, TUPLES_KB));
 	int64		written;
 	int			result;
 
