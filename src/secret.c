@@ -99,25 +99,52 @@ match_percent(const char *p, const char *end, const char *character, int length)
 	return 3 * (size_t) length;
 }
 
-/* The bytes at p that stand for the character; 0: they stand for another. */
+/*
+ * JSON within JSON doubles its backslashes; so a backslash, or a run of them,
+ * may be any number of them, each written in any way.
+ */
 static size_t
-match_character(const char *p, const char *end, const char *character, int length)
+match_backslashes(const char *p, const char *end)
+{
+	const char *from = p;
+	const char *before;
+
+	do
+	{
+		before = p;
+		while (p < end && *p == '\\')
+			p++;
+		if (p > from && match_unicode(p, end, '\\') > 0)
+			p += 5;
+		if (p < end && *p == '%')
+			p += match_percent(p, end, "\\", 1);
+	} while (p > before);
+	return p - from;
+}
+
+/*
+ * The bytes at p that stand for the character; 0: they stand for another.  Of
+ * backslashes before, one may have been its own.
+ */
+static size_t
+match_character(const char *p, const char *end, const char *character, int length,
+				bool after_backslash)
 {
 	const char *escaped = p;
 	size_t		taken;
 
-	/* JSON within JSON doubles its backslashes; so a backslash itself may be any number of them */
+	if (*character == '\\')
+		return match_backslashes(p, end);
 	while (escaped < end && *escaped == '\\')
 		escaped++;
-	if (*character == '\\' && escaped > p)
-		return escaped - p;
 	if (end - p >= length && memcmp(p, character, length) == 0)
 		return length;
 	if (*p == '%')
 		return match_percent(p, end, character, length);
 	if (*p == '+' && *character == ' ')
 		return 1;
-	if (escaped == p || escaped == end || pg_utf_mblen((const unsigned char *) character) != length)
+	if ((escaped == p && !after_backslash) || escaped == end ||
+		pg_utf_mblen((const unsigned char *) character) != length)
 		return 0;
 	if (*escaped == *character && strchr("\"'/", *character) != NULL)
 		return escaped - p + 1;
@@ -133,7 +160,7 @@ match_base64(const char *p, const char *end, const char *digit)
 {
 	if ((*p == '-' && *digit == '+') || (*p == '_' && *digit == '/'))
 		return 1;
-	return match_character(p, end, digit, 1);
+	return match_character(p, end, digit, 1, false);
 }
 
 static bool
@@ -149,6 +176,7 @@ match_secret(const char *p, const char *end, const char *secret, bool is_base64)
 	const char *from = p;
 	size_t		whole = strlen(secret);
 	int			characters = 0;
+	bool		after_backslash = false;
 
 	if ((size_t) (end - p) >= whole && memcmp(p, secret, whole) == 0)
 		return whole;
@@ -157,13 +185,13 @@ match_secret(const char *p, const char *end, const char *secret, bool is_base64)
 		int			length = Min(pg_utf_mblen((const unsigned char *) secret),
 								 (int) strlen(secret));
 		size_t		taken = is_base64 ? match_base64(p, end, secret)
-			: match_character(p, end, secret, length);
+			: match_character(p, end, secret, length, after_backslash);
 
 		if (taken == 0)
 			break;
 		p += taken;
-		/* one may stand for many in the text, so many stand for one */
-		secret += *secret == '\\' ? (int) strspn(secret, "\\") : length;
+		after_backslash = *secret == '\\';
+		secret += after_backslash ? (int) strspn(secret, "\\") : length;
 		characters++;
 	}
 	if (*secret == '\0' || characters >= LONG_BEGINNING ||

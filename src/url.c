@@ -84,6 +84,9 @@ check_characters(const UrlCheck *check, const char *from, const char *to)
 						 !isxdigit((unsigned char) p[2])))
 			return refuse(check, p, "Write %25 for a literal \"%\".",
 						  "holds a \"%\" without two hexadecimal digits");
+		/* some servers take the text before it for the whole, such as ".." */
+		if (c == '%' && p[1] == '0' && p[2] == '0')
+			return refuse(check, p, "Remove it.", "holds a NUL (\"%00\")");
 	}
 	return true;
 }

@@ -61,6 +61,7 @@ static const Refusal bad_urls[] = {
 	{"http://h/{{id}}//{{id}}", "\"//\""},
 	{"http://h/100%", "without two hexadecimal digits"},
 	{"http://h/%zz{{id}}", "Write %25"}, {"http://h/%4{{id}}", "Write %25"},
+	{"http://h/..%00/a", "holds a NUL"}, {"http://h/{{id}}?a=%00", "Remove it"},
 };
 
 static const char *const good_paths[] = {
