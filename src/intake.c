@@ -76,14 +76,11 @@ adopt(Worker *worker, Server *server, Credentials *credentials)
 }
 
 /* Bucketizing needs no credentials: they can still be mended when it is done. */
-static void
-read_server(Worker *worker, const Job *job)
+static Credentials *
+credentials_of(const Job *job, const Server *server)
 {
-	Server	   *server = server_load(job->server, false);
-
-	server_check_usage(server, GetUserId());
-	adopt(worker, server, job->state == JOB_RUNNING ? credentials_load(server, GetUserId())
-		  : palloc0(sizeof(Credentials)));
+	return job->state == JOB_RUNNING ? credentials_load(server, GetUserId())
+		: palloc0(sizeof(Credentials));
 }
 
 /* Rows at hand are to be stored by the new recipe. */
@@ -103,26 +100,35 @@ require_same_keys(const Recipe *before, const Recipe *after)
 						"again."));
 }
 
+/*
+ * What is read goes with the turn if an error comes before anything refers to it:
+ * so tries that fail, however often, leave all as it was.
+ */
 void
 intake_job(Worker *worker)
 {
-	MemoryContext old;
+	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich job",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	Job		   *job;
 
-	worker->job_context = AllocSetContextCreate(worker->context, "pg_enrich job",
-												ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(worker->job_context);
 	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
 	job = catalog_load_job(worker->entry->job);
 	if (job != NULL)
 	{
+		Server	   *server = server_load(job->server, false);
+		Credentials *credentials;
 		Recipe	   *recipe;
 
-		read_server(worker, job);
-		recipe = recipe_make(job, worker->server);
+		server_check_usage(server, GetUserId());
+		credentials = credentials_of(job, server);
+		recipe = recipe_make(job, server);
 		if (worker->recipe != NULL)
 			require_same_keys(worker->recipe, recipe);
+		adopt(worker, server, credentials);
 		worker->recipe = recipe;
+		worker->job_context = context;
+		MemoryContextSetParent(context, worker->context);
 	}
 	worker->job = job;
 	MemoryContextSwitchTo(old);
@@ -171,12 +177,13 @@ recompile(Worker *worker, const Server *server)
 
 /*
  * What requests in flight refer to is kept: contexts of what was read before
- * are freed with the worker only.  Servers and credentials change rarely.
+ * are freed with the worker only.  Servers and credentials change rarely.  What was
+ * read before an error came goes with the turn: nothing refers to it.
  */
 void
 intake_server(Worker *worker)
 {
-	MemoryContext context = AllocSetContextCreate(worker->job_context, "pg_enrich set-up",
+	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich set-up",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Server	   *server = server_load(worker->job->server, false);
@@ -190,7 +197,10 @@ intake_server(Worker *worker)
 	if (!same_server)
 		recompile(worker, server);
 	if (!same_server || !credentials_equal(credentials, worker->credentials))
+	{
+		MemoryContextSetParent(context, worker->job_context);
 		adopt(worker, same_server ? worker->server : server, credentials);
+	}
 	else
 	{
 		worker->credentials->token_stamp = credentials->token_stamp;

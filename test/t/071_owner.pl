@@ -121,6 +121,34 @@ resume($job);
 is_exact($job, 'INSERT granted again');
 is($t->sql('SELECT count(*), count(DISTINCT id) FROM written'), '3000|3000', '... each row once');
 
+# however often that is tried, nothing is left in the worker's memory
+sub contexts
+{
+	my ($pid, @names) = @_;
+	my $position = $t->log_position;
+
+	$t->sql("SELECT pg_log_backend_memory_contexts($pid)");
+	my $log = $t->poll_for('memory contexts in the log', sub {
+		my $text = $t->log_since($position);
+		return $text =~ /\[$pid\] .*Grand total:/ && $text }, PATIENCE);
+	return join ' ', map { my $name = $_; scalar(() = $log =~ /level: \d+; (?:\d+; )?\Q$name\E: /g) } @names;
+}
+
+$job = begin_hanging();
+($pids[0]) = $t->pids($job);
+$t->sql('REVOKE USAGE ON FOREIGN SERVER api FROM PUBLIC');
+$t->wait_job($job, 'paused', PATIENCE);
+for (1 .. 5)
+{
+	resume($job);
+	$t->poll("SELECT state FROM enrich.progress WHERE job = $job", 'paused', PATIENCE);
+}
+is(contexts($pids[0], 'pg_enrich job', 'pg_enrich set-up'), '1 0', 'what could not be read again leaves no memory behind');
+is_paused($job, qr/^permission denied for foreign server api$/, 'no USAGE');
+$t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
+resume($job);
+is_exact($job, 'USAGE granted again');
+
 # it is given up with a cancel
 $job = begin_hanging();
 $t->sql('REVOKE INSERT ON target FROM PUBLIC');
