@@ -196,6 +196,17 @@ claims_release(int slot_index, int64 bucket)
 		}
 }
 
+int64
+claims_next_bucket(int slot_index)
+{
+	int64		next;
+
+	shared_lock();
+	next = shared->jobs[shared->slots[slot_index].job_index].next_bucket;
+	shared_unlock();
+	return next;
+}
+
 bool
 claims_any(int job_index)
 {

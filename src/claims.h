@@ -23,6 +23,9 @@ extern List *claims_take(int slot_index, int64 buckets_total, int count);
 /* A claimed bucket is finished, or was given up. */
 extern void claims_release(int slot_index, int64 bucket);
 
+/* All buckets of that worker's job before this one are done or claimed. */
+extern int64 claims_next_bucket(int slot_index);
+
 /* Does any worker of the job hold a claim? */
 extern bool claims_any(int job_index);
 

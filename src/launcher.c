@@ -367,6 +367,17 @@ take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
 	return slot;
 }
 
+static bool
+waits_for_slot(int job_index)
+{
+	bool		waits;
+
+	shared_lock();
+	waits = shared->jobs[job_index].in_use && shared->jobs[job_index].no_slot;
+	shared_unlock();
+	return waits;
+}
+
 static void
 note_no_slot(int job_index, int slot)
 {
@@ -422,7 +433,7 @@ start_workers(TimestampTz *due)
 			log_shortage(order.job);
 			break;
 		}
-		all &= !(shared->jobs[job].in_use && shared->jobs[job].no_slot);
+		all &= !waits_for_slot(job);
 	}
 	return all;
 }
@@ -526,7 +537,9 @@ launcher_main(Datum argument pg_attribute_unused())
 		notice_changes();
 		reap_workers();
 		satisfied = send_clerks();
+		shared_lock();
 		shared->clerk_waits = !satisfied;
+		shared_unlock();
 		if (!satisfied)
 			log_shortage(0);
 		satisfied &= start_workers(&due);

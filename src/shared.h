@@ -8,6 +8,10 @@
  * other process-local values stand in it.
  *
  * shared_lock() guards every field; a holder does no I/O and raises no error.
+ * Read without it are: slot_count, which is fixed; by a worker, what only it itself
+ * changes in its slot, and of its job what is fixed while it has the slot (database,
+ * number, owner); and hints, where the value of a moment ago does no harm, as whoever
+ * changes one wakes those concerned, and a spurious wake is harmless.
  *
  *-------------------------------------------------------------------------
  */
@@ -61,13 +65,13 @@ typedef struct JobEntry
 	int64		job;
 	Oid			owner;
 	int			wanted;			/* how many workers it wants now */
-	uint32		version;		/* moves on with every steering call that touched it */
+	uint32		version;		/* hint: moves on with every steering call that touched it */
 	int			concurrency;	/* the job's cap */
 	int64		next_bucket;	/* all before it are done or claimed; 0 again after a rescan */
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
-	bool		answered;		/* some request was, since its workers began or it was resumed */
-	bool		matched;		/* ... and one of several rows */
+	bool		answered;		/* hint: some request was, since workers began or it was resumed */
+	bool		matched;		/* hint: ... and one of several rows */
 	int			refused_alone;	/* rows that were refused in requests of their own till then ... */
 	int			refused_status; /* ... with this status */
 	int			refused_in_all; /* ... with any */
@@ -84,17 +88,17 @@ typedef struct JobEntry
 /* A background worker, from the launcher's decision to its exit. */
 typedef struct WorkerSlot
 {
-	bool		in_use;
+	bool		in_use;			/* hint: for those who wake */
 	uint32		generation;		/* told to the worker, so that a stray one knows itself */
-	pid_t		pid;			/* 0 until the worker has attached */
+	pid_t		pid;			/* hint: 0 until the worker has attached */
 	bool		clean_exit;		/* the worker left because there was nothing to do */
-	int			job_index;		/* in JobEntry */
+	int			job_index;		/* hint: in JobEntry */
 	int			worker_number;	/* from 0, within the job */
 	int			server_index;	/* in ServerEntry, -1: not known yet */
 	int			in_flight;
 	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
-	bool		wants;			/* has a request ready and no permit for it */
-	WaitingFor	waiting_for;
+	bool		wants;			/* hint: has a request ready and no permit for it */
+	WaitingFor	waiting_for;	/* hint */
 	Trouble		trouble;		/* what the worker tries again and again */
 	int64		invited_at;		/* clock of when it was woken to take its turn; 0: it was not */
 	int64		throttled_us;	/* waited for a throttled server, not counted by the job yet */
@@ -146,12 +150,12 @@ typedef struct DatabaseEntry
 
 typedef struct SharedState
 {
-	pid_t		launcher_pid;
+	pid_t		launcher_pid;	/* hint */
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
 	bool		launched;		/* a launcher has begun since the server started */
 	uint64		turns;			/* had by jobs so far */
-	bool		clerk_waits;	/* no worker slot is free for a clerk: new jobs go unseen */
+	bool		clerk_waits;	/* hint: no worker slot is free for a clerk: new jobs go unseen */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */
 	DatabaseEntry databases[SHARED_MAX_DATABASES];

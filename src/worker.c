@@ -182,14 +182,17 @@ apply_settings(const Job *job)
 static bool
 pause_after_crashes(const Job *job)
 {
-	const Trouble *trouble = &worker.entry->trouble;
+	Trouble		trouble;
 	char	   *error = psprintf("workers ended %d times without any progress", MAX_STARTS);
 	const char *hint = "See the server log for the reason. enrich.resume tries again.";
 
+	shared_lock();
+	trouble = worker.entry->trouble;
+	shared_unlock();
 	/* Known only if it was told: a crash of the whole cluster forgets it. */
-	if (trouble->error[0] != '\0')
+	if (trouble.error[0] != '\0')
 	{
-		error = psprintf("%s, the last time because: %s", error, trouble->error);
+		error = psprintf("%s, the last time because: %s", error, trouble.error);
 		hint = "Mend that, then use enrich.resume. See the server log for more.";
 	}
 	return catalog_transition(job->id, JOB_PAUSED, "crash", error, hint, NULL);
@@ -321,6 +324,15 @@ clear_trouble(void)
 	shared_set_job_trouble(worker.database, worker.job->id, NULL, NULL);
 }
 
+static void
+set_bucketizing(bool bucketizing)
+{
+	worker.bucketizing = bucketizing;
+	shared_lock();
+	worker.slot->bucketizing = bucketizing;
+	shared_unlock();
+}
+
 /* Fill the staging table; the job is running after that, or paused. */
 static void
 run_bucketize(void)
@@ -328,10 +340,10 @@ run_bucketize(void)
 	if (worker.job->state == JOB_QUEUED && !run_step(begin_bucketizing_step))
 		return;
 	worker.seen_version = worker.entry->version;
-	worker.bucketizing = worker.slot->bucketizing = true;
+	set_bucketizing(true);
 	if (run_step(bucketize_step) && !worker.abandoned)
 		clear_trouble();
-	worker.bucketizing = worker.slot->bucketizing = false;
+	set_bucketizing(false);
 }
 
 static void
@@ -523,6 +535,8 @@ worker_main(Datum argument)
 	clean = run();
 	if (worker.http != NULL)
 		http_destroy(worker.http);
+	shared_lock();
 	worker.slot->clean_exit = clean;
+	shared_unlock();
 	proc_exit(clean ? 0 : 1);
 }

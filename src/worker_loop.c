@@ -82,13 +82,25 @@ worker_check_failures(Worker *worker)
 		worker->stopping = true;
 }
 
+/* By all of its workers. */
+static int64
+tokens_spent(const Worker *worker)
+{
+	int64		tokens;
+
+	shared_lock();
+	tokens = worker->entry->tokens;
+	shared_unlock();
+	return tokens;
+}
+
 static void
 pause_for_budget_step(Worker *worker)
 {
 	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
 						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
 									" (" INT64_FORMAT ")",
-									worker->entry->tokens, worker->job->max_tokens),
+									tokens_spent(worker), worker->job->max_tokens),
 						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
 						   NULL))
 		worker->stopping = true;
@@ -97,7 +109,7 @@ pause_for_budget_step(Worker *worker)
 bool
 worker_check_budget(Worker *worker)
 {
-	if (worker->job->max_tokens < 0 || worker->entry->tokens < worker->job->max_tokens)
+	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
 		return false;
 	if (!worker->stopping)
 		(void) worker_try(worker, pause_for_budget_step);
@@ -294,7 +306,7 @@ drop_partitions_step(Worker *worker)
 static void
 drop_finished_partitions(Worker *worker, bool quiet)
 {
-	int64		lowest = worker->entry->next_bucket;
+	int64		lowest = claims_next_bucket(worker->slot_index);
 
 	for (int i = 0; i < worker->slot->claim_count; i++)
 		lowest = Min(lowest, worker->slot->claims[i].first);

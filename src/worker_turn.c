@@ -170,7 +170,7 @@ static bool
 may_claim(const Worker *worker)
 {
 	return worker->slot->claim_count < SHARED_MAX_CLAIMS &&
-		worker->entry->next_bucket <= worker->job->buckets_total;
+		claims_next_bucket(worker->slot_index) <= worker->job->buckets_total;
 }
 
 void
