@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
@@ -41,9 +42,12 @@
 /* Starts without any progress after which a job is paused. */
 #define MAX_STARTS 3
 
-/* Descriptors left to PostgreSQL itself, and the most that are asked for. */
-#define RESERVED_DESCRIPTORS 256
-#define WANTED_DESCRIPTORS 8192
+/* The most descriptors that are asked for; those of neither connections nor PostgreSQL's files. */
+#define WANTED_DESCRIPTORS 16384
+#define OTHER_DESCRIPTORS 100
+
+/* PostgreSQL wants as many files at least: FD_MINFREE of its fd.c. */
+#define MIN_FILES 48
 
 static Worker worker;
 
@@ -105,12 +109,12 @@ attach(int slot_index, const WorkerOrder *order)
 
 /* Many connections want many descriptors: ask for what the hard limit allows. */
 static int
-max_connections(void)
+descriptor_limit(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return RESERVED_DESCRIPTORS;
+		return max_safe_fds;
 	if (limit.rlim_cur < WANTED_DESCRIPTORS && limit.rlim_cur < limit.rlim_max)
 	{
 		struct rlimit raised = limit;
@@ -119,8 +123,24 @@ max_connections(void)
 		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
 			limit = raised;
 	}
-	return (int) Max((rlim_t) 16, Min(limit.rlim_cur, (rlim_t) WANTED_DESCRIPTORS) -
-					 Min(limit.rlim_cur / 2, (rlim_t) RESERVED_DESCRIPTORS));
+	return (int) Min(limit.rlim_cur, (rlim_t) WANTED_DESCRIPTORS);
+}
+
+/*
+ * How many connections the process may have: two descriptors each, as libcurl tries
+ * both of a host's addresses.  PostgreSQL reckons with all that the postmaster may open
+ * for files alone.  Where that leaves too little it is told to keep fewer files open,
+ * before both run into the limit at the same time.
+ */
+static int
+max_connections(void)
+{
+	int			limit = descriptor_limit();
+	int			connections = Max((limit - max_safe_fds - OTHER_DESCRIPTORS) / 2, limit / 4);
+	int			files = limit - 2 * connections - OTHER_DESCRIPTORS;
+
+	max_safe_fds = Min(max_safe_fds, Max(files, MIN_FILES));
+	return Max(connections, 1);
 }
 
 static void
