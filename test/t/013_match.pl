@@ -13,6 +13,7 @@ my $t = EnrichTest->new(init => [ extra => [ '--encoding=UTF8', '--locale=C' ] ]
 my $right = "('x' || substr(md5(name), 1, 8))::bit(32)::bigint % 1000000";
 
 $t->create_server('items', url => '/items', results => '$.items[*]', result_index => '$.index', backoff_base => '5ms');
+$t->create_server('answer', url => '/answer', backoff_base => '5ms');
 $t->create_server('ordered', url => '/array', backoff_base => '5ms');
 
 my $job;
@@ -127,6 +128,20 @@ enrich(source => 'word');
 like($t->sql("SELECT min(error) FROM enrich.failures WHERE job = $job"), qr/the answer is cut off/, 'half an answer is never read');
 is($t->sql("SELECT max(attempts) FROM enrich.failures WHERE job = $job"), 5, '... but asked for max_attempts times');
 is(right_and_wrong(), '0|0', '... nor stored');
+
+# positions that are none, or another row's: here the answer holds what the input says
+$t->mock_reset;
+$t->sql('CREATE TABLE position (id integer PRIMARY KEY, name text, value bigint)');
+my @positions = ('0', '0', '1', '-1', '1.5', '0.0', '"0"', '"a"', '99999999999', '1e400', 'null', 'true', '[0]', '{}', '-0');
+$t->sql('INSERT INTO position VALUES ' . join ', ', map { "($_, '{\"i\": $positions[$_], \"v\": $_}')" } 0 .. $#positions);
+$t->sql(q{INSERT INTO position VALUES (99, '{"v": 99}')});
+enrich(source => 'position', path => '', server => 'answer', result_index => '$.i', results => '$.items[*]', output => '{"value bigint": "$.v"}');
+is($t->sql(q{SELECT string_agg(id::text, ' ' ORDER BY id) FROM position WHERE value IS NOT NULL AND value <> id}), '', 'odd positions: no row has the value of another');
+is($t->sql(q{SELECT string_agg(id::text, ' ' ORDER BY id) FROM position WHERE value = id}), '0 1 14', '... alone, those that are 0 are the right ones');
+is($t->sql(<<"END"), '13|13|0', '... and the others fail, each with what it said');
+SELECT count(*), count(DISTINCT error), count(*) FILTER (WHERE error !~ 'has an item for position (1|-1|99999999999), but|has no (integer|position) at')
+FROM enrich.failures WHERE job = $job
+END
 
 # compressed answers
 make_rows(300);

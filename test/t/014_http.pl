@@ -91,6 +91,14 @@ $t->sql("ALTER SERVER untrusted OPTIONS (ADD ca_file '$dir/cert.pem')");
 $t->sql("SELECT enrich.resume($job)");
 $t->wait_job($job);
 is($t->sql("SELECT count(*) FROM $table WHERE value = $value"), 500, 'resumed with its authority: every row has its answer');
+# ... and so does one that is another host's
+$t->create_server('misnamed', url => "https://localhost:$tls", ca_file => "$dir/cert.pem");
+($job) = begin('misnamed');
+$progress = $t->wait_job($job, 'paused');
+like("$progress->{reason}: $progress->{error}", qr/^configuration: TLS certificate not accepted \(localhost:$tls\)/,
+	"another host's certificate pauses the job");
+is($t->mock_stats->{requests}, 0, 'and nothing was sent');
+$t->sql("SELECT enrich.cancel($job)");
 $t->create_server('unverified', url => "https://127.0.0.1:$tls", verify_tls => 'false');
 ($progress, $right) = run_job('unverified');
 is($right, 500, 'verify_tls false accepts it');

@@ -67,6 +67,7 @@ foreach my $case (
 	is("@$progress{qw(rows_done rows_failed)}", $rows - 1 . ' 1', "$what: the others have their answers");
 	is(failed_ids($job), $bad, "$what: that row fails");
 	cmp_ok($progress->{requests} - 1, '<=', 2 * halvings($rows), "$what: not many requests more");
+	is($t->mock_stats->{requests}, $progress->{requests}, "$what: as the API counts them");
 	is($progress->{retries}, 0, "$what: which are no retries");
 	is($t->sql("SELECT attempts FROM enrich.failures WHERE job = $job"), 1, "$what: tried alone once");
 	is($t->mock_stats->{repeats}, 0, "$what: no answer is asked for twice");

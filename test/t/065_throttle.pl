@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use EnrichTest;
+use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -108,6 +109,25 @@ is($server->{effective_concurrency}, 8, 'the limit has climbed back to the cap')
 is($server->{paused_until}, undef, 'it is not paused any more');
 cmp_ok($server->{throttled_seconds}, '>=', 0.9, 'throttled_for says how long it was');
 
+# The climb, as the job shows it
+$t->mock_reset;
+$t->mock_script({ status => 429, fail_first => 1, match => 'early', header => 'retry-after-ms: 700' });
+$job = begin();
+for my $limit (4, 8)
+{
+	$t->poll("SELECT state, effective_concurrency FROM enrich.progress WHERE job = $job", "running|$limit", PATIENCE);
+	pass("enrich.progress shows a limit of $limit");
+}
+$t->sql("SELECT enrich.cancel($job)");
+$t->poll("SELECT pids FROM enrich.progress WHERE job = $job", '{}', PATIENCE);
+
+# Requests of many rows stay as they are
+$t->mock_reset;
+$t->mock_script({ status => 429, fail_first => 1, header => 'retry-after-ms: 50' });
+$progress = all_is_done(begin(max_rows => 1000, batch_size => 50), 1000, 'large requests');
+is("@$progress{qw(requests retries)}", '40 20', 'large requests: each went again as it was');
+is($t->sql('SELECT count(*) FROM target WHERE upper IS NOT NULL'), 1000, '... with all of its rows');
+
 #
 # Other ways to say so
 #
@@ -116,6 +136,7 @@ my @ways = (
 			header => "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 700ms" }, 0.65, 1.2 ],
 	[ 'RateLimit', { status => 429, header => 'RateLimit: "default";r=0;t=1' }, 0.95, 1.6 ],
 	[ 'retry-after-ms', { status => 429, header => 'retry-after-ms: 700' }, 0.65, 1.2 ],
+	[ 'a date', { status => 429, retry_after => sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() + 2)) } }, 0.8, 2.6 ],
 	[ '503 with Retry-After', { status => 503, retry_after => 1 }, 0.95, 1.6 ],
 	[ 'no word on how long', { status => 429 }, 0, 1 ],
 );
@@ -124,7 +145,8 @@ for my $way (@ways)
 	my ($what, $script, $least, $most) = @$way;
 
 	$t->mock_reset;
-	$t->mock_script({ %$script, fail_first => 1, match => 'early' });
+	$t->mock_script({ (map { $_ => ref $script->{$_} ? $script->{$_}->() : $script->{$_} } keys %$script),
+		fail_first => 1, match => 'early' });
 	all_is_done(begin(max_rows => 50), 50, $what);
 	($gap) = longest_gap();
 	cmp_ok($gap, '>=', $least, sprintf('%s: waited for (%.2f s)', $what, $gap));

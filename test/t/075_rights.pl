@@ -67,6 +67,12 @@ WHERE nspname IN ('enrich', 'enrich_staging') AND has_schema_privilege(role, oid
 END
 is($t->sql("SELECT proname FROM pg_proc WHERE pronamespace = 'enrich'::regnamespace AND prosecdef"), '',
 	'no function of ours is SECURITY DEFINER');
+my %switches = map { $_ => [ PostgreSQL::Test::Utils::slurp_file($_) =~ /^(\w+)\([^{}]*\)\n\{(?:(?!^\}).)*?SetUserId/gms ] }
+  glob 'src/*.c';
+my ($listed) = PostgreSQL::Test::Utils::slurp_file('src/README.md') =~ /^## Who acts as whom\n(.*?)^## /ms;
+my @switches = map { @{ $switches{$_} } } sort keys %switches;
+cmp_ok(scalar(@switches), '>=', 2, 'functions that switch user');
+is(join(' ', grep { $listed !~ /`$_`/ } @switches), '', '... are listed in src/README.md, each with its reason');
 like($t->sql_error("CREATE SERVER mine FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'http://localhost')", role => 'anna'),
 	qr/42501/, 'a role without a right on the wrapper names no host');
 like($t->sql_error(q{ALTER SERVER api OPTIONS (SET url 'http://localhost')}, role => 'anna'), qr/42501/, '... nor changes one');
