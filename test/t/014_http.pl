@@ -103,6 +103,13 @@ $t->create_server('unverified', url => "https://127.0.0.1:$tls", verify_tls => '
 ($progress, $right) = run_job('unverified');
 is($right, 500, 'verify_tls false accepts it');
 
+# Who speaks no TLS is refused as well
+$t->create_server('mute', url => $t->url =~ s/^http:/https:/r);
+($job) = begin('mute');
+$progress = $t->wait_job($job, 'paused');
+like("$progress->{reason}: $progress->{error}", qr/^configuration: TLS /, 'https where there is none pauses the job');
+$t->sql("SELECT enrich.cancel($job)");
+
 # Compressed answers, connections reused
 $t->create_server('plain');
 ($progress, $right) = run_job('plain', path => '/items?gzip=1');

@@ -154,6 +154,21 @@ foreach my $case ([ 'anna', 5 ], [ 'carol', 10 ])
 	is($t->sql('SELECT count(upper) FROM secured'), $count, '... and written');
 }
 
+# ... of a target, too: rows that its policies forbid fail, and the others are written
+$t->sql(<<'END');
+CREATE TABLE guarded (id integer PRIMARY KEY, upper text);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY even ON guarded USING (true) WITH CHECK (id % 2 = 0);
+GRANT SELECT, INSERT, UPDATE ON guarded TO anna;
+END
+$t->sql('DROP POLICY even ON secured; CREATE POLICY every ON secured USING (true)');
+my $guarded = $t->start_job(%shape, source => 'secured', target => 'guarded', -role => 'anna');
+my $checked = $t->wait_job($guarded, 'completed', PATIENCE);
+is("@$checked{qw(rows_done rows_failed)}", '5 5', "a target's policy");
+is($t->sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM guarded"), '2 4 6 8 10', '... what it forbids is not written');
+like($t->sql("SELECT DISTINCT error FROM enrich.failures WHERE job = $guarded"),
+	qr/^new row violates row-level security policy for table "guarded"$/, '... and the rows say so');
+
 #
 # Code of a role's own, wherever it may stand: it runs as the role, and gets no further
 #

@@ -144,6 +144,15 @@ foreach my $name (sort keys %all)
 		is($t->sql("SELECT v FROM page WHERE name = '$name'"), $value, $name);
 	}
 }
+# The same to somebody who only wants to see
+foreach my $name (sort keys %cases)
+{
+	my ($expected, $value) = @{ $cases{$name} }[ 1, 2 ];
+	my $shown = $t->sql(qq{SELECT results FROM enrich.preview('page', 'page', path => '/{{name}}/{{id}}', input => '{name}',
+		output => '{"v": "\$.v"}', where_clause => \$\$name = '$name'\$\$)});
+
+	like($shown, $expected // qr/"v": "?\Q$value\E"?/, "preview: $name");
+}
 is(scalar(grep { /secret|passwd/ } values %reason), 0, 'no reason tells where a redirect leads');
 cmp_ok($peak, '<', 100_000, 'memory of the worker: less than 100 MB') or diag "$peak kB";
 my @sums = split /\n/, PostgreSQL::Test::Utils::slurp_file($written);
