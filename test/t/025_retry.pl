@@ -80,6 +80,28 @@ is($t->mock_stats->{resets}, 40, 'reset: each request was, twice');
 is_stored('reset');
 
 #
+# Full jitter: those that failed together come again at any time up to backoff_base
+#
+$t->create_server('spread', url => '/items', backoff_base => '1s', backoff_max => '1s');
+my @waits;
+for (1, 2)
+{
+	$t->mock_reset;
+	$t->mock_script({ fail_first => 1 });
+	# so few are no outage
+	$t->wait_job(begin(server => 'spread', path => undef, batch_size => 1, max_rows => 7), 'completed', PATIENCE);
+	my @at = map { $_->[0] / 1e6 } @{ $t->mock('GET', '/mock/arrivals') };
+	is(scalar(@at), 14, 'jitter: seven requests, twice');
+	push @waits, map { $_ - $at[6] } @at[ 7 .. 13 ];
+}
+@waits = sort { $a <=> $b } @waits;
+cmp_ok($waits[0], '<', 0.6, "jitter: the first comes after $waits[0] s");
+cmp_ok($waits[-1], '>', 0.4, "jitter: the last comes after $waits[-1] s");
+cmp_ok($waits[-1], '<', 1.5, 'jitter: within backoff_base');
+cmp_ok(scalar(grep { $waits[$_] - $waits[ $_ - 1 ] > 0.005 } 1 .. $#waits), '>=', 7, 'jitter: they do not come together');
+$t->sql('TRUNCATE target');
+
+#
 # A server says when to come again
 #
 $t->mock_reset;
@@ -135,7 +157,7 @@ $t->mock_script({ fail_first => 1 });
 $t->wait_job(begin(), 'completed', PATIENCE);
 $t->mock_script({ reset_first => 1 });
 $t->wait_job(begin(), 'completed', PATIENCE);
-is($t->sql('SELECT requests, answers_2xx, answers_5xx, errors, in_flight FROM enrich.servers'), '80|40|20|20|0',
+is($t->sql('SELECT requests, answers_2xx, answers_5xx, errors, in_flight FROM enrich.servers WHERE server = \'api\''), '80|40|20|20|0',
 	'enrich.servers counts answers and errors');
 
 $t->stop;
