@@ -268,6 +268,8 @@ unlike($said, qr/hush/, '... in words that do not quote it');
 unlike(logged($position), qr/hush|X-Evil/, '... nor does the log');
 like($t->sql_error('CREATE SERVER evil FOREIGN DATA WRAPPER pg_enrich OPTIONS (url ' . literal($t->url . "/$_") . ')'), qr/22023/,
 	'refused: url ' . s/[^ -~]/?/gr) for $evil, "a\nb", "a b", "a\x7f";
+like($t->sql_error('CREATE SERVER evil FOREIGN DATA WRAPPER pg_enrich OPTIONS (url $$http://a$$, proxy ' . literal("http://127.0.0.1:1$_") . ')'),
+	qr/22023/, 'refused: proxy ' . s/[^ -~]/?/gr) for "\r\nX-Evil: 1", "\n", " b", "/\x7f";
 like($t->sql_error(q{CREATE SERVER evil FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'http://a', headers '{"X-A": "a\\r\\nX-Evil: 1"}')}),
 	qr/22023/, 'refused: headers');
 $t->mock('POST', '/mock/canned', '{"items": []}');
