@@ -26,7 +26,8 @@
 #include "fuzz.h"
 #include "path.h"
 
-#define MAX_MESSAGE 2000
+/* Longer than what an input can make one, or it is cut within a character. */
+#define MAX_MESSAGE 8000
 
 /* An allocation; all of them are in a list. */
 typedef struct Chunk
