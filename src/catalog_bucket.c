@@ -150,8 +150,16 @@ catalog_pending_buckets(int64 job, int64 first, int64 last, int limit)
 }
 
 /*
+ * The bucket of each u, looked up one by one: joined directly, the planner may
+ * go through all of the job's buckets for the few that are wanted.
+ */
+#define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.bucket p" \
+	" WHERE p.job" EQ "$1 AND p.bucket" EQ "u.bucket OFFSET 0) p WHERE b.ctid" EQ "p.place"
+
+/*
  * The bitmap a change is based on must still be there: then nobody else has
- * finished a row of the bucket meanwhile, and no result is stored twice.
+ * finished a row of the bucket meanwhile, and no result is stored twice.  These
+ * conditions are looked at again where somebody else is just changing the bucket.
  */
 static Statement change_buckets = {
 	"UPDATE enrich.bucket b SET finished = u.after,"
@@ -163,7 +171,7 @@ static Statement change_buckets = {
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
 	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
 	" AS u(bucket, before, after, done, attempts, http_status, started_at)"
-	" WHERE b.job" EQ "$1 AND b.bucket" EQ "u.bucket AND b.state" EQ "'pending'"
+	EACH_BUCKET " AND b.state" EQ "'pending'"
 	" AND COALESCE(b.finished, '')" EQ "COALESCE(u.before, '')"
 	" RETURNING b.bucket",
 	8, {INT8OID, INT8ARRAYOID, BYTEAARRAYOID, BYTEAARRAYOID, BOOLARRAYOID, INT4ARRAYOID,
@@ -223,8 +231,7 @@ static Statement mark_buckets_failed = {
 	" http_status = COALESCE(u.http_status, b.http_status),"
 	" state = CASE WHEN b.state" EQ "'completed' THEN 'failed' ELSE b.state END"
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-	" AS u(bucket, error, http_status)"
-	" WHERE b.job" EQ "$1 AND b.bucket" EQ "u.bucket",
+	" AS u(bucket, error, http_status)" EACH_BUCKET,
 	4, {INT8OID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID}, NULL
 };
 

@@ -23,12 +23,14 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "catalog.h"
 #include "pg_enrich.h"
+#include "settings.h"
 
 /* Who we were before statement_begin. */
 static Oid	caller_user = InvalidOid;
@@ -155,12 +157,27 @@ prepare(Statement *statement)
 	statement->plan = plan;
 }
 
+/* Executing plans it again now and then: so what planning is kept to lasts that long. */
+static void
+execute(Statement *statement, const Arguments *arguments)
+{
+	int			nest_level = settings_plan_by_index();
+	int			result;
+
+	prepare(statement);
+	result = SPI_execute_plan(statement->plan,
+							  arguments ? (Datum *) arguments->values : NULL,
+							  arguments ? arguments->nulls : NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
+	AtEOXact_GUC(true, nest_level);
+}
+
 MemoryContext
 statement_begin(Statement *statement, const Arguments *arguments)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			owner = catalog_owner();
-	int			result;
 
 	if (!OidIsValid(owner))
 		ereport(ERROR,
@@ -173,12 +190,7 @@ statement_begin(Statement *statement, const Arguments *arguments)
 	SetUserIdAndSecContext(owner, caller_context | SECURITY_LOCAL_USERID_CHANGE);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	prepare(statement);
-	result = SPI_execute_plan(statement->plan,
-							  arguments ? (Datum *) arguments->values : NULL,
-							  arguments ? arguments->nulls : NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
+	execute(statement, arguments);
 	return context;
 }
 

@@ -47,3 +47,22 @@ settings_define(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pg_enrich");
 }
+
+/*
+ * Many rows are looked up by their keys at a time, and a table that was just
+ * filled has no statistics that say how large it is: the planner must not be
+ * tempted into scanning all of it each time.  What it is kept from by such a
+ * cost would look worth compiling, too.
+ */
+int
+settings_plan_by_index(void)
+{
+	static const char *const off[] = {"enable_hashjoin", "enable_mergejoin", "enable_memoize",
+		"enable_seqscan", "jit"};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < (int) lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+								 0, false);
+	return level;
+}

@@ -17,4 +17,10 @@ extern int	settings_job_retention; /* seconds that finished jobs are kept; -1: f
 
 extern void settings_define(void);
 
+/*
+ * From here to AtEOXact_GUC(true, level), which ends it, whatever is planned
+ * finds rows through their indexes.  Returns the level.
+ */
+extern int	settings_plan_by_index(void);
+
 #endif							/* PG_ENRICH_SETTINGS_H */

@@ -24,6 +24,7 @@
 
 #include "convert.h"
 #include "mask.h"
+#include "settings.h"
 #include "store_sql.h"
 
 /*
@@ -97,13 +98,9 @@ store_writer_make(const Recipe *recipe)
 static void
 prepare_write(StoreWriter *writer)
 {
-	static const char *const off[] = {"enable_hashjoin", "enable_mergejoin", "enable_seqscan"};
-	int			nest_level = NewGUCNestLevel();
+	int			nest_level = settings_plan_by_index();
 	CachedPlan *plan;
 
-	for (int i = 0; i < (int) lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-								 0, false);
 	if (writer->write == NULL)
 	{
 		SPIPlanPtr	prepared = SPI_prepare(store_sql_write(writer->recipe), 0, NULL);
