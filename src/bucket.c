@@ -26,14 +26,13 @@
 #include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "staging.h"
 
-/* Rows fetched at a time: what is fetched beyond the limit in bytes is kept all the same. */
-#define FETCH_ROWS 20
+/* Rows fetched at a time, as they lie in staging: long values compressed or apart. */
+#define FETCH_ROWS 500
 
 static int
 count_bits(const bytea *bitmap)
@@ -221,17 +220,15 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 	row->keys = palloc(sizeof(Datum) * keys);
 	for (int i = 0; i < keys; i++)
 	{
-		int16		length;
-		bool		by_value;
+		const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, 2 + i);
 		Datum		key = SPI_getbinval(tuple, descriptor, 3 + i, &is_null);
 
 		if (is_null)
 			complain_changed(recipe);
-		get_typlenbyval(recipe->keys[i].type, &length, &by_value);
-		if (length == -1)
+		if (attribute->attlen == -1)
 			key = PointerGetDatum(PG_DETOAST_DATUM_COPY(key));
 		else
-			key = datumCopy(key, by_value, length);
+			key = datumCopy(key, attribute->attbyval, attribute->attlen);
 		row->keys[i] = key;
 	}
 	row->request.input = text_column_to_utf8(tuple, descriptor, 3 + keys,
@@ -260,14 +257,15 @@ bucket_of(const Recipe *recipe, List *buckets, int *position, int64 row_number)
 	complain_changed(recipe);
 }
 
-static void
-read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
+/* Read what was fetched; less of it if so many bytes are at hand before.  True: all. */
+static bool
+read_rows(const Recipe *recipe, List *buckets, Size max_bytes, Slice *slice, int *position)
 {
 	MemoryContext scratch = CurrentMemoryContext;
 
 	check_columns(recipe, SPI_tuptable->tupdesc);
 	slice->rows = repalloc_huge(slice->rows, sizeof(Row) * (slice->row_count + SPI_processed));
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < SPI_processed && slice->bytes < max_bytes; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
 		bool		is_null;
@@ -282,6 +280,7 @@ read_rows(const Recipe *recipe, List *buckets, Slice *slice, int *position)
 		read_row(recipe, slice, bucket, tuple, SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(scratch);
 	}
+	return slice->bytes < max_bytes;
 }
 
 /* Run one of the two queries.  True: it was read to its end. */
@@ -307,7 +306,7 @@ run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Siz
 
 		SPI_cursor_fetch(portal, true, wanted);
 		at_end = SPI_processed < (uint64) wanted;
-		read_rows(recipe, buckets, slice, &position);
+		at_end &= read_rows(recipe, buckets, max_bytes, slice, &position);
 		SPI_freetuptable(SPI_tuptable);
 	} while (!at_end && slice->row_count < max_rows && slice->bytes < max_bytes);
 	SPI_cursor_close(portal);

@@ -48,6 +48,17 @@ settings_define(void)
 	MarkGUCPrefixReserved("pg_enrich");
 }
 
+static int
+turn_off(const char *const *settings, int count)
+{
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < count; i++)
+		(void) set_config_option(settings[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	return level;
+}
+
 /*
  * Many rows are looked up by their keys at a time, and a table that was just
  * filled has no statistics that say how large it is: the planner must not be
@@ -59,10 +70,14 @@ settings_plan_by_index(void)
 {
 	static const char *const off[] = {"enable_hashjoin", "enable_mergejoin", "enable_memoize",
 		"enable_seqscan", "jit"};
-	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < (int) lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-								 0, false);
-	return level;
+	return turn_off(off, lengthof(off));
+}
+
+int
+settings_plan_by_range(void)
+{
+	static const char *const off[] = {"enable_nestloop", "enable_seqscan", "jit"};
+
+	return turn_off(off, lengthof(off));
 }

@@ -19,8 +19,10 @@ extern void settings_define(void);
 
 /*
  * From here to AtEOXact_GUC(true, level), which ends it, whatever is planned
- * finds rows through their indexes.  Returns the level.
+ * finds rows through their indexes: one by one by their keys, or all that lie
+ * in a range of them.  Returns the level.
  */
 extern int	settings_plan_by_index(void);
+extern int	settings_plan_by_range(void);
 
 #endif							/* PG_ENRICH_SETTINGS_H */

@@ -46,6 +46,15 @@ append_key_match(StringInfo sql, const Recipe *recipe, const char *table)
 }
 
 static void
+append_key_range(StringInfo sql, const Recipe *recipe, const char *table)
+{
+	const char *name = quote_identifier(recipe->keys[0].name);
+
+	appendStringInfo(sql, " AND %s.%s OPERATOR(pg_catalog.>=) $1 AND %s.%s OPERATOR(pg_catalog.<=)"
+					 " $2", table, name, table, name);
+}
+
+static void
 append_update(StringInfo sql, const Recipe *recipe)
 {
 	appendStringInfo(sql, "UPDATE %s pg_enrich_target SET ", recipe->target_name);
@@ -72,12 +81,14 @@ append_insert(StringInfo sql, const Recipe *recipe, const char *from)
  * would cost more than it is worth.
  */
 static void
-append_still_there(StringInfo sql, const Recipe *recipe)
+append_still_there(StringInfo sql, const Recipe *recipe, bool in_range)
 {
 	if (!recipe->key_is_unique)
 		return;
 	appendStringInfo(sql, " WHERE EXISTS (SELECT FROM %s pg_enrich_source WHERE ", recipe->source);
 	append_key_match(sql, recipe, "pg_enrich_source");
+	if (in_range)
+		append_key_range(sql, recipe, "pg_enrich_source");
 	appendStringInfoChar(sql, ')');
 }
 
@@ -135,7 +146,7 @@ write_items(const Recipe *recipe)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "WITH present AS MATERIALIZED (SELECT * FROM %s r", RESULTS_RELATION);
-	append_still_there(&sql, recipe);
+	append_still_there(&sql, recipe, false);
 	appendStringInfoString(&sql, "), ");
 	if (replaces(recipe))
 	{
@@ -159,7 +170,7 @@ write_items(const Recipe *recipe)
 
 /* With one item a row; the rows it processes are those that are still in the source. */
 static char *
-write_rows(const Recipe *recipe)
+write_rows(const Recipe *recipe, bool in_range)
 {
 	StringInfoData sql;
 
@@ -167,13 +178,15 @@ write_rows(const Recipe *recipe)
 	if (recipe->job->write_mode == WRITE_UPDATE)
 	{
 		append_update(&sql, recipe);
+		if (in_range)
+			append_key_range(&sql, recipe, "pg_enrich_target");
 		return sql.data;
 	}
 	if (collects(recipe))
 		append_collect(&sql, recipe, RESULTS_RELATION);
 	else
 		append_insert(&sql, recipe, RESULTS_RELATION);
-	append_still_there(&sql, recipe);
+	append_still_there(&sql, recipe, in_range);
 	if (replaces(recipe))
 		append_on_conflict(&sql, recipe);
 	return sql.data;
@@ -182,7 +195,13 @@ write_rows(const Recipe *recipe)
 char *
 store_sql_write(const Recipe *recipe)
 {
-	return recipe->many ? write_items(recipe) : write_rows(recipe);
+	return recipe->many ? write_items(recipe) : write_rows(recipe, false);
+}
+
+char *
+store_sql_write_range(const Recipe *recipe)
+{
+	return write_rows(recipe, true);
 }
 
 char *

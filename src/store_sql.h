@@ -26,6 +26,12 @@
 extern char *store_sql_write(const Recipe *recipe);
 
 /*
+ * The same, where all results' keys lie between $1 and $2; for a key of one
+ * column, and one item a row.
+ */
+extern char *store_sql_write_range(const Recipe *recipe);
+
+/*
  * For write_mode overwrite: what replaces the target's rows by the collected
  * ones, in this order.  in_place: rows whose keys come back are updated and not
  * deleted, for the sake of foreign keys that refer to them.

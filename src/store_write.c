@@ -33,12 +33,25 @@
  */
 #define TUPLES_KB (32 * 1024)
 
+/* Results whose keys fill at least so much of the range they lie in are joined as one. */
+#define RANGE_DENSITY 0.5
+#define RANGE_MIN_ROWS 20
+
+/* Where the key is a single integer. */
+typedef struct KeyRange
+{
+	int64		lowest;
+	int64		highest;
+} KeyRange;
+
 struct StoreWriter
 {
 	const Recipe *recipe;
 	Converter **converters;
 	TupleDesc	descriptor;		/* of RESULTS_RELATION */
 	SPIPlanPtr	write;			/* NULL until first used */
+	SPIPlanPtr	write_range;	/* the same, for keys that lie close together */
+	KeyRange	range;			/* of the rows at hand */
 	bool		converting;		/* what fails now is a value, not a write: */
 	JsonSlice	value;			/* this one, */
 	const OutputColumn *output; /* for this column */
@@ -90,29 +103,110 @@ store_writer_make(const Recipe *recipe)
 	return writer;
 }
 
-/*
- * Plan the write once.  Joining through the target's index on the key is always
- * right here, while a large batch, or statistics that say nothing yet, could
- * tempt the planner into scanning the whole target.
- */
+/* Plan the write once, under whatever settings hold now. */
 static void
-prepare_write(StoreWriter *writer)
+plan_write(SPIPlanPtr *write, const char *sql, int argument_count, Oid *types)
 {
-	int			nest_level = settings_plan_by_index();
 	CachedPlan *plan;
 
-	if (writer->write == NULL)
+	if (*write == NULL)
 	{
-		SPIPlanPtr	prepared = SPI_prepare(store_sql_write(writer->recipe), 0, NULL);
+		SPIPlanPtr	prepared = SPI_prepare_cursor(sql, argument_count, types,
+												  CURSOR_OPT_GENERIC_PLAN);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
 			elog(ERROR, "could not prepare the store: %s", SPI_result_code_string(SPI_result));
-		writer->write = prepared;
+		*write = prepared;
 	}
-	plan = SPI_plan_get_cached_plan(writer->write);
+	plan = SPI_plan_get_cached_plan(*write);
 	if (plan != NULL)
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
+}
+
+/*
+ * Joining through the target's index on the key is always right here, while a
+ * large batch, or statistics that say nothing yet, could tempt the planner into
+ * scanning the whole target.
+ */
+static SPIPlanPtr
+prepare_write(StoreWriter *writer)
+{
+	int			nest_level = settings_plan_by_index();
+
+	plan_write(&writer->write, store_sql_write(writer->recipe), 0, NULL);
 	AtEOXact_GUC(true, nest_level);
+	return writer->write;
+}
+
+/*
+ * Do results, of so many bytes, lie close together?  As buckets are runs of
+ * rows, they most often do where keys are numbers from a sequence.  The join
+ * may take a copy of them, which is not to be written to a file.
+ */
+static bool
+is_dense(const StoreWriter *writer, int count, Size bytes)
+{
+	const Recipe *recipe = writer->recipe;
+	Oid			type = recipe->keys[0].type;
+
+	return count >= RANGE_MIN_ROWS && !recipe->many && recipe->key_count == 1 &&
+		recipe->key_is_unique && (type == INT2OID || type == INT4OID || type == INT8OID) &&
+		(double) writer->range.highest - (double) writer->range.lowest < count / RANGE_DENSITY &&
+		bytes < (Size) work_mem * 1024 / 2;
+}
+
+/*
+ * Reading the index once, from the lowest key to the highest, costs a third of
+ * looking up each; it finds no more rows than there are numbers between the two.
+ */
+static SPIPlanPtr
+prepare_write_range(StoreWriter *writer)
+{
+	int			nest_level = settings_plan_by_range();
+	Oid			types[2] = {writer->recipe->keys[0].type, writer->recipe->keys[0].type};
+
+	plan_write(&writer->write_range, store_sql_write_range(writer->recipe), 2, types);
+	AtEOXact_GUC(true, nest_level);
+	return writer->write_range;
+}
+
+static int64
+key_as_number(const Recipe *recipe, Datum key)
+{
+	switch (recipe->keys[0].type)
+	{
+		case INT2OID:
+			return DatumGetInt16(key);
+		case INT4OID:
+			return DatumGetInt32(key);
+		case INT8OID:
+			return DatumGetInt64(key);
+		default:
+			return 0;
+	}
+}
+
+static Datum
+number_as_key(const Recipe *recipe, int64 number)
+{
+	switch (recipe->keys[0].type)
+	{
+		case INT2OID:
+			return Int16GetDatum((int16) number);
+		case INT4OID:
+			return Int32GetDatum((int32) number);
+		default:
+			return Int64GetDatum(number);
+	}
+}
+
+static void
+note_key(StoreWriter *writer, const StoreItem *item)
+{
+	int64		key = key_as_number(writer->recipe, item->outcome->rows[item->position]->keys[0]);
+
+	writer->range.lowest = Min(writer->range.lowest, key);
+	writer->range.highest = Max(writer->range.highest, key);
 }
 
 static void
@@ -252,6 +346,25 @@ rows_written(const Recipe *recipe)
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
+static void
+execute_write(StoreWriter *writer, int count, Size bytes)
+{
+	const Recipe *recipe = writer->recipe;
+	Datum		range[2];
+	int			result;
+
+	if (is_dense(writer, count, bytes))
+	{
+		range[0] = number_as_key(recipe, writer->range.lowest);
+		range[1] = number_as_key(recipe, writer->range.highest);
+		result = SPI_execute_plan(prepare_write_range(writer), range, NULL, false, 0);
+	}
+	else
+		result = SPI_execute_plan(prepare_write(writer), NULL, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
+}
+
 /* Convert and write items; returns how many rows were written. */
 static int64
 write_items(StoreWriter *writer, const StoreItem *items, int count)
@@ -263,9 +376,11 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, Max(work_mem, TUPLES_KB));
 	int64		written;
-	int			result;
+	Size		bytes;
 
 	writer->converting = true;
+	writer->range.lowest = PG_INT64_MAX;
+	writer->range.highest = PG_INT64_MIN;
 	for (int i = 0; i < count; i++)
 	{
 		MemoryContextSwitchTo(scratch);
@@ -273,16 +388,15 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 			put_items(writer, tuples, &items[i]);
 		else
 			put_row(writer, tuples, &items[i]);
+		note_key(writer, &items[i]);
 		MemoryContextReset(scratch);
 	}
 	writer->converting = false;
 	MemoryContextSwitchTo(context);
+	bytes = MemoryContextMemAllocated(context, true);
 	SPI_connect();
 	register_results(writer, tuples, count);
-	prepare_write(writer);
-	result = SPI_execute_plan(writer->write, NULL, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
+	execute_write(writer, count, bytes);
 	written = rows_written(writer->recipe);
 	SPI_finish();
 	tuplestore_end(tuples);
