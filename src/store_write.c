@@ -33,9 +33,9 @@
  */
 #define TUPLES_KB (32 * 1024)
 
-/* Results whose keys fill at least so much of the range they lie in are joined as one. */
-#define RANGE_DENSITY 0.5
+/* So many results are joined as one where the range of their keys is no wider than that a row. */
 #define RANGE_MIN_ROWS 20
+#define RANGE_PER_ROW 2
 
 /* Where the key is a single integer. */
 typedef struct KeyRange
@@ -151,8 +151,9 @@ is_dense(const StoreWriter *writer, int count, Size bytes)
 
 	return count >= RANGE_MIN_ROWS && !recipe->many && recipe->key_count == 1 &&
 		recipe->key_is_unique && (type == INT2OID || type == INT4OID || type == INT8OID) &&
-		(double) writer->range.highest - (double) writer->range.lowest < count / RANGE_DENSITY &&
-		bytes < (Size) work_mem * 1024 / 2;
+		(uint64) writer->range.highest - (uint64) writer->range.lowest <
+		(uint64) count * RANGE_PER_ROW &&
+		bytes < (Size) work_mem * 1024;
 }
 
 /*
