@@ -39,6 +39,16 @@ sent('columns of expressions by the name of their table', 'town.name', input => 
 my $job = sent('inputs are cut', 'left(name, 6)', input => ['(name)'], max_input_length => 6);
 is($t->sql("SELECT rows_truncated FROM enrich.jobs WHERE job = $job"), 41, 'and those that were cut are counted');
 
+# A column alone is what concat_ws makes of it, whatever its type, and however large
+$t->sql(q{CREATE DOMAIN label AS varchar(20);
+	ALTER TABLE town ADD short varchar(10), ADD code char(9), ADD sign label, ADD long text, ADD packed text;
+	UPDATE town SET short = name, code = name, sign = name, packed = repeat(name || ' ', 2000),
+		long = (SELECT string_agg(md5(id + g || ''), ' ') FROM generate_series(1, 200) g)});
+foreach my $column (qw(name short code sign long packed area tags))
+{
+	sent("$column alone", "concat_ws(' ', $column)", input => [$column]);
+}
+
 # Empty ones are not sent
 $t->mock_reset;
 $t->sql('DROP TABLE sent');
@@ -47,6 +57,9 @@ my $progress = $t->wait_job($job);
 is("@$progress{qw(rows_done rows_skipped)}", '49 1', 'an empty expression skips its row');
 is($t->mock_stats->{inputs}, 49, 'and is not sent');
 is($t->sql('SELECT text IS NULL FROM sent WHERE id = 7'), 't', 'its output is NULL');
+$t->sql('UPDATE town SET short = NULL WHERE id = 8');
+$job = $t->start_job(%items, input => ['short']);
+is($t->wait_job($job)->{rows_skipped}, 1, 'so does a column that is NULL');
 
 # What is no expression of a row
 my %wrong = (

@@ -130,7 +130,12 @@ cmp_ok($read_then - $read, '<', 10 * $buckets, '... and read a few times');
 $t->sql("CREATE TABLE long (id integer PRIMARY KEY, name text);
 	INSERT INTO long SELECT i, 'town ' || i FROM generate_series(1, 50000) i");
 my $moved = statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd');
-start(source => 'long', bucket_size => 500, target => 'long_done');
+start(source => 'long', bucket_size => 500, target => 'long_done', concurrency => 0);
+$t->poll("SELECT bucketized_at IS NOT NULL FROM enrich.jobs WHERE job = $job");
+is($t->sql("CREATE EXTENSION pg_visibility;
+		SELECT count(*) > 0 AND bool_and(all_frozen) FROM pg_visibility('enrich_staging.job_$job\_1')"),
+	't', 'staging rows: reading them writes nothing');
+$t->sql("SELECT enrich.alter($job, concurrency => 10)");
 is(finish(), '50000 0 0', 'buckets of 500 rows');
 is(statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd') - $moved, 0, '... no bucket leaves its page');
 is(statistics('enrich.job_counters', 'n_tup_upd - n_tup_hot_upd'), 0, '... no counters do');
