@@ -187,13 +187,18 @@ sub server
 
 Runs a job and returns a hash: seconds (from the end of bucketizing to the end),
 bucketizing (seconds), peak (private memory of its workers, bytes), cpu (their
-seconds).  Arguments are SQL expressions.  Dies unless every row is done.
+seconds), dead and catalog (dead rows that the job has left in the tables of schema
+enrich, and their size in bytes).  Arguments are SQL expressions.  Dies unless every
+row is done.
 
 =cut
 
 sub job
 {
 	my ($self, %arguments) = @_;
+
+	# what jobs before it have left there
+	$self->sql('VACUUM enrich.job, enrich.job_counters, enrich.bucket, enrich.partition, enrich.failure');
 	my $sampler = Sampler->start($self->{postmaster});
 	my $job = $self->sql('SELECT enrich.start(' . join(', ', map { "$_ => $arguments{$_}" } sort keys %arguments) . ')');
 
@@ -206,8 +211,34 @@ FROM enrich.progress p JOIN enrich.jobs j USING (job) WHERE p.job = $job
 END
 	croak "the job is $state: $error" if $state ne 'completed';
 	croak "$failed rows were not done" if $failed != 0;
+	my ($dead, $catalog) = $self->_catalog;
 	$self->sql("SELECT enrich.drop($job)");
-	return { seconds => $seconds, bucketizing => $bucketizing, rows => $rows, %$used };
+	return { seconds => $seconds, bucketizing => $bucketizing, rows => $rows, dead => $dead, catalog => $catalog, %$used };
+}
+
+# Dead rows and size of our tables; the workers, whose statistics tell, have ended before that.
+sub _catalog
+{
+	my ($self) = @_;
+
+	sleep 0.02 while $self->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'") > 0;
+	return split /\|/, $self->sql("SELECT sum(n_dead_tup), sum(pg_total_relation_size(relid)) FROM pg_stat_all_tables
+		WHERE schemaname = 'enrich'");
+}
+
+=head2 $bench->settle
+
+Before anything is measured: what others have written is on disk, and WAL files are
+there to be used again, so that it pays for its own writing only.
+
+=cut
+
+sub settle
+{
+	my ($self) = @_;
+
+	$self->sql('CHECKPOINT');
+	return;
 }
 
 # Runs SQL and returns the seconds it took, in the server.

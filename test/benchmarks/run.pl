@@ -56,8 +56,8 @@ sub measure
 
 	foreach my $run (1 .. ($workload->{once} ? 1 : $option{runs}))
 	{
-		my $ours = sub { push @ours, $workload->{ours}->($bench, $prepared); };
-		my $reference = sub { push @references, $workload->{reference}->($bench, $prepared); };
+		my $ours = sub { $bench->settle; push @ours, $workload->{ours}->($bench, $prepared); };
+		my $reference = sub { $bench->settle; push @references, $workload->{reference}->($bench, $prepared); };
 
 		# each is the first one as often, so that neither always finds the warmer cache
 		if ($run % 2 == 1 || $workload->{ours_first}) { $ours->(); $reference->(); }
@@ -68,6 +68,7 @@ sub measure
 		figure => median(map { $_->{value} } @ours), reference => median(map { $_->{value} } @references),
 		ratio => median(@ratios), least => min(@ratios), most => max(@ratios),
 		peak => max(map { $_->{peak} // 0 } @ours) / 1e6, cpu => median(map { $_->{cpu} // 0 } @ours),
+		dead => max(map { $_->{dead} // 0 } @ours), catalog => max(map { $_->{catalog} // 0 } @ours) / 1e6,
 	};
 }
 
@@ -91,7 +92,7 @@ sub show
 	if ($option{csv})
 	{
 		print join(',', $name, map({ sprintf '%.6g', $_ } @$result{qw(figure reference)}), qq("$workload->{unit}"),
-			map({ sprintf '%.4g', $_ } @$result{qw(ratio least most peak cpu)}), qq("$wanted"), qq("$verdict")), "\n";
+			map({ sprintf '%.4g', $_ } @$result{qw(ratio least most peak cpu dead catalog)}), qq("$wanted"), qq("$verdict")), "\n";
 		return;
 	}
 	printf "%-10s %s\n", $name, $workload->{title};
@@ -99,12 +100,14 @@ sub show
 	  $result->{reference}, @$result{qw(ratio least most)}, $wanted, $verdict;
 	printf "           workers: at most %.1f MB of private memory, %.2f s of processor time\n", @$result{qw(peak cpu)}
 	  if $result->{peak};
+	printf "           catalog: %d dead rows, %.1f MB at the end of the job\n", @$result{qw(dead catalog)}
+	  if $result->{catalog};
 	return;
 }
 
 my $bench = Bench->new(dir => $option{dir}, bin => $option{bin}, tree => $option{tree}, quick => $option{quick});
 my $failed = 0;
-print "workload,figure,reference,unit,ratio,least,most,peak_mb,cpu_s,wanted,verdict\n" if $option{csv};
+print "workload,figure,reference,unit,ratio,least,most,peak_mb,cpu_s,dead_rows,catalog_mb,wanted,verdict\n" if $option{csv};
 foreach my $name (@names)
 {
 	my $workload = Workloads->can($name)->($option{quick}) or next;
