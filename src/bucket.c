@@ -34,6 +34,12 @@
 /* Rows fetched at a time, as they lie in staging: long values compressed or apart. */
 #define FETCH_ROWS 500
 
+/*
+ * Slices come and go for as long as the job runs: in blocks of one size, what one
+ * has left fits the next.
+ */
+#define SLICE_BLOCK (64 * 1024)
+
 static int
 count_bits(const bytea *bitmap)
 {
@@ -264,7 +270,6 @@ read_rows(const Recipe *recipe, List *buckets, Size max_bytes, Slice *slice, int
 	MemoryContext scratch = CurrentMemoryContext;
 
 	check_columns(recipe, SPI_tuptable->tupdesc);
-	slice->rows = repalloc_huge(slice->rows, sizeof(Row) * (slice->row_count + SPI_processed));
 	for (uint64 i = 0; i < SPI_processed && slice->bytes < max_bytes; i++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[i];
@@ -351,13 +356,21 @@ skip_finished_rows(List *buckets)
 static Slice *
 make_slice(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice", 0, SLICE_BLOCK,
+												  SLICE_BLOCK);
 	Slice	   *slice = MemoryContextAllocZero(context, sizeof(Slice));
 
 	slice->context = context;
-	slice->rows = MemoryContextAlloc(context, sizeof(Row));
 	return slice;
+}
+
+/* More rows than are open never turn up; the last that are fetched may exceed max_bytes. */
+static void
+make_room(Slice *slice, int64 max_rows, Size max_bytes)
+{
+	Size		room = Min((Size) max_rows, max_bytes / sizeof(Row) + FETCH_ROWS);
+
+	slice->rows = MemoryContextAllocHuge(slice->context, sizeof(Row) * room);
 }
 
 /* What an attempt has read of the buckets does not count. */
@@ -383,6 +396,7 @@ load_rows(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, Sli
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	int64		expected = rows_to_load(buckets);
 
+	make_room(slice, Min(max_rows, expected), max_bytes);
 	SPI_connect();
 	if (run_query(recipe, buckets, true, max_rows, max_bytes, slice) && slice->row_count < expected)
 	{

@@ -24,7 +24,7 @@
 #include "settings.h"
 
 /* Rows loaded by one query, but for a single request that holds more. */
-#define LOAD_ROWS 10000
+#define LOAD_ROWS 5000
 
 /* Rows a query should bring at least, beyond the requests that are needed at once. */
 #define LOAD_MIN_ROWS 1000
