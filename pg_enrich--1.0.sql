@@ -148,8 +148,7 @@ CREATE TABLE enrich.bucket (
 	started_at timestamptz,
 	finished_at timestamptz,
 	PRIMARY KEY (job, bucket)
-	-- a bucket's row nearly doubles when it is done: it is to find room on its page, without index entries
-) WITH (fillfactor = 45);
+) WITH (fillfactor = 30);
 COMMENT ON TABLE enrich.bucket IS 'one row per bucket of a job; shown by enrich.buckets';
 
 CREATE TABLE enrich.failure (

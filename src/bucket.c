@@ -299,12 +299,15 @@ run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Siz
 	Datum		values[2];
 	Portal		portal;
 	int			position = 0;
+	int			unlisted;
 	bool		at_end;
 
 	values[0] = Int64GetDatum(first->next_row);
 	values[1] = Int64GetDatum(last->row.first_row + last->row.row_count - 1);
+	unlisted = staging_unlisted_begin();
 	portal = SPI_cursor_open_with_args(NULL, load_query(recipe, buckets, by_blocks),
 									   2, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	staging_unlisted_end(unlisted);
 	do
 	{
 		long		wanted = Min(FETCH_ROWS, max_rows - slice->row_count);

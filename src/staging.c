@@ -31,6 +31,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -86,13 +87,31 @@ results_relation(int64 job)
 	return find_relation(bare_results_name(job));
 }
 
+int
+staging_unlisted_begin(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("compute_query_id", "off", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+void
+staging_unlisted_end(int level)
+{
+	AtEOXact_GUC(true, level);
+}
+
 static void
 run(const char *sql)
 {
+	int			level = staging_unlisted_begin();
 	int			result = SPI_execute(sql, false, 0);
 
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(result));
+	staging_unlisted_end(level);
 }
 
 /*
