@@ -293,7 +293,8 @@ CREATE FUNCTION enrich.job_activity(
 	OUT rows_per_second double precision,
 	OUT pids integer[],
 	OUT error text,
-	OUT hint text)
+	OUT hint text,
+	OUT memory bigint)
 	RETURNS SETOF record LANGUAGE C STRICT ROWS 20 AS 'MODULE_PATHNAME', 'enrich_job_activity';
 COMMENT ON FUNCTION enrich.job_activity() IS
 	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.progress and enrich.jobs';
@@ -393,7 +394,8 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 				(j.rows_total - c.rows_done - c.rows_failed - c.rows_skipped) / s.speed, 3e9)))
 		END AS eta,
 		COALESCE(j.error, e.error) AS error,
-		COALESCE(a.pids, '{}') AS pids
+		COALESCE(a.pids, '{}') AS pids,
+		COALESCE(a.memory, 0) AS memory
 	FROM enrich.job j
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
 		LEFT JOIN LATERAL (

@@ -31,6 +31,7 @@ typedef struct JobActivity
 	int			in_flight;
 	int			effective;		/* -1: no worker knows its server yet */
 	double		rows_per_second;
+	Size		memory_used;
 	WaitingFor	waiting_for;
 	Trouble		trouble;
 	int64		failing_since;	/* clock, while its server is out; else 0 */
@@ -93,6 +94,7 @@ read_activity(int job_index, JobActivity *activity)
 			continue;
 		activity->in_flight += slot->in_flight;
 		activity->rows_per_second += slot->rows_per_second;
+		activity->memory_used += slot->memory_used;
 		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
 		if (slot->waiting_for != WAITING_NOTHING)
 			waiting_for = slot->waiting_for;
@@ -133,8 +135,8 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 {
 	const char *hint;
 	const char *error = describe_trouble(activity, &hint);
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
 
 	values[0] = Int64GetDatum(activity->entry.job);
 	values[1] = Int32GetDatum(activity->in_flight);
@@ -153,6 +155,7 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(error);
 	nulls[8] = nulls[7] || hint[0] == '\0';
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(hint);
+	values[9] = Int64GetDatum((int64) activity->memory_used);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

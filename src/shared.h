@@ -103,6 +103,7 @@ typedef struct WorkerSlot
 	int64		invited_at;		/* clock of when it was woken to take its turn; 0: it was not */
 	int64		throttled_us;	/* waited for a throttled server, not counted by the job yet */
 	double		rows_per_second;
+	Size		memory_used;	/* what counts against pg_enrich.worker_memory */
 	int			claim_count;
 	Claim		claims[SHARED_MAX_CLAIMS];
 } WorkerSlot;

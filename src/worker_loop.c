@@ -365,6 +365,7 @@ tick(Worker *worker)
 		worker->slot->rows_per_second = speed;
 	else
 		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
+	worker->slot->memory_used = worker_memory_used(worker);
 	shared_unlock();
 	worker->rows_since_tick = 0;
 	worker->tick_at = now;

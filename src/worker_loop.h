@@ -89,6 +89,7 @@ typedef struct Worker
 	bool		exhausted;		/* no bucket was left to claim at the last look */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
+	Size		body_bytes;		/* of requests in flight */
 	Size		outcome_bytes;	/* answers in memory */
 	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
@@ -181,6 +182,9 @@ extern int64 worker_settle(Worker *worker, HttpResult *result);
  */
 extern bool worker_judge(Worker *worker, Request *request, HealthSign sign,
 						 const HttpResult *result, int64 *wait_us);
+
+/* What counts against pg_enrich.worker_memory. */
+extern Size worker_memory_used(const Worker *worker);
 
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */

@@ -299,6 +299,7 @@ worker_settle(Worker *worker, HttpResult *result)
 	Verdict		verdict = judge(worker, request, result);
 	int64		tokens = 0;
 
+	worker->body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
 	switch (verdict.kind)

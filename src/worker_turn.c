@@ -43,13 +43,13 @@ memory_limit(void)
 	return (Size) settings_worker_memory * 1024;
 }
 
-/* Rows, answers at hand, and answers to come, by the size of those before. */
-static Size
-memory_used(const Worker *worker)
+/* Rows, what was made of them, answers at hand, and answers to come, by the size of those before. */
+Size
+worker_memory_used(const Worker *worker)
 {
 	Size		to_come = (Size) http_in_flight(worker->http) * worker->answer_size;
 
-	return worker->loaded_bytes + worker->outcome_bytes +
+	return worker->loaded_bytes + worker->body_bytes + worker->outcome_bytes +
 		Max(to_come, (Size) http_received_bytes(worker->http));
 }
 
@@ -185,7 +185,7 @@ turn_load(Worker *worker)
 			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
 			return;
 		}
-		if (memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
+		if (worker_memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
 			return;
 		if (!worker_try_as(worker, STEP_LOAD, load_step))
 		{
@@ -225,6 +225,7 @@ note_sent(Worker *worker, Request *request)
 	if (request->bucket->started_at == 0)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
+	worker->body_bytes += request->body.capacity;
 	request->setup = worker->setup;
 	request->credentials = worker->credentials;
 	worker->unsaved.requests++;
@@ -289,7 +290,7 @@ turn_send(Worker *worker)
 			continue;
 		}
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
-		if (memory_used(worker) > memory_limit() &&
+		if (worker_memory_used(worker) > memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
 			return;
 		request->tokens_taken = expected_tokens(worker, request);

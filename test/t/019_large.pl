@@ -31,6 +31,22 @@ is($t->progress($job)->{requests}, 50, 'two in a request');
 # rows, bodies made of them, and what malloc keeps: several times the setting, but no 100 MB of rows on top of 100 MB of bodies
 cmp_ok($most, '<', 400 * 1024, "the worker's memory stays bounded") if $most;
 
+# What is loaded and what was made of it for requests in flight count together
+$t->mock('POST', '/mock/script', { hang => 1 });
+$t->sql('UPDATE fat SET embedding = NULL');
+$job = $t->start_job(source => 'fat', server => 'api', path => '/v1/embeddings', input => ['body'],
+	request => '{"model": "m", "dimensions": 8, "input": "{{inputs}}"}', results => '$.data[*]', result_index => '$.index',
+	output => '{"embedding real[]": "$.embedding"}', batch_size => 2, concurrency => 50);
+$t->poll("SELECT in_flight > 3 AND memory > 60000000 FROM enrich.progress WHERE job = $job");
+my $held = $t->progress($job);
+cmp_ok($held->{memory}, '<', 64 * 1024 * 1024 + 5_000_000, 'no more than pg_enrich.worker_memory and a request is held');
+cmp_ok($held->{in_flight}, '<', 20, 'so most requests wait, whatever the cap');
+$t->mock('POST', '/mock/reset');
+$t->mock('POST', '/mock/release');
+$t->wait_job($job);
+is($t->sql('SELECT count(*) FROM fat WHERE cardinality(embedding) = 8'), 100, 'and go out in the end');
+is($t->progress($job)->{memory}, 0, 'nothing is held when no worker is there');
+
 # Answers of 50 MB
 $t->sql('CREATE TABLE big AS SELECT i AS id FROM generate_series(1, 4) i; ALTER TABLE big ADD PRIMARY KEY (id)');
 $job = $t->start_job(source => 'big', server => 'api', path => '/big?bytes=50000000', input => ['id'], batch_size => 1,
