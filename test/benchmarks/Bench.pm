@@ -21,28 +21,31 @@ my $json = JSON::PP->new->utf8->canonical;
 
 =head2 Bench->new(dir => …, bin => …, quick => …)
 
-A PostgreSQL server with pg_enrich, and the mock, in that directory.  With two
-cores or more the mock has the last one for itself, and everything else shares
-the others.
+A PostgreSQL server with pg_enrich, and with pg_stat_statements where that is
+installed, and the mock, in that directory.  With two cores or more the mock has
+the last one for itself, and everything else shares the others.
 
 =cut
 
 sub new
 {
 	my ($class, %option) = @_;
-	my $self = bless { %option, cores => cores(), servers => 0 }, $class;
+	my $self = bless { %option, cpus => [ cpus() ], servers => 0 }, $class;
 
 	$self->_start_postgres;
 	$self->_start_mock;
 	return $self;
 }
 
-sub cores
+# The cores that we may run on.
+sub cpus
 {
-	my @cpus = grep { /^processor/ } split /^/, slurp('/proc/cpuinfo');
+	my ($list) = slurp('/proc/self/status') =~ /^Cpus_allowed_list:\s*(\S+)/m;
 
-	return scalar @cpus;
+	return map { /(\d+)-(\d+)/ ? $1 .. $2 : $_ } split /,/, $list // '0';
 }
+
+sub cores { return scalar @{ $_[0]{cpus} }; }
 
 sub slurp
 {
@@ -58,9 +61,30 @@ sub _pinned
 {
 	my ($self, $what) = @_;
 
-	return () if $self->{cores} < 2;
-	my $last = $self->{cores} - 1;
-	return ('taskset', '-c', $what eq 'mock' ? $last : '0-' . ($last - 1));
+	my @cpus = @{ $self->{cpus} };
+
+	return () if @cpus < 2;
+	return ('taskset', '-c', $what eq 'mock' ? $cpus[-1] : join(',', @cpus[ 0 .. $#cpus - 1 ]));
+}
+
+=head2 $bench->on_all_cores($code)
+
+Runs that while new processes of the server may run on every core, the mock's included.
+
+=cut
+
+sub on_all_cores
+{
+	my ($self, $code) = @_;
+	my ($all, @own) = (join(',', @{ $self->{cpus} }), $self->_pinned('postgres'));
+
+	return $code->() if !@own;
+	$self->run('taskset', '-pc', $all, $self->{postmaster});
+	my $result = eval { $code->() };
+	my $error = $@;
+	$self->run('taskset', '-pc', $own[-1], $self->{postmaster});
+	croak $error if !defined $result;
+	return $result;
 }
 
 sub run
@@ -78,11 +102,15 @@ sub _start_postgres
 {
 	my ($self) = @_;
 	my $data = "$self->{dir}/data";
+	my ($libraries) = split /\n/, $self->run("$self->{bin}/pg_config", '--pkglibdir');
+	my $preloaded = 'pg_enrich';
 
+	$self->{has_statements} = -e "$libraries/pg_stat_statements.so";
+	$preloaded .= ', pg_stat_statements' if $self->{has_statements};
 	$self->run("$self->{bin}/initdb", '-D', $data, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync');
 	open(my $conf, '>>', "$data/postgresql.conf") or croak $!;
 	print $conf <<"END";
-shared_preload_libraries = 'pg_enrich'
+shared_preload_libraries = '$preloaded'
 listen_addresses = ''
 unix_socket_directories = '$self->{dir}'
 max_worker_processes = 16
@@ -94,6 +122,7 @@ END
 	$self->run($self->_pinned('postgres'), "$self->{bin}/pg_ctl", '-s', '-D', $data, '-l', "$self->{dir}/server.log", '-w', 'start');
 	($self->{postmaster}) = slurp("$data/postmaster.pid") =~ /^(\d+)/;
 	$self->sql('CREATE EXTENSION pg_enrich');
+	$self->sql('CREATE EXTENSION pg_stat_statements') if $self->{has_statements};
 	return;
 }
 
@@ -187,23 +216,26 @@ sub server
 
 Runs a job and returns a hash: seconds (from the end of bucketizing to the end),
 bucketizing (seconds), peak (private memory of its workers, bytes), cpu (their
-seconds), dead and catalog (dead rows that the job has left in the tables of schema
-enrich, and their size in bytes).  Arguments are SQL expressions.  Dies unless every
-row is done.
+seconds).  Arguments are SQL expressions.  Dies unless every row is done.
+
+Of two that are none, C<watch> is a query: what it gives every half a second while
+the job runs is in rows_watched, a list of lists.  C<inspect> is called with the job
+once its workers have left, before it is dropped; what it returns is added to the
+hash.
 
 =cut
 
 sub job
 {
 	my ($self, %arguments) = @_;
-
-	# what jobs before it have left there
-	$self->sql('VACUUM enrich.job, enrich.job_counters, enrich.bucket, enrich.partition, enrich.failure');
+	my ($watched, $inspect) = delete @arguments{qw(watch inspect)};
 	my $sampler = Sampler->start($self->{postmaster});
+	my $watch = defined $watched ? $self->_watch($watched) : undef;
 	my $job = $self->sql('SELECT enrich.start(' . join(', ', map { "$_ => $arguments{$_}" } sort keys %arguments) . ')');
 
 	$self->sql("CALL enrich.wait($job)");
-	my $used = $sampler->stop;
+	my %used = %{ $sampler->stop };
+	$used{rows_watched} = $watch->stop if $watch;
 	my ($state, $error, $failed, $seconds, $bucketizing, $rows) = split /\|/, $self->sql(<<"END");
 SELECT p.state, coalesce(p.error, ''), p.rows_failed + p.rows_skipped, extract(epoch FROM j.finished_at - j.bucketized_at),
 	extract(epoch FROM j.bucketized_at - j.started_at), p.rows_done
@@ -211,19 +243,23 @@ FROM enrich.progress p JOIN enrich.jobs j USING (job) WHERE p.job = $job
 END
 	croak "the job is $state: $error" if $state ne 'completed';
 	croak "$failed rows were not done" if $failed != 0;
-	my ($dead, $catalog) = $self->_catalog;
+	if ($inspect)
+	{
+		# what they counted is there to be read when they are gone
+		sleep 0.05 while $self->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'");
+		%used = (%used, %{ $inspect->($job) });
+	}
 	$self->sql("SELECT enrich.drop($job)");
-	return { seconds => $seconds, bucketizing => $bucketizing, rows => $rows, dead => $dead, catalog => $catalog, %$used };
+	return { seconds => $seconds, bucketizing => $bucketizing, rows => $rows, %used };
 }
 
-# Dead rows and size of our tables; the workers, whose statistics tell, have ended before that.
-sub _catalog
+# A failed workload has left a job behind: it is not to run beside the next one.
+sub clear_up
 {
 	my ($self) = @_;
 
-	sleep 0.02 while $self->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'") > 0;
-	return split /\|/, $self->sql("SELECT sum(n_dead_tup), sum(pg_total_relation_size(relid)) FROM pg_stat_all_tables
-		WHERE schemaname = 'enrich'");
+	$self->sql('SELECT enrich.cancel(job) FROM enrich.jobs WHERE finished_at IS NULL');
+	return;
 }
 
 =head2 $bench->settle
@@ -238,6 +274,44 @@ sub settle
 	my ($self) = @_;
 
 	$self->sql('CHECKPOINT');
+	return;
+}
+
+# Begins to ask a query every half a second; stop() ends that and returns the rows.
+sub _watch
+{
+	my ($self, $query) = @_;
+	my $file = "$self->{dir}/watched";
+
+	open(my $script, '>', "$file.sql") or croak $!;
+	print $script "$query \\watch 0.5\n";
+	close $script or croak $!;
+	my $pid = fork() // croak $!;
+	if ($pid == 0)
+	{
+		open(STDIN, '<', '/dev/null');
+		open(STDOUT, '>', $file);
+		exec "$self->{bin}/psql", '-XAtq', '-h', $self->{dir}, '-U', 'bench', '-d', 'postgres', '-f', "$file.sql"
+		  or POSIX::_exit(127);
+	}
+	return bless { pid => $pid, file => $file }, 'Bench::Watch';
+}
+
+sub Bench::Watch::stop
+{
+	my ($watch) = @_;
+
+	kill 'INT', $watch->{pid};		# psql writes what it still holds, and ends
+	waitpid delete $watch->{pid}, 0;
+	return [ map { [ split /\|/, $_ ] } grep { /\|/ } split /\n/, slurp($watch->{file}) ];
+}
+
+sub Bench::Watch::DESTROY
+{
+	my ($watch) = @_;
+
+	local ($@, $?);
+	$watch->stop if $watch->{pid};
 	return;
 }
 

@@ -60,8 +60,17 @@ sub stop
 	kill 'TERM', $self->{pid};
 	local $/;
 	my $result = readline $self->{reader};
-	waitpid $self->{pid}, 0;
+	waitpid delete $self->{pid}, 0;
 	return JSON::PP::decode_json($result);
+}
+
+sub DESTROY
+{
+	my ($self) = @_;
+
+	local ($@, $?);
+	$self->stop if $self->{pid};
+	return;
 }
 
 sub _slurp

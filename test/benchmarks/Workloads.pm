@@ -23,7 +23,8 @@ is called once, with the bench; returns what the other two get as a second argum
 
 =item ours, reference
 
-are called in turns; each returns a hash with C<value>, in the same unit, and ours with C<peak> and C<cpu> too
+are called in turns; each returns a hash with C<value>, in the same unit, and ours with C<peak> and C<cpu> too;
+and C<notes>, what else is to be reported: each is name, words, figure and unit
 
 =item unit
 
@@ -385,55 +386,159 @@ sub update
 	};
 }
 
-# A run of so many rows with small answers.
+# What is looked at while a large job runs: size of its staging, what its workers hold back from vacuum, how far it is.
+my $watched = q{SELECT p.state,
+	(SELECT sum(pg_relation_size(c.oid)) FROM pg_class c WHERE c.relnamespace = 'enrich_staging'::regnamespace),
+	w.xids, w.seconds, p.rows_done
+	FROM enrich.progress p, (SELECT max(age(backend_xmin)) AS xids, extract(epoch FROM max(clock_timestamp() - xact_start)) AS seconds
+		FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker') w
+	ORDER BY job DESC LIMIT 1};
+
+sub _most
+{
+	my ($most) = sort { $b <=> $a } map { $_ || 0 } @_;
+
+	return $most // 0;
+}
+
+# As further lines of the report: name, what it is, figure, unit.
+sub _notes_of_watching
+{
+	my ($rows, $count) = @_;
+	my @running = grep { $_->[0] eq 'running' } @$rows;
+	my @half = grep { $_->[4] >= $count / 2 } @running;
+
+	return (
+		[ staging_peak => 'staging at most', _most(map { $_->[1] } @$rows) / 1e6, 'MB' ],
+		[ staging_half => 'staging when half of the rows are done', @half ? ($half[0][1] || 0) / 1e6 : 0, 'MB' ],
+		[ oldest_xmin => 'oldest xmin of the worker once it sends, in transactions', _most(map { $_->[2] } @running), '' ],
+		[ longest_transaction => 'its longest transaction seen then', _most(map { $_->[3] } @running), 's' ],
+	);
+}
+
+# What the job leaves in the server; dies if a table was read from end to end that need not be.
+sub _notes_of_traces
+{
+	my ($bench, $table, $count) = @_;
+	my ($read, $target_read) = map { $bench->sql("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = '$_'") } $table, "$table\_out";
+	my ($dead, $updates, $hot, $size) = split /\|/, $bench->sql(<<"END");
+SELECT sum(n_dead_tup), sum(n_tup_upd), sum(n_tup_hot_upd), sum(pg_total_relation_size(relid)) / 1e6
+FROM pg_stat_all_tables WHERE schemaname = 'enrich'
+END
+	my @notes = (
+		[ dead_tuples => 'dead tuples in the catalog tables', $dead, '' ],
+		[ hot_updates => 'their updates that were HOT', 100 * $hot / $updates, '%' ],
+		[ catalog_size => 'their size, with indexes', $size, 'MB' ],
+		[ source_read => 'rows of the source read by sequential scans', $read, '' ],
+		[ target_read => 'rows of the target read by sequential scans', $target_read, '' ]);
+
+	croak "$read rows of the source were read, not $count" if $read > $count * 1.01;
+	croak "the target was scanned: $target_read rows" if $target_read != 0;
+	push @notes, [ statements => q(entries in pg_stat_statements, the benchmark's own among them),
+		$bench->sql('SELECT count(*) FROM pg_stat_statements'), '' ]
+	  if $bench->{has_statements};
+	return @notes;
+}
+
+# Rows a second once the job is under way: from when a tenth of its buckets is finished to the end.
+sub _steady_speed
+{
+	my ($bench, $job) = @_;
+
+	return $bench->sql(<<"END");
+SELECT sum(rows) FILTER (WHERE finished_at > t.tenth) / extract(epoch FROM max(finished_at) - t.tenth)
+FROM enrich.buckets, (SELECT percentile_disc(0.1) WITHIN GROUP (ORDER BY finished_at) AS tenth
+	FROM enrich.buckets WHERE job = $job) t
+WHERE job = $job GROUP BY t.tenth
+END
+}
+
+# A run of so many rows with small answers; watched: with notes on what it takes and leaves behind.
 sub _run_positions
 {
-	my ($bench, $server, $count) = @_;
+	my ($bench, $server, $count, $is_watched) = @_;
+	my @notes;
 
 	_make_rows($bench, $count, 'grown');
 	_can_positions($bench);
-	my $job = _run($bench, 'grown', server => "'$server'", %positions, output => q('{"value integer": "$.value"}'));
+	$bench->sql(q(SELECT pg_stat_reset_single_table_counters(relid) FROM pg_stat_all_tables
+		WHERE schemaname = 'enrich' OR relname = 'grown'));
+	$bench->sql('SELECT pg_stat_statements_reset()') if $bench->{has_statements};
+	my $job = _run($bench, 'grown', server => "'$server'", %positions, output => q('{"value integer": "$.value"}'),
+		($is_watched ? (watch => $watched) : ()), inspect => sub {
+			my ($id) = @_;
+			push @notes, _notes_of_traces($bench, 'grown', $count) if $is_watched;
+			return { speed => _steady_speed($bench, $id) };
+		});
 	$bench->check('growth', "SELECT count(*) = $count AND bool_and(value = (id - 1) % 500 * 7) FROM grown_out");
-	return $job;
+	unshift @notes, _notes_of_watching($job->{rows_watched}, $count) if $is_watched;
+	return { %$job, notes => \@notes };
 }
+
+# The smaller runs are over soon: how much a worker holds at its most shows in several.
+my $small_runs = 10;
 
 sub memory
 {
 	my ($quick) = @_;
-	my ($small, $large) = $quick ? (20_000, 200_000) : (100_000, 10_000_000);
+	my ($small, $large, $runs) = $quick ? (20_000, 200_000, 1) : (100_000, 10_000_000, $small_runs);
 
 	return {
-		title => "peak private memory at $large rows; beside $small rows",
+		title => "peak private memory of the worker at $large rows; beside $small rows, the most of $runs runs",
 		unit => 'MB', most => 1.10, needs => { disk => $quick ? 500 : 6000, memory => 1000, cores => 2 }, once => !$quick,
 		prepare => sub { return $_[0]->server; },
 		ours => sub {
 			my ($bench, $server) = @_;
-			my $job = _run_positions($bench, $server, $large);
-			return { value => $job->{peak} / 1e6, %$job };
+			my $job = _run_positions($bench, $server, $large, 1);
+			croak sprintf('%.0f MB', $job->{peak} / 1e6) if $job->{peak} > 64e6;
+			return { %$job, value => $job->{peak} / 1e6 };
 		},
 		reference => sub {
 			my ($bench, $server) = @_;
-			return { value => _run_positions($bench, $server, $small)->{peak} / 1e6 };
+			return { value => _most(map { _run_positions($bench, $server, $small)->{peak} / 1e6 } 1 .. $runs) };
 		},
 	};
+}
+
+sub _median
+{
+	my @sorted = sort { $a <=> $b } @_;
+
+	return $sorted[ $#sorted / 2 ];
 }
 
 sub _growth
 {
 	my ($small, $large, $quick) = @_;
+	my (@speeds, @cpu);
+	my $run_small = sub {
+		my ($bench, $server) = @_;
+
+		foreach (1 .. ($quick ? 1 : $small_runs / 2))
+		{
+			my $job = _run_positions($bench, $server, $small);
+			push @speeds, $job->{speed};
+			push @cpu, $job->{cpu} * 1e6 / $small;
+		}
+	};
 
 	return {
-		title => "speed at $large rows; beside $small rows",
+		title => "speed at $large rows, the first tenth apart; beside $small rows, the median of runs before and after",
 		unit => 'rows/s', least => 0.90, needs => { disk => $large / 1600, memory => 1000, cores => 2 }, once => !$quick,
+		ours_first => 1,
 		prepare => sub { return $_[0]->server; },
 		ours => sub {
 			my ($bench, $server) = @_;
-			my $job = _run_positions($bench, $server, $large);
-			return { value => $large / $job->{seconds}, %$job };
+			$run_small->($bench, $server);
+			my $job = _run_positions($bench, $server, $large, 1);
+			push @{ $job->{notes} }, [ cpu_per_row => 'processor time of the worker a row', $job->{cpu} * 1e6 / $large, 'µs' ];
+			return { %$job, value => $job->{speed} };
 		},
 		reference => sub {
 			my ($bench, $server) = @_;
-			return { value => $small / _run_positions($bench, $server, $small)->{seconds} };
+			$run_small->($bench, $server);
+			return { value => _median(@speeds),
+				notes => [ [ cpu_per_row_small => "the same at $small rows", _median(@cpu), 'µs' ] ] };
 		},
 	};
 }
@@ -458,8 +563,8 @@ sub workers
 	my $count = 500 * ($quick ? 8 : $vector_requests);
 
 	return {
-		title => "vectors with two workers; beside one worker",
-		unit => 'rows/s', least => 1.6, aim => 1.8, needs => { disk => 2000, memory => 1500, cores => 3 },
+		title => 'vectors with two workers; beside one worker; the mock has no core to itself',
+		unit => 'rows/s', least => 1.6, aim => 1.8, needs => { disk => 2000, memory => 1500, cores => 2 },
 		prepare => sub {
 			my ($bench) = @_;
 			_make_rows($bench, $count, 'shared');
@@ -470,7 +575,8 @@ sub workers
 			my ($what, $workers) = @$_;
 			$what => sub {
 				my ($bench, $server) = @_;
-				my $job = _run_vectors($bench, 'shared', $server, '/canned', 4, workers => $workers);
+				my $job = $bench->on_all_cores(
+					sub { return _run_vectors($bench, 'shared', $server, '/canned', 4, workers => $workers); });
 				return { value => $count / $job->{seconds}, %$job };
 			}
 		} ([ ours => 2 ], [ reference => 1 ]),

@@ -80,6 +80,27 @@ read_numbers(JsonSlice array, float *numbers, size_t room)
 	return count;
 }
 
+/* One array once more, number by number as the C library reads them. */
+static void
+check_numbers(JsonSlice array)
+{
+	static float numbers[16384];
+	size_t		count = read_numbers(array, numbers, sizeof(numbers) / sizeof(numbers[0]));
+	const char *text = array.start + 1;
+	char	   *end;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		float		expected = strtof(text, &end);
+
+		if (end == text || memcmp(&expected, &numbers[i], sizeof(expected)) != 0)
+			die("a number was read wrong");
+		text = end + strspn(end, ", ");
+	}
+	if (count == 0 || *text != ']')
+		die("numbers are missing");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -92,9 +113,11 @@ main(int argc, char **argv)
 		.outputs = outputs
 	};
 	static float numbers[16384];
+	Response	response;
 	size_t		length;
 	char	   *text;
 	double		start;
+	double		seconds;
 
 	if (argc != 3)
 		die("usage: decode FILE TIMES");
@@ -102,8 +125,6 @@ main(int argc, char **argv)
 	start = now();
 	for (int i = 0; i < atoi(argv[2]); i++)
 	{
-		Response	response;
-
 		response_decode(text, length, &shape, ROWS, &response);
 		if (response.status != RESPONSE_OK)
 			die(response.error);
@@ -111,6 +132,12 @@ main(int argc, char **argv)
 			read_numbers(response.values[row], numbers, sizeof(numbers) / sizeof(numbers[0]));
 		response_free(&response);
 	}
-	printf("%.6f\n", now() - start);
+	seconds = now() - start;
+
+	response_decode(text, length, &shape, ROWS, &response);
+	for (int row = 0; row < ROWS; row++)
+		check_numbers(response.values[row]);
+	response_free(&response);
+	printf("%.6f\n", seconds);
 	return 0;
 }

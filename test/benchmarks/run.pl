@@ -1,6 +1,6 @@
 # The benchmarks: see test/bench, which prepares everything for this.
 #
-#   run.pl --dir DIR --bin DIR --tree DIR [--quick] [--csv] [--runs N] [--only NAME …]
+#   run.pl --dir DIR --bin DIR --tree DIR [--quick] [--csv | --markdown] [--runs N] [--only NAME …]
 #
 # Each workload runs beside its own reference, in turns, and only their ratio is
 # to be read: machines differ, and this one may be busy.
@@ -16,7 +16,7 @@ use Workloads;
 
 my @names = qw(rows recipe vectors decode base64 chat bucketize update memory growth growth_1m workers caps idle);
 my %option = (runs => 3, only => []);
-GetOptions(\%option, 'dir=s', 'bin=s', 'tree=s', 'quick', 'csv', 'runs=i', 'only=s@')
+GetOptions(\%option, 'dir=s', 'bin=s', 'tree=s', 'quick', 'csv', 'markdown', 'runs=i', 'only=s@')
   or die "usage: see test/bench --help\n";
 my %known = map { $_ => 1 } @names;
 foreach my $name (@{ $option{only} })
@@ -26,6 +26,8 @@ foreach my $name (@{ $option{only} })
 @names = @{ $option{only} } if @{ $option{only} };
 $option{runs} = 1 if $option{quick};
 $| = 1;
+
+my @remarks;					# of the Markdown table, to be printed below it
 
 sub median
 {
@@ -43,7 +45,7 @@ sub lacks
 
 	return "$needs->{disk} MB of disk, $disk are free" if $disk < $needs->{disk};
 	return "$needs->{memory} MB of memory, " . int($memory / 1024) . ' are free' if $memory / 1024 < $needs->{memory};
-	return "$needs->{cores} cores, there are $bench->{cores}" if $bench->{cores} < $needs->{cores};
+	return "$needs->{cores} cores, there are " . $bench->cores if $bench->cores < $needs->{cores};
 	return;
 }
 
@@ -68,7 +70,7 @@ sub measure
 		figure => median(map { $_->{value} } @ours), reference => median(map { $_->{value} } @references),
 		ratio => median(@ratios), least => min(@ratios), most => max(@ratios),
 		peak => max(map { $_->{peak} // 0 } @ours) / 1e6, cpu => median(map { $_->{cpu} // 0 } @ours),
-		dead => max(map { $_->{dead} // 0 } @ours), catalog => max(map { $_->{catalog} // 0 } @ours) / 1e6,
+		notes => [ map { @{ $_->{notes} // [] } } $ours[-1], $references[-1] ],
 	};
 }
 
@@ -83,31 +85,81 @@ sub judge
 	return (defined $least ? $ratio >= $workload->{aim} : $ratio <= $workload->{aim}) ? 'aim reached' : 'reached';
 }
 
-sub show
+sub wanted
+{
+	my ($workload) = @_;
+
+	return defined $workload->{least} ? '>= ' . sprintf('%.3g', $workload->{least}) : '<= ' . sprintf('%.3g', $workload->{most});
+}
+
+sub note
+{
+	my (undef, $words, $figure, $unit) = @{ $_[0] };
+
+	return "$words: " . sprintf($figure =~ /^\d+$/ ? '%d' : '%.3g', $figure) . ($unit ne '' ? " $unit" : '');
+}
+
+sub show_text
 {
 	my ($name, $workload, $result) = @_;
-	my $wanted = defined $workload->{least} ? ">= " . sprintf('%.3g', $workload->{least}) : "<= " . sprintf('%.3g', $workload->{most});
-	my $verdict = judge($workload, $result->{ratio});
 
-	if ($option{csv})
-	{
-		print join(',', $name, map({ sprintf '%.6g', $_ } @$result{qw(figure reference)}), qq("$workload->{unit}"),
-			map({ sprintf '%.4g', $_ } @$result{qw(ratio least most peak cpu dead catalog)}), qq("$wanted"), qq("$verdict")), "\n";
-		return;
-	}
 	printf "%-10s %s\n", $name, $workload->{title};
 	printf "           %.6g %s beside %.6g: ratio %.3f (%.3f to %.3f), wanted %s: %s\n", $result->{figure}, $workload->{unit},
-	  $result->{reference}, @$result{qw(ratio least most)}, $wanted, $verdict;
+	  $result->{reference}, @$result{qw(ratio least most)}, wanted($workload), judge($workload, $result->{ratio});
 	printf "           workers: at most %.1f MB of private memory, %.2f s of processor time\n", @$result{qw(peak cpu)}
 	  if $result->{peak};
-	printf "           catalog: %d dead rows, %.1f MB at the end of the job\n", @$result{qw(dead catalog)}
-	  if $result->{catalog};
+	print "           $_\n" foreach map { note($_) } @{ $result->{notes} };
 	return;
 }
 
+# What is reported beside the ratio has lines of its own: memory.staging_peak and the like.
+sub show_csv
+{
+	my ($name, $workload, $result) = @_;
+
+	print join(',', $name, map({ sprintf '%.6g', $_ } @$result{qw(figure reference)}), qq("$workload->{unit}"),
+		map({ sprintf '%.4g', $_ } @$result{qw(ratio least most peak cpu)}),
+		'"' . wanted($workload) . '"', '"' . judge($workload, $result->{ratio}) . '"'), "\n";
+	print join(',', "$name.$_->[0]", sprintf('%.6g', $_->[2]), '', qq("$_->[3]"), ('') x 7), "\n" foreach @{ $result->{notes} };
+	return;
+}
+
+sub show_markdown
+{
+	my ($name, $workload, $result) = @_;
+	my $aim = defined $workload->{aim} ? sprintf('%.3g', $workload->{aim}) : '';
+
+	printf "| `%s` | %s | %.4g %s | %.4g | **%.2f** (%.2f to %.2f) | %s | %s | %s | %s |\n", $name, $workload->{title},
+	  $result->{figure}, $workload->{unit}, $result->{reference}, @$result{qw(ratio least most)}, wanted($workload), $aim,
+	  judge($workload, $result->{ratio}),
+	  $result->{peak} ? sprintf('%.1f MB, %.1f s', @$result{qw(peak cpu)}) : '';
+	push @remarks, map { "* `$name`: " . note($_) } @{ $result->{notes} };
+	return;
+}
+
+# What is above the table: what it was measured on.
+sub describe_machine
+{
+	my ($bench) = @_;
+	my ($model) = Bench::slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*?)\s*$/m;
+	my ($memory) = Bench::slurp('/proc/meminfo') =~ /^MemTotal:\s+(\d+)/m;
+	my ($system) = Bench::slurp('/etc/os-release') =~ /^PRETTY_NAME="?(.*?)"?$/m;
+	my ($curl) = $bench->run('curl-config', '--version') =~ /(\d\S*)/;
+
+	return sprintf '%s core%s (%s), %.0f GB of memory, %s, PostgreSQL %s, libcurl %s; each %s.', $bench->cores,
+	  $bench->cores == 1 ? '' : 's', $model // 'unknown', $memory / 1024 / 1024, $system // 'unknown',
+	  $bench->sql('SHOW server_version') =~ s/ .*//r, $curl, $option{runs} == 1 ? 'once' : "$option{runs} times";
+}
+
+my %show = (text => \&show_text, csv => \&show_csv, markdown => \&show_markdown);
+my $format = $option{markdown} ? 'markdown' : $option{csv} ? 'csv' : 'text';
 my $bench = Bench->new(dir => $option{dir}, bin => $option{bin}, tree => $option{tree}, quick => $option{quick});
-my $failed = 0;
-print "workload,figure,reference,unit,ratio,least,most,peak_mb,cpu_s,dead_rows,catalog_mb,wanted,verdict\n" if $option{csv};
+my %count = map { $_ => 0 } qw(done skipped failed);
+print "workload,figure,reference,unit,ratio,least,most,peak_mb,cpu_s,wanted,verdict\n" if $format eq 'csv';
+print describe_machine($bench), "\n\n",
+  "| workload | what | figure | reference | ratio (from, to) | must reach | aim | | workers: memory, processor time |\n",
+  '| --- ' x 9, "|\n"
+  if $format eq 'markdown';
 foreach my $name (@names)
 {
 	my $workload = Workloads->can($name)->($option{quick}) or next;
@@ -116,16 +168,21 @@ foreach my $name (@names)
 	if ($lack)
 	{
 		print STDERR "$name: skipped, it needs $lack\n";
+		$count{skipped}++;
 		next;
 	}
 	my $result = eval { measure($bench, $workload) };
 	if (!defined $result)
 	{
 		print STDERR "$name: FAILED: $@";
-		$failed = 1;
+		eval { $bench->clear_up; 1 } or print STDERR $@;
+		$count{failed}++;
 		next;
 	}
-	show($name, $workload, $result);
+	$show{$format}->($name, $workload, $result);
+	$count{done}++;
 }
+print map { "$_\n" } '', @remarks if @remarks;
 $bench->stop;
-exit $failed;
+print STDERR "$count{done} workloads, $count{skipped} skipped, $count{failed} failed\n";
+exit($count{failed} > 0);

@@ -254,6 +254,17 @@ soak()
 		perl -I "$pgxs/test/perl" -I test/perl test/perl/soak.pl
 }
 
+# bench DIR OPTION …: what test/bench does, in the tree that was built, with its data in DIR.
+bench()
+{
+	local dir=$1
+
+	shift
+	as_owner make -s -C "$tree/test/benchmarks"
+	as_owner perl -I "$tree/test/benchmarks" "$tree/test/benchmarks/run.pl" \
+		--dir "$dir" --bin "$pg_bin" --tree "$tree" "$@"
+}
+
 # quietly NAME COMMAND …: its output is shown only if it fails.
 quietly()
 {
