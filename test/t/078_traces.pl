@@ -1,0 +1,73 @@
+# What a job leaves behind in the server, and what it holds up there while it runs: as little as can be.
+
+use strict;
+use warnings;
+
+use EnrichTest;
+use Test::More;
+
+my $libraries = `pg_config --pkglibdir`;
+chomp $libraries;
+my $has_statements = -e "$libraries/pg_stat_statements.so";
+
+my $t = EnrichTest->new(conf => $has_statements ? "shared_preload_libraries = 'pg_enrich, pg_stat_statements'" : '');
+$t->create_server('api');
+$t->sql('CREATE EXTENSION pg_stat_statements') if $has_statements;
+$t->sql(q(CREATE TABLE source (id bigint PRIMARY KEY, name text);
+	INSERT INTO source SELECT i, 'row ' || i FROM generate_series(1, 120000) i; VACUUM ANALYZE source));
+
+# Runs a job with three partitions and some hundred buckets to its end; returns it when its worker is gone.
+sub run_job
+{
+	my (%more) = @_;
+	my $job = $t->start_job(source => 'source', server => 'api', path => '/items', input => ['name'], results => '$.items[*]',
+		output => '{"value bigint": "$.value"}', target => 'answers', %more);
+
+	$t->wait_job($job);
+	is($t->sql("SELECT rows_done FROM enrich.progress WHERE job = $job"), 120000, 'a job of 120,000 rows');
+	$t->poll("SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'");
+	return $job;
+}
+
+# The compiler would be the largest thing in a worker's memory
+$t->sql('ALTER SYSTEM SET jit_above_cost = 0');
+$t->sql('SELECT pg_reload_conf()');
+run_job(where_clause => q(pg_catalog.current_setting('jit') = 'off'));
+
+# Each bucket is changed once, in place; source and target are not gone through for it
+is($t->sql(q(SELECT n_tup_upd = n_tup_hot_upd AND n_tup_upd >= 240 FROM pg_stat_all_tables WHERE relid = 'enrich.bucket'::regclass)),
+	't', 'updates of buckets are HOT');
+cmp_ok($t->sql(q(SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = 'enrich.bucket'::regclass)), '<', 60,
+	'and what they replace is cleared away by the next ones');
+is($t->sql(q(SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'answers')), 0, 'the target is not scanned');
+is($t->sql(q(SELECT seq_tup_read / 120000 FROM pg_stat_user_tables WHERE relname = 'source')),
+	$t->sql(q(SELECT 1)), 'the source is, once');
+
+SKIP:
+{
+	skip 'pg_stat_statements is not installed', 4 if !$has_statements;
+	my $count = 'SELECT count(*) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid AND d.datname = current_database()'
+	  . q( WHERE query !~ 'pg_stat|enrich\.(start|progress|jobs)');
+
+	is($t->sql(q(SELECT count(*) FROM pg_stat_statements WHERE query ~ 'enrich_staging')), 0, 'no statement names a staging table');
+	is($t->sql(q(SELECT rows FROM pg_stat_statements WHERE query ~ '^INSERT INTO public\.answers')), 120000,
+		'though the one that writes is there');
+	my $before = $t->sql($count);
+	run_job();
+	is($t->sql($count), $before + 1, 'another job adds its source query, and nothing else');
+}
+
+# While the network is waited for, nothing is held up
+$t->mock_script({ hang => 1 });
+my $job = $t->start_job(source => 'source', server => 'api', path => '/items', input => ['name'], results => '$.items[*]',
+	output => '{"value bigint": "$.value"}', target => 'answers', max_rows => 5000);
+$t->poll("SELECT in_flight = 10 FROM enrich.progress WHERE job = $job");
+$t->poll(q(SELECT bool_and(xact_start IS NULL AND backend_xmin IS NULL AND backend_xid IS NULL) FROM pg_stat_activity
+	WHERE backend_type = 'pg_enrich worker'));
+pass('no transaction and no snapshot while requests are in flight');
+$t->mock_reset;
+$t->mock_release;
+$t->wait_job($job);
+
+$t->stop;
+done_testing();
