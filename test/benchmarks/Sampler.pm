@@ -21,7 +21,8 @@ my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 Looks, fifty times a second, at the children of that process whose title names
 such a kind of process ("worker"), until stop(), which returns a hash: peak, the
 largest sum of their private memory in bytes; cpu, their seconds of processor
-time; and cpu_used, those spent since start().
+time; cpu_last, those of the process that began last; and cpu_used, those spent
+since start().
 
 =cut
 
@@ -46,7 +47,8 @@ sub start
 		my ($cpu, $before) = (0, 0);
 		$cpu += $_ foreach values %{ $self->{cpu} };
 		$before += $_ foreach values %{ $self->{cpu_before} };
-		syswrite $writer, JSON::PP::encode_json({ peak => $self->{peak}, cpu => $cpu, cpu_used => $cpu - $before });
+		syswrite $writer, JSON::PP::encode_json({ peak => $self->{peak}, cpu => $cpu, cpu_used => $cpu - $before,
+			cpu_last => defined $self->{last} ? $self->{cpu}{ $self->{last} } : 0 });
 		POSIX::_exit(0);
 	}
 	close $writer;
@@ -96,6 +98,7 @@ sub _look
 		$memory += $anonymous * 1024;
 		# utime and stime, which are fields 14 and 15
 		$self->{cpu}{$pid} = ($stat[11] + $stat[12]) / $ticks if @stat > 12;
+		$self->{last} = $pid if !defined $self->{cpu_before}{$pid};
 		$self->{cpu_before}{$pid} //= $self->{cpu}{$pid};
 	}
 	$self->{peak} = $memory if $memory > $self->{peak};

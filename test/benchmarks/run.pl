@@ -156,7 +156,7 @@ my $format = $option{markdown} ? 'markdown' : $option{csv} ? 'csv' : 'text';
 my $bench = Bench->new(dir => $option{dir}, bin => $option{bin}, tree => $option{tree}, quick => $option{quick});
 my %count = map { $_ => 0 } qw(done skipped failed);
 print "workload,figure,reference,unit,ratio,least,most,peak_mb,cpu_s,wanted,verdict\n" if $format eq 'csv';
-print describe_machine($bench), "\n\n",
+print "\n### The last full run\n\n", describe_machine($bench), "\n\n",
   "| workload | what | figure | reference | ratio (from, to) | must reach | aim | | workers: memory, processor time |\n",
   '| --- ' x 9, "|\n"
   if $format eq 'markdown';
