@@ -64,7 +64,8 @@ header_lines(const Server *server, const Credentials *credentials, int *count)
 
 bool
 call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
-		   const Credentials *credentials, const ByteBuffer *url, const ByteBuffer *body, void *tag)
+		   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
+		   const ByteBuffer *body, void *tag)
 {
 	HttpRequest call = {0};
 	ByteBuffer	full = {0};
@@ -80,6 +81,7 @@ call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
 		call.body = body->data;
 		call.body_length = body->length;
 	}
+	call.profile = profile;
 	call.tag = tag;
 	started = !full.failed && http_start(http, settings, &call);
 	buffer_free(&full);

@@ -26,10 +26,11 @@ extern bool call_build(const Recipe *recipe, const RequestScope *scope,
 
 /*
  * Send it, with what the credentials add to headers and query.  The body must
- * outlive the call; tag comes back with the result.  False: out of memory.
+ * outlive the call; tag comes back with the result; profile: see http.h.
+ * False: out of memory.
  */
 extern bool call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
-					   const Credentials *credentials, const ByteBuffer *url,
+					   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
 					   const ByteBuffer *body, void *tag);
 
 #endif							/* PG_ENRICH_CALL_H */

@@ -401,6 +401,29 @@ http_pump(Http *http)
 	http->accounted = http->clock();	/* the time in here was attended */
 }
 
+/*
+ * A new request is a timer that is due.  What comes back meanwhile is left to
+ * the next pump, and so are deadlines.
+ */
+void
+http_flush(Http *http)
+{
+	sigset_t	before;
+	int			rounds = ROUNDS;
+
+	account_time(http);
+	block_signals(&before);
+	while (rounds-- > 0 && http->timer_due <= http->clock())
+	{
+		run_timer(http);
+		collect_finished(http);
+		http->submitted = 0;
+		submit_waiting(http);
+	}
+	restore_signals(&before);
+	http->accounted = http->clock();	/* as in http_pump */
+}
+
 int64_t
 http_timeout(Http *http)
 {
@@ -435,7 +458,6 @@ bool
 http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
 {
 	HttpHandle *handle = http->spare.last;	/* the one still in the caches */
-	sigset_t	before;
 
 	account_time(http);
 	if (handle != NULL)
@@ -450,9 +472,7 @@ http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
 		return true;
 	}
 	list_append(&http->waiting, handle);
-	block_signals(&before);
-	submit_waiting(http);
-	restore_signals(&before);
+	submit_waiting(http);		/* no thread begins here: libcurl only notes it */
 	return true;
 }
 

@@ -40,6 +40,8 @@ typedef struct HttpRequest
 	const char *userpwd;		/* "user:password" for basic auth, or NULL */
 	const char *body;			/* must outlive the request; NULL: none */
 	size_t		body_length;
+	unsigned	profile;		/* requests with the same one, unless 0, have all but url, body
+								 * and tag in common, settings included: that saves work */
 	void	   *tag;			/* handed back with the result */
 } HttpRequest;
 
@@ -101,6 +103,12 @@ extern void http_destroy(Http *http);	/* aborts what is in flight, at once */
  * scheme, host and port; one to elsewhere is HTTP_REFUSED.
  */
 extern bool http_start(Http *http, const HttpSettings *settings, const HttpRequest *request);
+
+/*
+ * Sends what was started, as far as that goes without waiting.  http_pump does
+ * that too: this is for callers that have something to do before.
+ */
+extern void http_flush(Http *http);
 
 /* Readable when there is something to pump. */
 extern int	http_descriptor(const Http *http);

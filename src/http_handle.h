@@ -57,6 +57,8 @@ typedef struct HttpHandle
 	char		curl_error[CURL_ERROR_SIZE];
 
 	HandlePhase phase;
+	unsigned	profile;		/* of the requests that the easy handle is set up for; 0: none */
+	bool		sends_body;
 	HttpSettings settings;
 	HttpResult	result;			/* body collects here while it arrives */
 	bool		is_get_or_head;

@@ -202,8 +202,8 @@ ask(Preview *preview)
 	call_settings(&settings, preview->recipe->server);
 	PG_TRY();
 	{
-		if (!call_start(http, &settings, preview->recipe, preview->credentials, &preview->url,
-						&preview->body, NULL))
+		if (!call_start(http, &settings, preview->recipe, preview->credentials, 0,
+						&preview->url, &preview->body, NULL))
 			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 		wait_for_answer(http, &preview->result);
 	}

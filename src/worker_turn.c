@@ -243,7 +243,7 @@ send_request(Worker *worker, Request *request)
 
 	if (build(worker, request, &why) &&
 		call_start(worker->http, &worker->http_settings, worker->recipe, worker->credentials,
-				   &request->url, &request->body, request))
+				   worker->setup, &request->url, &request->body, request))
 	{
 		note_sent(worker, request);
 		return;
