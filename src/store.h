@@ -35,6 +35,8 @@ typedef struct Outcome
 	int			attempts;
 	const Credentials *credentials; /* what it was asked with, to be masked; NULL: nothing sent */
 	char		error[512];		/* OUTCOME_FAILED; masked */
+	Size		bytes;			/* that it takes in memory, rows apart */
+	int64		since;			/* monotonic microseconds: when it was there */
 	struct Outcome *next;
 } Outcome;
 

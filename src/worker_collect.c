@@ -12,7 +12,11 @@
 
 #include "common/pg_prng.h"
 
+#include "clock.h"
 #include "permits.h"
+
+/* Answers are read for so long; then free permits come first, and the others in the next turn. */
+#define READ_US 1000
 
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
 static void
@@ -148,12 +152,14 @@ turn_collect(Worker *worker)
 {
 	Returns    *returns = &worker->returns;
 	HttpResult	result;
+	int64		began;
 
 	http_pump(worker->http);
 	if (!may_read(worker))
 		return;
+	began = clock_now();
 	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
-		   http_next_finished(worker->http, &result))
+		   clock_now() - began < READ_US && http_next_finished(worker->http, &result))
 	{
 		const Request *request = result.tag;
 		Answer		answer = {0};

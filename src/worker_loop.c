@@ -70,6 +70,7 @@ worker_check_failures(Worker *worker)
 		return;
 	catalog_sum_counters(job->id, &sum);
 	failed = sum.rows_failed - job->failures_accepted;
+	worker->failures_seen = failed;
 	if (failed <= job->max_failed_rows)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "failures",
@@ -173,6 +174,7 @@ reread_step(Worker *worker)
 	worker->job->max_failed_rows = job->max_failed_rows;
 	worker->job->max_tokens = job->max_tokens;
 	worker->job->failures_accepted = job->failures_accepted;
+	worker->failures_seen = 0;	/* until the next look */
 	worker->job->loss_accepted = job->loss_accepted;
 	/* Then the statements that collect what is stored are to be others. */
 	worker->misconfigured |= job->replaced != worker->job->replaced;
@@ -386,6 +388,7 @@ time_to_sleep(const Worker *worker)
 	if (worker_may_send(worker))
 		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
 	wake_at = Min(wake_at, worker->permit_not_before);
+	wake_at = Min(wake_at, turn_store_at(worker));
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
@@ -439,8 +442,10 @@ worker_run_loop(Worker *worker)
 		worker_write_pause(worker);
 		if (worker->abandoned)
 			break;
-		turn_load(worker);
+		/* First with what is at hand: a free permit waits for nothing else. */
 		turn_send(worker);
+		if (turn_load(worker))
+			turn_send(worker);
 		turn_store(worker);
 		if (!worker->abandoned && is_idle(worker))
 		{

@@ -93,7 +93,8 @@ typedef struct Worker
 	Size		outcome_bytes;	/* answers in memory */
 	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
-	int64		outcomes_since; /* clock of the first of them */
+	int			failed_rows;	/* of those, in outcomes that are failures */
+	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 
 	Returns		returns;		/* permits of what has ended, not given back yet */
@@ -164,10 +165,13 @@ extern void worker_forget_attempts(Worker *worker);
 extern void worker_run_loop(Worker *worker);
 
 /* Parts of a turn, in worker_turn.c and worker_collect.c: each takes what the one before made. */
-extern void turn_load(Worker *worker);
+extern bool turn_load(Worker *worker);	/* was there anything? */
 extern void turn_send(Worker *worker);
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
+
+/* The clock of when to store unless the network brings more before, or CLOCK_NEVER. */
+extern int64 turn_store_at(const Worker *worker);
 
 /* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
 extern bool worker_check_budget(Worker *worker);

@@ -27,14 +27,15 @@ void
 worker_add_outcome(Worker *worker, Outcome *outcome)
 {
 	outcome->next = NULL;
+	outcome->bytes = outcome->answer.capacity + response_size(&outcome->response);
+	outcome->since = clock_now();
 	*worker->outcomes_end = outcome;
 	worker->outcomes_end = &outcome->next;
-	if (worker->outcome_rows == 0)
-		worker->outcomes_since = clock_now();
 	worker->outcome_rows += outcome->row_count;
+	worker->failed_rows += outcome->kind == OUTCOME_FAILED ? outcome->row_count : 0;
 	worker->found_any |= outcome->response.found_any;
 	worker->found_item |= outcome->response.item_count > 0;
-	worker->outcome_bytes += outcome->answer.capacity + response_size(&outcome->response);
+	worker->outcome_bytes += outcome->bytes;
 }
 
 void

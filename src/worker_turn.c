@@ -4,6 +4,9 @@
  *	  The steps of a worker's turn, in the order data flows: load, send, store.
  *	  Between the last two is collect, in worker_collect.c.
  *
+ * A free permit waits for none of them: what lies ready is sent first, and
+ * leaves at once; and the other steps do a slice of their work at a time.
+ *
  * Only load and store open transactions, short ones; while the network is
  * waited for none is open.
  *
@@ -32,10 +35,21 @@
 /* Buckets claimed at a time. */
 #define CLAIM_BUCKETS 1000
 
-/* Outcomes are stored when this much has come back, or when there is nothing else to do. */
+/*
+ * Outcomes are stored when this much has come back, or they are this old; and
+ * sooner when there is nothing else to do and a transaction for them is worth it.
+ */
 #define STORE_ROWS 5000
 #define STORE_BYTES (32 * 1024 * 1024)
 #define STORE_AGE_US 50000
+#define STORE_IDLE_ROWS 500
+#define STORE_IDLE_AGE_US 5000	/* no more: what is not stored is lost in a crash */
+
+/* While answers wait to be read, and their permits with them, outcomes may get older. */
+#define STORE_BUSY_AGE_US 500000
+
+/* What one transaction stores, about: no free permit is to wait for long. */
+#define STORE_SLICE_BYTES (2 * 1024 * 1024)
 
 static Size
 memory_limit(void)
@@ -173,9 +187,11 @@ may_claim(const Worker *worker)
 		claims_next_bucket(worker->slot_index) <= worker->job->buckets_total;
 }
 
-void
+bool
 turn_load(Worker *worker)
 {
+	bool		loaded = false;
+
 	if (!worker->stopping && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
 	while (worker_may_send(worker) && wanted_requests(worker) > 0)
@@ -183,19 +199,22 @@ turn_load(Worker *worker)
 		if (worker->unloaded == NIL && !may_claim(worker))
 		{
 			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
-			return;
+			break;
 		}
 		if (worker_memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
-			return;
+			break;
 		if (!worker_try_as(worker, STEP_LOAD, load_step))
 		{
 			if (worker->attempts[STEP_LOAD].last == ERROR_LOCK)
 				worker_set_waiting(worker, WAITING_LOCK);
-			return;
+			break;
 		}
-		if (worker->exhausted)
-			return;
+		loaded = true;
+		/* Where there is enough for now, answers are not to wait for more. */
+		if (worker->exhausted || (worker->outbox.ready > 0 && http_in_flight(worker->http) > 0))
+			break;
 	}
+	return loaded;
 }
 
 /*
@@ -262,8 +281,8 @@ expected_tokens(const Worker *worker, const Request *request)
 	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
 }
 
-void
-turn_send(Worker *worker)
+static void
+send_ready(Worker *worker)
 {
 	Request    *request;
 
@@ -307,6 +326,14 @@ turn_send(Worker *worker)
 		permits_want_nothing(worker->slot_index);
 }
 
+/* On the wire at once: what comes next in a turn may take long. */
+void
+turn_send(Worker *worker)
+{
+	send_ready(worker);
+	http_flush(worker->http);
+}
+
 /*
  * Store.
  */
@@ -319,15 +346,41 @@ network_is_busy(const Worker *worker)
 	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
 }
 
+int64
+turn_store_at(const Worker *worker)
+{
+	int64		not_before = worker->attempts[STEP_STORE].not_before;
+
+	if (worker->outcomes == NULL)
+		return CLOCK_NEVER;
+	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0)
+		return not_before;
+	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
+}
+
+/* Will the job pause for its failures once those at hand are stored? */
+static bool
+too_many_failed(const Worker *worker)
+{
+	return worker->failed_rows > 0 && worker->job->max_failed_rows >= 0 &&
+		worker->failures_seen + worker->failed_rows > worker->job->max_failed_rows;
+}
+
 static bool
 store_is_due(const Worker *worker)
 {
 	int64		now = clock_now();
+	int64		age;
 
 	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
 		return false;
-	return worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
-		now - worker->outcomes_since >= STORE_AGE_US || !network_is_busy(worker);
+	if (worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
+		too_many_failed(worker))
+		return true;
+	age = now - worker->outcomes->since;
+	if (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0)
+		return age >= STORE_BUSY_AGE_US;
+	return age >= STORE_AGE_US || (now >= turn_store_at(worker) && !network_is_busy(worker));
 }
 
 static void
@@ -375,14 +428,40 @@ release_outcome(Worker *worker, Outcome *outcome)
 	bucket_free(bucket);
 }
 
+/* Where the outcomes end that are stored together: there is one at least. */
+static Outcome **
+slice_end(Worker *worker)
+{
+	Outcome   **end = &worker->outcomes;
+	int			rows = 0;
+	Size		bytes = 0;
+
+	do
+	{
+		rows += (*end)->row_count;
+		bytes += (*end)->bytes;
+		end = &(*end)->next;
+	} while (*end != NULL && rows + (*end)->row_count <= STORE_ROWS &&
+			 bytes + (*end)->bytes <= STORE_SLICE_BYTES);
+	return end;
+}
+
 void
 turn_store(Worker *worker)
 {
+	Outcome   **end;
+	Outcome    *rest;
 	Outcome    *outcome;
+	bool		stored;
 
 	if (!store_is_due(worker))
 		return;
-	if (!worker_try_as(worker, STEP_STORE, store_step))
+	end = slice_end(worker);
+	rest = *end;
+	*end = NULL;
+	stored = worker_try_as(worker, STEP_STORE, store_step);
+	*end = rest;
+	if (!stored)
 	{
 		if (worker->attempts[STEP_STORE].last == ERROR_LOCK)
 			worker_set_waiting(worker, WAITING_LOCK);
@@ -390,12 +469,14 @@ turn_store(Worker *worker)
 	}
 	store_committed(worker->store);
 	worker_note_progress(worker);
-	while ((outcome = worker->outcomes) != NULL)
+	while ((outcome = worker->outcomes) != rest)
 	{
 		worker->outcomes = outcome->next;
+		worker->outcome_rows -= outcome->row_count;
+		worker->outcome_bytes -= outcome->bytes;
+		worker->failed_rows -= outcome->kind == OUTCOME_FAILED ? outcome->row_count : 0;
 		release_outcome(worker, outcome);
 	}
-	worker->outcomes_end = &worker->outcomes;
-	worker->outcome_rows = 0;
-	worker->outcome_bytes = 0;
+	if (rest == NULL)
+		worker->outcomes_end = &worker->outcomes;
 }

@@ -218,5 +218,34 @@ is($stats->{max_in_flight}, 1000, 'never more');
 is($stats->{requests}, 2000, 'a request for each row');
 is($stats->{repeats}, 0, 'none twice');
 
+#
+# A free slot is filled before the answer that freed it is stored: the first store takes as
+# long as nobody lets it go on
+#
+$t->sql(<<'END');
+CREATE TABLE slow (id integer PRIMARY KEY, upper text);
+CREATE TABLE go_on ();
+CREATE FUNCTION wait_for_it() RETURNS trigger LANGUAGE plpgsql AS
+	$$BEGIN
+		WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'went_on') LOOP
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+		RETURN NEW;
+	END$$;
+CREATE TRIGGER wait_for_it BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION wait_for_it();
+END
+$t->mock_reset;
+$t->mock_script({ latency => 50 });
+$job = begin(concurrency => 1, max_rows => 1500, batch_size => 500, target => 'slow', output => { upper => '$.upper' });
+$t->poll_for('the first store', sub {
+	$t->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'
+		AND wait_event = 'PgSleep'}) > 0 }, PATIENCE);
+$t->poll_for('the next request', sub { $t->mock_stats->{requests} > 1 }, PATIENCE);
+is($t->sql('SELECT count(*) FROM slow'), '0', 'the next request is sent while an answer is being stored');
+$t->sql('ALTER TABLE go_on RENAME TO went_on');
+$t->wait_job($job, 'completed', PATIENCE);
+is($t->mock_stats->{max_in_flight}, 1, 'and never more than one at a time');
+is($t->mock_stats->{repeats}, 0, 'none twice');
+
 $t->stop;
 done_testing();
