@@ -46,7 +46,7 @@
 #define STORE_IDLE_AGE_US 5000	/* no more: what is not stored is lost in a crash */
 
 /* While answers wait to be read, and their permits with them, outcomes may get older. */
-#define STORE_BUSY_AGE_US 500000
+#define STORE_BUSY_AGE_US 100000
 
 /* What one transaction stores, about: no free permit is to wait for long. */
 #define STORE_SLICE_BYTES (2 * 1024 * 1024)
