@@ -137,8 +137,9 @@ is($t->sql("CREATE EXTENSION pg_visibility;
 	't', 'staging rows: reading them writes nothing');
 $t->sql("SELECT enrich.alter($job, concurrency => 10)");
 is(finish(), '50000 0 0', 'buckets of 500 rows');
-is(statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd') - $moved, 0, '... no bucket leaves its page');
-is(statistics('enrich.job_counters', 'n_tup_upd - n_tup_hot_upd'), 0, '... no counters do');
+# but for some that a snapshot, of whoever looks on, keeps from being pruned in time
+cmp_ok(statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd') - $moved, '<', 15, '... few of 100 leave their page');
+cmp_ok(statistics('enrich.job_counters', '10 * (n_tup_upd - n_tup_hot_upd) - n_tup_upd'), '<', 0, '... nor do counters often');
 cmp_ok($t->sql("SELECT pg_table_size('enrich.job_counters')"), '<', 100_000, '... nor do they pile up');
 
 $t->stop;
