@@ -27,7 +27,7 @@ foreach my $name (@{ $option{only} })
 $option{runs} = 1 if $option{quick};
 $| = 1;
 
-my @remarks;					# of the Markdown table, to be printed below it
+my @remarks;					# to be printed below a Markdown table
 
 sub median
 {
@@ -151,6 +151,16 @@ sub describe_machine
 	  $bench->sql('SHOW server_version') =~ s/ .*//r, $curl, $option{runs} == 1 ? 'once' : "$option{runs} times";
 }
 
+# Of a workload without a ratio; a Markdown table cannot be interrupted by it.
+sub remark
+{
+	my ($text) = @_;
+
+	if ($option{markdown}) { push @remarks, "* $text"; }
+	else { print STDERR "$text\n"; }
+	return;
+}
+
 my %show = (text => \&show_text, csv => \&show_csv, markdown => \&show_markdown);
 my $format = $option{markdown} ? 'markdown' : $option{csv} ? 'csv' : 'text';
 my $bench = Bench->new(dir => $option{dir}, bin => $option{bin}, tree => $option{tree}, quick => $option{quick});
@@ -167,14 +177,14 @@ foreach my $name (@names)
 
 	if ($lack)
 	{
-		print STDERR "$name: skipped, it needs $lack\n";
+		remark("$name: skipped, it needs $lack");
 		$count{skipped}++;
 		next;
 	}
 	my $result = eval { measure($bench, $workload) };
 	if (!defined $result)
 	{
-		print STDERR "$name: FAILED: $@";
+		remark("$name: FAILED: " . $@ =~ s/\s+\z//r);
 		eval { $bench->clear_up; 1 } or print STDERR $@;
 		$count{failed}++;
 		next;
@@ -184,5 +194,6 @@ foreach my $name (@names)
 }
 print map { "$_\n" } '', @remarks if @remarks;
 $bench->stop;
-print STDERR "$count{done} workloads, $count{skipped} skipped, $count{failed} failed\n";
+print "\n" if $format eq 'markdown';
+print { $format eq 'csv' ? *STDERR : *STDOUT } "$count{done} workloads, $count{skipped} skipped, $count{failed} failed\n";
 exit($count{failed} > 0);
