@@ -353,7 +353,9 @@ turn_store_at(const Worker *worker)
 
 	if (worker->outcomes == NULL)
 		return CLOCK_NEVER;
-	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0)
+	/* Where nothing was found yet the paths may be wrong: then no more is to be paid for. */
+	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0 ||
+		(worker->recipe->shape.output_count > 0 && !worker->found_any))
 		return not_before;
 	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
 }

@@ -113,6 +113,7 @@ make_transfer(Loop *loop, const char *url)
 	curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, discard);
 	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, loop->headers);
 	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
 	return transfer;
 }
 

@@ -42,7 +42,7 @@ END
 		my $job = $t->sql($start);
 		is($t->wait_job($job)->{state}, 'completed', 'not one result among few rows: that may be');
 		is($t->sql('SELECT count(*) = (SELECT count(*) FROM patients) FROM patient_data WHERE gender IS NULL'), 't', 'they are NULL');
-		$job = $t->sql($start =~ s/\);\s*$/, bucket_size => 2)/r);
+		$job = $t->sql($start =~ s/\);\s*$/, bucket_size => 2, concurrency => 1)/r);
 		is($t->wait_job($job, 'paused')->{reason}, 'configuration', 'not one result, and more rows to ask for: the job pauses');
 		$t->sql("SELECT enrich.resume($job)");
 		is($t->wait_job($job)->{state}, 'completed', 'and goes on if it is told to');
