@@ -49,7 +49,7 @@
 #define STORE_BUSY_AGE_US 100000
 
 /* What one transaction stores, about: no free permit is to wait for long. */
-#define STORE_SLICE_BYTES (2 * 1024 * 1024)
+#define STORE_SLICE_BYTES (8 * 1024 * 1024)
 
 static Size
 memory_limit(void)
