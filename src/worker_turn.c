@@ -353,9 +353,7 @@ turn_store_at(const Worker *worker)
 
 	if (worker->outcomes == NULL)
 		return CLOCK_NEVER;
-	/* Where nothing was found yet the paths may be wrong: then no more is to be paid for. */
-	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0 ||
-		(worker->recipe->shape.output_count > 0 && !worker->found_any))
+	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0)
 		return not_before;
 	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
 }
@@ -368,6 +366,13 @@ too_many_failed(const Worker *worker)
 		worker->failures_seen + worker->failed_rows > worker->job->max_failed_rows;
 }
 
+/* Then the paths may be wrong, and no more is to be paid for. */
+static bool
+nothing_found_yet(const Worker *worker)
+{
+	return worker->recipe->shape.output_count > 0 && !worker->found_any;
+}
+
 static bool
 store_is_due(const Worker *worker)
 {
@@ -377,7 +382,7 @@ store_is_due(const Worker *worker)
 	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
 		return false;
 	if (worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
-		too_many_failed(worker))
+		too_many_failed(worker) || nothing_found_yet(worker))
 		return true;
 	age = now - worker->outcomes->since;
 	if (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0)
