@@ -129,7 +129,7 @@ static const Meaning meanings[] = {
 	REFUSED(CURLE_PEER_FAILED_VERIFICATION, TLS, "TLS certificate not accepted"),
 	REFUSED(CURLE_SSL_CERTPROBLEM, TLS, "TLS failed"),
 	REFUSED(CURLE_SSL_CIPHER, TLS, "TLS failed"),
-	REFUSED(CURLE_SSL_CACERT_BADFILE, TLS, "ca_file cannot be used"),
+	REFUSED(CURLE_SSL_CACERT_BADFILE, TLS, "certificates of authorities cannot be read"),
 	REFUSED(CURLE_SSL_CRL_BADFILE, TLS, "TLS failed"),
 	REFUSED(CURLE_SSL_ISSUER_ERROR, TLS, "TLS certificate not accepted"),
 	REFUSED(CURLE_SSL_INVALIDCERTSTATUS, TLS, "TLS certificate not accepted"),

@@ -36,6 +36,7 @@ typedef struct Usage
 	int			server;
 	int			server_jobs;
 	int			job;
+	int			job_at_server;	/* not those to a server that was made anew since they went */
 } Usage;
 
 static void
@@ -68,6 +69,8 @@ sum_usage(const WorkerSlot *mine)
 			usage.server += slot->in_flight;
 		if (slot->job_index == mine->job_index)
 			usage.job += slot->in_flight;
+		if (slot->job_index == mine->job_index && slot->server_index == mine->server_index)
+			usage.job_at_server += slot->in_flight;
 		active = slot->in_flight > 0 || slot->wants || slot == mine;
 		/* Of one job's workers some may have seen that its server was made anew, and some not. */
 		count_once(active, in_cluster, slot, &usage.cluster_jobs);
@@ -103,7 +106,7 @@ below_caps(const WorkerSlot *mine, const Usage *usage)
 	if (usage->cluster >= settings_max_concurrency ||
 		usage->job >= share(settings_max_concurrency, usage->cluster_jobs))
 		return false;
-	return usage->server < cap && usage->job < share(cap, usage->server_jobs);
+	return usage->server < cap && usage->job_at_server < share(cap, usage->server_jobs);
 }
 
 static bool

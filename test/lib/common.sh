@@ -26,7 +26,7 @@ finishing=				# a function to call before the work directory goes
 # Packages besides PostgreSQL's own; build-essential brings the sanitizers.  Where
 # fuzzing is wanted, find_fuzzer adds what it needs.
 packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
-	zlib1g-dev libipc-run-perl perl curl openssl nghttp2-proxy)
+	zlib1g-dev libipc-run-perl perl curl openssl ca-certificates nghttp2-proxy)
 
 die()
 {

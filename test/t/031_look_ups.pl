@@ -132,8 +132,11 @@ $t->sql("CREATE TABLE long (id integer PRIMARY KEY, name text);
 my $moved = statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd');
 start(source => 'long', bucket_size => 500, target => 'long_done', concurrency => 0);
 $t->poll("SELECT bucketized_at IS NOT NULL FROM enrich.jobs WHERE job = $job");
+# of the pages that hold some: from 16 on a table grows by several at a time
 is($t->sql("CREATE EXTENSION pg_visibility;
-		SELECT count(*) > 0 AND bool_and(all_frozen) FROM pg_visibility('enrich_staging.job_$job\_1')"),
+		SELECT count(*) > 0 AND bool_and(page.all_frozen)
+		FROM (SELECT DISTINCT (ctid::text::point)[0]::bigint AS number FROM enrich_staging.job_$job\_1) held,
+			pg_visibility_map('enrich_staging.job_$job\_1', held.number) page"),
 	't', 'staging rows: reading them writes nothing');
 $t->sql("SELECT enrich.alter($job, concurrency => 10)");
 is(finish(), '50000 0 0', 'buckets of 500 rows');
