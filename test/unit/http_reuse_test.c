@@ -134,6 +134,39 @@ test_profiles(void)
 	http_destroy(http);
 }
 
+/* Sends a request of which nothing good comes; one that would hang ends soon. */
+static void
+breaks_off(Http *http, const char *path, const char *body)
+{
+	int64_t		timeout_ms = settings.timeout_ms;
+
+	if (strcmp(path, "/partial") == 0)
+		settings.timeout_ms = 200;
+	start(http, 1, "POST", path, "x-key: seventh", body);
+	settings.timeout_ms = timeout_ms;
+	free(finish(http));
+}
+
+/* However a request ends, what is sent next with its easy handle is whole, and its own. */
+static void
+test_broken_off(void)
+{
+	static const char *const ends[] = {"/announced", "/partial", "/cut", "/reset", "/garbage"};
+	Http	   *http = create();
+	char		name[100];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	{
+		breaks_off(http, ends[i], "[13, 14, 15]");
+		snprintf(name, sizeof(name), "after %s: the same profile", ends[i]);
+		echoes(http, 1, "POST", "/echo", "x-key: seventh", "[16]", "POST /echo ", name);
+		breaks_off(http, ends[i], "[17]");
+		snprintf(name, sizeof(name), "after %s: another one", ends[i]);
+		echoes(http, 2, "GET", "/echo", "x-key: eighth", NULL, "GET /echo ", name);
+	}
+	http_destroy(http);
+}
+
 /* The server has seen so many requests of which it answers none yet. */
 static void
 expect_held(int count, const char *name)
@@ -179,6 +212,7 @@ main(void)
 {
 	start_server();
 	test_profiles();
+	test_broken_off();
 	test_flush();
 	close(server_channel);
 	waitpid(server_pid, NULL, 0);
