@@ -41,7 +41,8 @@ typedef struct HttpRequest
 	const char *body;			/* must outlive the request; NULL: none */
 	size_t		body_length;
 	unsigned	profile;		/* requests with the same one, unless 0, have all but url, body
-								 * and tag in common, settings included: that saves work */
+								 * and tag in common, settings and whether there is a body
+								 * included: that saves work */
 	void	   *tag;			/* handed back with the result */
 } HttpRequest;
 

@@ -172,6 +172,8 @@ recompile(Worker *worker, const Server *server)
 	PG_END_TRY();
 	recipe_free(worker->recipe);
 	*worker->recipe = *changed;
+	/* At once: what comes next may fail, and requests have the new method and headers by now. */
+	worker->setup++;
 	pfree(changed);
 }
 
