@@ -136,7 +136,7 @@ my @ways = (
 			header => "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 700ms" }, 0.65, 1.2 ],
 	[ 'RateLimit', { status => 429, header => 'RateLimit: "default";r=0;t=1' }, 0.95, 1.6 ],
 	[ 'retry-after-ms', { status => 429, header => 'retry-after-ms: 700' }, 0.65, 1.2 ],
-	[ 'a date', { status => 429, retry_after => sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() + 2)) } }, 0.8, 2.6 ],
+	[ 'a date', { status => 429, retry_after => sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() + 3)) } }, 0.8, 3.6 ],
 	[ '503 with Retry-After', { status => 503, retry_after => 1 }, 0.95, 1.6 ],
 	[ 'no word on how long', { status => 429 }, 0, 1 ],
 );
