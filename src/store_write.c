@@ -12,13 +12,16 @@
 #include "store_write.h"
 
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -139,6 +142,20 @@ prepare_write(StoreWriter *writer)
 }
 
 /*
+ * A policy or a view's condition would be evaluated for each row of the range:
+ * it may raise an error, or do something, for those that are not the job's.
+ */
+static bool
+is_bare_table(const Recipe *recipe)
+{
+	Oid			relation = recipe->job->write_mode == WRITE_UPDATE ? recipe->target
+		: recipe->job->source;
+
+	return get_rel_relkind(relation) != RELKIND_VIEW &&
+		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
+
+/*
  * Do results, of so many bytes, lie close together?  As buckets are runs of
  * rows, they most often do where keys are numbers from a sequence.  The join
  * may take a copy of them, which is not to be written to a file.
@@ -153,7 +170,7 @@ is_dense(const StoreWriter *writer, int count, Size bytes)
 		recipe->key_is_unique && (type == INT2OID || type == INT4OID || type == INT8OID) &&
 		(uint64) writer->range.highest - (uint64) writer->range.lowest <
 		(uint64) count * RANGE_PER_ROW &&
-		bytes < (Size) work_mem * 1024;
+		bytes < (Size) work_mem * 1024 && is_bare_table(recipe);
 }
 
 /*

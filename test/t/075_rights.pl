@@ -169,6 +169,28 @@ is($t->sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM guarded"), '2 4 6 
 like($t->sql("SELECT DISTINCT error FROM enrich.failures WHERE job = $guarded"),
 	qr/^new row violates row-level security policy for table "guarded"$/, '... and the rows say so');
 
+# ... whose conditions are asked of the job's rows only, however close others lie to them
+$t->sql(<<'END');
+CREATE TABLE touchy (id integer PRIMARY KEY, txt text, upper text);
+INSERT INTO touchy SELECT i, 'row ' || i FROM generate_series(1, 100) i;
+CREATE FUNCTION is_even(id integer) RETURNS boolean LANGUAGE plpgsql AS
+	$$BEGIN
+		IF id % 2 = 1 THEN RAISE insufficient_privilege; END IF;
+		RETURN true;
+	END$$;
+CREATE POLICY every ON touchy USING (true);
+ALTER TABLE touchy ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE ON touchy TO anna;
+END
+$t->mock_reset;
+$t->mock_script({ hang => 1 });
+my $touchy = $t->start_job(%shape, source => 'touchy', where_clause => 'id % 2 = 0', batch_size => 50, bucket_size => 50, -role => 'anna');
+$t->poll("SELECT in_flight FROM enrich.progress WHERE job = $touchy", 1, PATIENCE);
+$t->sql('ALTER POLICY every ON touchy USING (is_even(id))');
+$t->mock_script;
+$t->mock_release;
+is($t->wait_job($touchy, 'completed', PATIENCE)->{rows_done}, 50, "a policy that bears the job's rows alone");
+
 #
 # Code of a role's own, wherever it may stand: it runs as the role, and gets no further
 #
