@@ -103,11 +103,16 @@ $t->create_server('unverified', url => "https://127.0.0.1:$tls", verify_tls => '
 ($progress, $right) = run_job('unverified');
 is($right, 500, 'verify_tls false accepts it');
 
-# Who speaks no TLS is refused as well
+# Who speaks no TLS is refused as well; or, where it just closes the connection, asked again
 $t->create_server('mute', url => $t->url =~ s/^http:/https:/r);
 ($job) = begin('mute');
-$progress = $t->wait_job($job, 'paused');
-like("$progress->{reason}: $progress->{error}", qr/^configuration: TLS /, 'https where there is none pauses the job');
+$progress = $t->poll_for('an error of TLS', sub {
+	my $now = $t->progress($job);
+	return ($now->{error} // '') =~ /TLS/ && $now;
+});
+is("$progress->{rows_done} $progress->{rows_failed}", '0 0', 'https where there is none fails no row');
+like(($progress->{reason} // 'running') . ": $progress->{error}", qr/^configuration: TLS |nothing but failures since .*in the TLS handshake/,
+	'and is said to be that');
 $t->sql("SELECT enrich.cancel($job)");
 
 # Compressed answers, connections reused
