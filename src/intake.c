@@ -172,8 +172,6 @@ recompile(Worker *worker, const Server *server)
 	PG_END_TRY();
 	recipe_free(worker->recipe);
 	*worker->recipe = *changed;
-	/* At once: what comes next may fail, and requests have the new method and headers by now. */
-	worker->setup++;
 	pfree(changed);
 }
 
@@ -197,7 +195,11 @@ intake_server(Worker *worker)
 	same_server = server->oid == worker->server->oid &&
 		strcmp(server->definition, worker->server->definition) == 0;
 	if (!same_server)
+	{
+		/* First, as it may fail: what is compiled refers to the server, which must be kept then. */
+		permits_use_server(worker->slot_index, server);
 		recompile(worker, server);
+	}
 	if (!same_server || !credentials_equal(credentials, worker->credentials))
 	{
 		MemoryContextSetParent(context, worker->job_context);
