@@ -480,6 +480,19 @@ set_up_profile(HttpHandle *handle, const HttpRequest *request)
 }
 
 /*
+ * Did the transfer before go well, on a connection that was there?  If one is dead
+ * libcurl resends on a new one, but only five times until a handle is reset.
+ */
+static bool
+has_gone_well(const HttpHandle *handle)
+{
+	long		connections = 1;
+
+	(void) curl_easy_getinfo(handle->easy, CURLINFO_NUM_CONNECTS, &connections);
+	return connections == 0 && handle->curl_error[0] == '\0';
+}
+
+/*
  * Some thirty options and a list of headers cost as much as a tenth of a small
  * request: they are set again only where they may be others.
  */
@@ -509,6 +522,7 @@ bool
 handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpRequest *request)
 {
 	const char *fault = request_fault(handle, request);
+	bool		went_well = has_gone_well(handle);
 	CURLcode	code;
 
 	handle->curl_error[0] = '\0';
@@ -527,6 +541,8 @@ handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpReque
 		handle_fail(handle, HTTP_REFUSED, fault);
 		return false;
 	}
+	if (!went_well)
+		handle->profile = 0;
 	code = set_up(handle, request);
 	if (code == CURLE_OK)
 		return true;

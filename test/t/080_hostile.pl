@@ -75,7 +75,8 @@ my %cases = (
 	closed_in_body => [ [ "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"v\"" ], qr/closed|cut|before/i ],
 	elsewhere => [ [ "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2/secret\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
 	to_a_file => [ [ "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
-	in_circles => [ [ "HTTP/1.1 302 Found\r\nLocation: /in_circles/2\r\nContent-Length: 0\r\n\r\n" ], qr/redirect/ ],
+	# the peer closes each connection, which some versions of libcurl tire of first
+	in_circles => [ [ "HTTP/1.1 302 Found\r\nLocation: /in_circles/2\r\nContent-Length: 0\r\n\r\n" ], qr/redirect|Connection died/ ],
 	empty => [ [ answer('') ], qr/empty/ ],
 	nul_byte => [ [ answer("{\"v\": \"a\0b\"}") ], qr/not JSON.*byte 8/ ],
 	nul_escape => [ [ answer('{"v": "a\u0000b"}') ], qr/\\u0000/ ],

@@ -167,6 +167,26 @@ test_broken_off(void)
 	http_destroy(http);
 }
 
+/* libcurl resends where a connection was closed meanwhile: for each request anew. */
+static void
+test_closed_meanwhile(void)
+{
+	Http	   *http = create();
+	int			answered = 0;
+
+	for (int i = 0; i < 20; i++)
+	{
+		char	   *seen;
+
+		start(http, 1, "GET", "/once", "x-key: ninth", NULL);
+		seen = finish(http);
+		answered += strcmp(seen, "once") == 0;
+		free(seen);
+	}
+	ok(answered == 20, "connections that are closed just when they are used again");
+	http_destroy(http);
+}
+
 /* The server has seen so many requests of which it answers none yet. */
 static void
 expect_held(int count, const char *name)
@@ -213,6 +233,7 @@ main(void)
 	start_server();
 	test_profiles();
 	test_broken_off();
+	test_closed_meanwhile();
 	test_flush();
 	close(server_channel);
 	waitpid(server_pid, NULL, 0);

@@ -81,6 +81,7 @@ typedef struct Connection
 	int			fd;				/* -1: free */
 	int			number;			/* counts the connections made */
 	bool		held;			/* waits to be told to go on */
+	bool		used;			/* has answered before */
 	ByteBuffer	in;
 } Connection;
 
@@ -189,6 +190,14 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 					"X-Filler: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 					"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 					"0123456789\r\n");
+	else if (strcmp(path, "/once") == 0)
+	{
+		/* as of a server that closes a connection just when it is used again */
+		if (connection->used)
+			hang_up(connection, false);
+		else
+			put_body(connection, "", "once", 4);
+	}
 	else if (strcmp(path, "/date") == 0)
 	{
 		time_t		later = time(NULL) + 100;
@@ -256,6 +265,7 @@ receive(Connection *connection)
 	request = connection->in;
 	memset(&connection->in, 0, sizeof(connection->in));
 	answer(connection, path, request.data, request.length);
+	connection->used = true;
 	buffer_free(&request);
 }
 
@@ -271,6 +281,7 @@ accept_one(int listener)
 		connection_count++;
 	connections[i].fd = accept(listener, NULL, NULL);
 	connections[i].number = ++numbers;
+	connections[i].used = false;
 }
 
 /* Answers all that is held.  False: the test is over. */
