@@ -73,7 +73,7 @@ scan_string(Scanner *scanner, const char *p)
 	{
 		unsigned char c;
 
-		SKIP_RUN(p, end, block_is_plain(p), word_is_plain(load_word(p)));
+		SKIP_RUN(p, end, !block_has(p, specials), word_is_plain(load_word(p)));
 		if (p == end)
 			return fail(scanner, p, NULL);
 		c = (unsigned char) *p;
@@ -355,7 +355,7 @@ skip_string(const char *p, const char *end)
 	p++;
 	for (;;)
 	{
-		SKIP_RUN(p, end, !block_has_quote(p), !word_has_quote(load_word(p)));
+		SKIP_RUN(p, end, !block_has(p, quotes), !word_has_quote(load_word(p)));
 		while (*p != '"' && *p != '\\')
 			p++;
 		if (*p == '"')
@@ -372,7 +372,7 @@ skip_container(const char *p, const char *end)
 
 	for (;;)
 	{
-		SKIP_RUN(p, end, !block_has_bracket(p), !word_has_bracket(load_word(p)));
+		SKIP_RUN(p, end, !block_has(p, brackets), !word_has_bracket(load_word(p)));
 		switch (*p)
 		{
 			case '"':

@@ -108,9 +108,9 @@ any_byte(Vector yes)
 	return (halves[0] | halves[1]) != 0;
 }
 
-/* A bracket of either kind or a quote?  Y, y, _ and DEL may be taken for one. */
+/* Is any byte of the block of a kind?  Compilers put the test in place of the call. */
 static inline bool
-block_has_bracket(const char *p)
+block_has(const char *p, Vector (*of_kind) (Vector bytes))
 {
 	Vector		yes = {0};
 
@@ -119,44 +119,31 @@ block_has_bracket(const char *p)
 		Vector		bytes;
 
 		memcpy(&bytes, p + i, sizeof(bytes));
-		/* with these bits all four brackets are 0x7f */
-		yes |= (Vector) (bytes == '"') | (Vector) ((bytes | 0x26) == 0x7f);
+		yes |= of_kind(bytes);
 	}
 	return any_byte(yes);
 }
 
-/* A quote or a backslash? */
-static inline bool
-block_has_quote(const char *p)
+/* A bracket of either kind or a quote.  Y, y, _ and DEL may be taken for one. */
+static inline Vector
+brackets(Vector bytes)
 {
-	Vector		yes = {0};
-
-	for (size_t i = 0; i < BLOCK; i += sizeof(Vector))
-	{
-		Vector		bytes;
-
-		memcpy(&bytes, p + i, sizeof(bytes));
-		yes |= (Vector) (bytes == '"') | (Vector) (bytes == '\\');
-	}
-	return any_byte(yes);
+	/* with these bits all four brackets are 0x7f */
+	return (Vector) (bytes == '"') | (Vector) ((bytes | 0x26) == 0x7f);
 }
 
-/* Nothing but what a string token can hold as it is, all of it ASCII? */
-static inline bool
-block_is_plain(const char *p)
+/* A quote or a backslash. */
+static inline Vector
+quotes(Vector bytes)
 {
-	Vector		special = {0};
+	return (Vector) (bytes == '"') | (Vector) (bytes == '\\');
+}
 
-	for (size_t i = 0; i < BLOCK; i += sizeof(Vector))
-	{
-		Vector		bytes;
-
-		memcpy(&bytes, p + i, sizeof(bytes));
-		/* what is not ASCII is negative */
-		special |= (Vector) (bytes == '"') | (Vector) (bytes == '\\') |
-			(Vector) ((SignedVector) bytes < 0x20);
-	}
-	return !any_byte(special);
+/* What a string token cannot hold as it is, and what is not ASCII, which is negative. */
+static inline Vector
+specials(Vector bytes)
+{
+	return quotes(bytes) | (Vector) ((SignedVector) bytes < 0x20);
 }
 
 /*

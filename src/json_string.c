@@ -240,7 +240,7 @@ json_append_escaped(ByteBuffer *out, const char *bytes, size_t length)
 
 	while (p < end)
 	{
-		SKIP_RUN(p, end, block_is_plain(p), word_is_plain(load_word(p)));
+		SKIP_RUN(p, end, !block_has(p, specials), word_is_plain(load_word(p)));
 		if (p == end)
 			break;
 		if ((unsigned char) *p >= 0x20 && *p != '"' && *p != '\\')
