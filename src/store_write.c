@@ -108,13 +108,14 @@ store_writer_make(const Recipe *recipe)
 
 /* Plan the write once, under whatever settings hold now. */
 static void
-plan_write(SPIPlanPtr *write, const char *sql, int argument_count, Oid *types)
+plan_write(const Recipe *recipe, SPIPlanPtr *write, char *(*make_sql) (const Recipe *),
+		   int argument_count, Oid *types)
 {
 	CachedPlan *plan;
 
 	if (*write == NULL)
 	{
-		SPIPlanPtr	prepared = SPI_prepare_cursor(sql, argument_count, types,
+		SPIPlanPtr	prepared = SPI_prepare_cursor(make_sql(recipe), argument_count, types,
 												  CURSOR_OPT_GENERIC_PLAN);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
@@ -136,7 +137,7 @@ prepare_write(StoreWriter *writer)
 {
 	int			nest_level = settings_plan_by_index();
 
-	plan_write(&writer->write, store_sql_write(writer->recipe), 0, NULL);
+	plan_write(writer->recipe, &writer->write, store_sql_write, 0, NULL);
 	AtEOXact_GUC(true, nest_level);
 	return writer->write;
 }
@@ -183,7 +184,7 @@ prepare_write_range(StoreWriter *writer)
 	int			nest_level = settings_plan_by_range();
 	Oid			types[2] = {writer->recipe->keys[0].type, writer->recipe->keys[0].type};
 
-	plan_write(&writer->write_range, store_sql_write_range(writer->recipe), 2, types);
+	plan_write(writer->recipe, &writer->write_range, store_sql_write_range, 2, types);
 	AtEOXact_GUC(true, nest_level);
 	return writer->write_range;
 }
