@@ -26,9 +26,11 @@
 #include "port/pg_bitutils.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "settings.h"
 #include "staging.h"
 
 /* Rows fetched at a time, as they lie in staging: long values compressed or apart. */
@@ -299,15 +301,15 @@ run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Siz
 	Datum		values[2];
 	Portal		portal;
 	int			position = 0;
-	int			unlisted;
+	int			nest_level;
 	bool		at_end;
 
 	values[0] = Int64GetDatum(first->next_row);
 	values[1] = Int64GetDatum(last->row.first_row + last->row.row_count - 1);
-	unlisted = staging_unlisted_begin();
+	nest_level = settings_without_query_ids();
 	portal = SPI_cursor_open_with_args(NULL, load_query(recipe, buckets, by_blocks),
 									   2, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
-	staging_unlisted_end(unlisted);
+	AtEOXact_GUC(true, nest_level);
 	do
 	{
 		long		wanted = Min(FETCH_ROWS, max_rows - slice->row_count);

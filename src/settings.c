@@ -54,7 +54,7 @@ turn_off(const char *const *settings, int count)
 	int			level = NewGUCNestLevel();
 
 	for (int i = 0; i < count; i++)
-		(void) set_config_option(settings[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+		(void) set_config_option(settings[i], "off", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
 	return level;
 }
@@ -78,6 +78,14 @@ int
 settings_plan_by_range(void)
 {
 	static const char *const off[] = {"enable_nestloop", "enable_seqscan", "jit"};
+
+	return turn_off(off, lengthof(off));
+}
+
+int
+settings_without_query_ids(void)
+{
+	static const char *const off[] = {"compute_query_id"};
 
 	return turn_off(off, lengthof(off));
 }

@@ -25,4 +25,10 @@ extern void settings_define(void);
 extern int	settings_plan_by_index(void);
 extern int	settings_plan_by_range(void);
 
+/*
+ * The same way, pg_stat_statements takes no note of what is parsed from here on:
+ * names of staging tables occur in no other job, and would fill it.
+ */
+extern int	settings_without_query_ids(void);
+
 #endif							/* PG_ENRICH_SETTINGS_H */

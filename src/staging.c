@@ -38,6 +38,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "pg_enrich.h"
+#include "settings.h"
 
 static char *
 bare_name(int64 job, int partition)
@@ -87,31 +88,15 @@ results_relation(int64 job)
 	return find_relation(bare_results_name(job));
 }
 
-int
-staging_unlisted_begin(void)
-{
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option("compute_query_id", "off", PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-void
-staging_unlisted_end(int level)
-{
-	AtEOXact_GUC(true, level);
-}
-
 static void
 run(const char *sql)
 {
-	int			level = staging_unlisted_begin();
+	int			level = settings_without_query_ids();
 	int			result = SPI_execute(sql, false, 0);
 
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(result));
-	staging_unlisted_end(level);
+	AtEOXact_GUC(true, level);
 }
 
 /*

@@ -31,13 +31,6 @@ extern char *staging_results_name(int64 job);
 /* The relation, or InvalidOid where it is not there. */
 extern Oid	staging_relation(int64 job, int partition);
 
-/*
- * From begin to end, pg_stat_statements takes no note of what is parsed: names of
- * staging tables occur in no other job, and would fill it.  An error ends it, too.
- */
-extern int	staging_unlisted_begin(void);
-extern void staging_unlisted_end(int level);
-
 /* Make the table and its partition of failed rows; and, for overwrite, the table of results. */
 extern void staging_create(const Recipe *recipe);
 extern void staging_create_results(const Recipe *recipe);
