@@ -64,11 +64,10 @@ intake_watch_changes(void)
 /* Between two looks at a token's file. */
 #define FILE_LOOK_US 250000
 
-/* Server and credentials from now on. */
+/* Server, which has its place among those in use, and credentials from now on. */
 static void
 adopt(Worker *worker, Server *server, Credentials *credentials)
 {
-	permits_use_server(worker->slot_index, server);
 	worker->server = server;
 	worker->credentials = credentials;
 	call_settings(&worker->http_settings, server);
@@ -125,6 +124,7 @@ intake_job(Worker *worker)
 		recipe = recipe_make(job, server);
 		if (worker->recipe != NULL)
 			require_same_keys(worker->recipe, recipe);
+		permits_use_server(worker->slot_index, server);
 		adopt(worker, server, credentials);
 		worker->recipe = recipe;
 		worker->job_context = context;
