@@ -183,22 +183,43 @@ has_source(const Answer *answer)
 	return answer->source != NULL;
 }
 
+static bool
+has_loan(const Answer *answer)
+{
+	return answer->loan.bytes != NULL;
+}
+
 static uint64_t
 answer_size(const Answer *answer)
 {
+	if (has_loan(answer))
+		return answer->loan.length;
 	return has_source(answer) ? answer->source->total : answer->body.length;
+}
+
+/* Whoever changes the body on its way wants one of its own. */
+static void
+copy_loan(Answer *answer)
+{
+	if (!has_loan(answer))
+		return;
+	buffer_append(&answer->body, answer->loan.bytes, answer->loan.length);
+	answer->loan.give_back(answer->loan.owner);
+	answer->loan.bytes = NULL;
 }
 
 /* Compresses what is left of a source or body into one buffer, in place. */
 static void
 compress_answer(Answer *answer, uint64_t size)
 {
-	Stream		stream = {.body = answer->body, .source = answer->source, .total = size};
+	Stream		stream = {.source = answer->source, .total = size};
 	char	   *block = xmalloc(STREAM_BLOCK);
 	Buffer		packed = {0};
 	z_stream	zip = {0};
 	uint64_t	position = 0;
 
+	copy_loan(answer);
+	stream.body = answer->body;
 	/* 16 more than the largest window asks for gzip's own header */
 	deflateInit2(&zip, 1, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
 	do
@@ -234,6 +255,19 @@ wants_gzip(const Request *request, uint64_t size)
 	return accepted != NULL && strcasestr(accepted, "gzip") != NULL;
 }
 
+/* Given back when libmicrohttpd is done with it. */
+static struct MHD_Response *
+lend_response(const Loan *loan, uint64_t size)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback_cls(size, loan->bytes, loan->give_back,
+															   loan->owner);
+
+	if (response == NULL)
+		loan->give_back(loan->owner);
+	return response;
+}
+
 /* Takes over the answer's body. */
 static struct MHD_Response *
 make_response(Request *request, Answer *answer, uint64_t size)
@@ -245,6 +279,9 @@ make_response(Request *request, Answer *answer, uint64_t size)
 	Stream	   *stream;
 
 	request->answered_bytes = size == MHD_SIZE_UNKNOWN ? 0 : size;
+	if (!stops && !trickles && has_loan(answer))
+		return lend_response(&answer->loan, size);
+	copy_loan(answer);
 	if (!stops && !trickles && !has_source(answer))
 	{
 		response = MHD_create_response_from_buffer(size, answer->body.data, MHD_RESPMEM_MUST_FREE);

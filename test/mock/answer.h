@@ -22,12 +22,22 @@ typedef struct Source
 	void		(*free) (struct Source *source);
 } Source;
 
+/* A body that many answers share: copied by none of them, and given back by each. */
+typedef struct Loan
+{
+	char	   *bytes;			/* not to be changed; NULL: there is none */
+	size_t		length;
+	void		(*give_back) (void *owner);
+	void	   *owner;
+} Loan;
+
 /* What an endpoint fills; begins as status 200 without a body. */
 typedef struct Answer
 {
 	int			status;
 	Buffer		body;
 	Source	   *source;			/* instead of body, or NULL */
+	Loan		loan;			/* the same */
 } Answer;
 
 /* Makes it an error: {"error":{"message":…}}. */

@@ -61,7 +61,7 @@ typedef struct Request
 	Transport	transport;
 
 	/* waiting.c's while suspended */
-	int64_t		deadline;		/* monotonic ms, or WAIT_FOREVER */
+	int64_t		deadline;		/* monotonic ns, or WAIT_FOREVER */
 	size_t		heap_position;	/* in the heap, if it has a deadline; else in the list: */
 	uint64_t	ticket;
 	struct Request *next_hanging;
