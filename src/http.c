@@ -58,6 +58,9 @@
 #define ROUNDS 8
 #define ROUNDS_BEFORE_EXPIRY 64
 
+/* A round goes on for so long after a request has ended: then that comes first. */
+#define ROUND_US 1000
+
 /* Waking up this late is the scheduler's doing and not worth a correction. */
 #define LATE_WAKEUP_US 20000
 
@@ -340,23 +343,39 @@ run_timer(Http *http)
 		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
 }
 
-/* Handles what is due and ready right now.  False when nothing was. */
-static bool
-pump_round(Http *http)
+/*
+ * Handles sockets that are ready; what is left of them is still so the next time.
+ * Where much comes in at once, an answer that is whole does not wait for the others.
+ */
+static void
+handle_events(Http *http, const Event *events, int count, bool all)
 {
-	Event		events[EVENT_BATCH];
-	int			count;
-	bool		timer_is_due = http->timer_due <= http->clock();
-	int			running;
+	int64_t		began = http->clock();
+	int			running = http->running.count;
 
-	if (timer_is_due)
-		run_timer(http);
-	count = event_ready(http->descriptor, events, EVENT_BATCH);
 	for (int i = 0; i < count; i++)
+	{
 		(void) curl_multi_socket_action(http->multi, events[i].fd,
 										(events[i].readable ? CURL_CSELECT_IN : 0) |
 										(events[i].writable ? CURL_CSELECT_OUT : 0),
 										&running);
+		if (!all && running < http->running.count && http->clock() - began > ROUND_US)
+			break;
+	}
+}
+
+/* Handles what is due and ready right now.  False when nothing was. */
+static bool
+pump_round(Http *http, bool all)
+{
+	Event		events[EVENT_BATCH];
+	int			count;
+	bool		timer_is_due = http->timer_due <= http->clock();
+
+	if (timer_is_due)
+		run_timer(http);
+	count = event_ready(http->descriptor, events, EVENT_BATCH);
+	handle_events(http, events, count, all);
 	collect_finished(http);
 	http->submitted = 0;
 	submit_waiting(http);
@@ -386,7 +405,7 @@ http_pump(Http *http)
 	rounds = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
 
 	block_signals(&before);
-	while (rounds-- > 0 && pump_round(http))
+	while (rounds-- > 0 && pump_round(http, overdue))
 	{
 		if (!overdue && http->finished.first != NULL)
 			break;
