@@ -9,7 +9,8 @@
  * background workers, some tens.
  *
  * Jobs that compete for a cap get equal shares of it, rounded up, so that a
- * small job is not starved by a large one.  Where that is not enough, because
+ * small job is not starved by a large one; and so do the workers of a job, each of
+ * which can read and store on a core of its own what it has asked for.  Where that is not enough, because
  * there are more jobs than the cap has permits or because a rate is shared, they
  * take turns: a worker that could send lets the job go first that has waited
  * longest, and wakes it.  If that does not come in time it is passed over until it
@@ -37,6 +38,8 @@ typedef struct Usage
 	int			server_jobs;
 	int			job;
 	int			job_at_server;	/* not those to a server that was made anew since they went */
+	int			job_workers;	/* of this job, that want more or have some */
+	bool		others_wait;	/* any of them but this one, for a cap */
 } Usage;
 
 static void
@@ -46,6 +49,18 @@ count_once(bool counts, bool *counted, const WorkerSlot *slot, int *jobs)
 		return;
 	counted[slot->job_index] = true;
 	(*jobs)++;
+}
+
+static void
+count_worker(const WorkerSlot *slot, const WorkerSlot *mine, bool active, Usage *usage)
+{
+	if (slot->job_index != mine->job_index)
+		return;
+	usage->job += slot->in_flight;
+	if (slot->server_index == mine->server_index)
+		usage->job_at_server += slot->in_flight;
+	usage->job_workers += active;
+	usage->others_wait |= slot != mine && slot->wants && slot->waiting_for == WAITING_CAP;
 }
 
 static Usage
@@ -67,11 +82,8 @@ sum_usage(const WorkerSlot *mine)
 		usage.cluster += slot->in_flight;
 		if (slot->server_index == mine->server_index)
 			usage.server += slot->in_flight;
-		if (slot->job_index == mine->job_index)
-			usage.job += slot->in_flight;
-		if (slot->job_index == mine->job_index && slot->server_index == mine->server_index)
-			usage.job_at_server += slot->in_flight;
 		active = slot->in_flight > 0 || slot->wants || slot == mine;
+		count_worker(slot, mine, active, &usage);
 		/* Of one job's workers some may have seen that its server was made anew, and some not. */
 		count_once(active, in_cluster, slot, &usage.cluster_jobs);
 		count_once(active && slot->server_index == mine->server_index, at_server, slot,
@@ -95,18 +107,24 @@ server_cap(const ServerEntry *server)
 	return server->health.out ? cap : health_limit(&server->health, cap);
 }
 
-/* Is there room under every cap?  Permits that others may still use are left to them. */
+/*
+ * Is there room under every cap?  Permits that others may still use are left to
+ * them: other jobs their share, and a job's other workers theirs, once one waits.
+ */
 static bool
 below_caps(const WorkerSlot *mine, const Usage *usage)
 {
 	int			cap = server_cap(&shared->servers[mine->server_index]);
+	int			at_server = share(cap, usage->server_jobs);
+	int			in_cluster = share(settings_max_concurrency, usage->cluster_jobs);
+	int			most = Min(shared->jobs[mine->job_index].concurrency, in_cluster);
 
-	if (usage->job >= shared->jobs[mine->job_index].concurrency)
+	if (usage->job >= most || usage->cluster >= settings_max_concurrency)
 		return false;
-	if (usage->cluster >= settings_max_concurrency ||
-		usage->job >= share(settings_max_concurrency, usage->cluster_jobs))
+	if (usage->server >= cap || usage->job_at_server >= at_server)
 		return false;
-	return usage->server < cap && usage->job_at_server < share(cap, usage->server_jobs);
+	return !usage->others_wait ||
+		mine->in_flight < share(Min(most, at_server), usage->job_workers);
 }
 
 static bool

@@ -56,6 +56,14 @@ typedef struct Returns
 	bool		judged;			/* the one being settled was noted by worker_judge */
 } Returns;
 
+/* What stores have taken lately, in microseconds. */
+typedef struct StorePace
+{
+	int64		written_at;		/* clock of the last one, before its commit */
+	double		row_us;			/* of a row, without the commit; 0: not known yet */
+	double		commit_us;
+} StorePace;
+
 typedef struct Worker
 {
 	int			slot_index;
@@ -94,6 +102,7 @@ typedef struct Worker
 	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
+	StorePace	pace;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 

@@ -45,11 +45,23 @@
 #define STORE_IDLE_ROWS 500
 #define STORE_IDLE_AGE_US 5000	/* no more: what is not stored is lost in a crash */
 
-/* While answers wait to be read, and their permits with them, outcomes may get older. */
+/*
+ * While there is something to be read, and permits wait for that, outcomes may get
+ * older; and more, as long as they do not take this part of worker_memory.
+ */
 #define STORE_BUSY_AGE_US 100000
+#define STORE_BUSY_SHARE 4
 
-/* What one transaction stores, about: no free permit is to wait for long. */
+/*
+ * What one transaction stores: what takes so long, as no free permit is to wait for
+ * more; but where commits are slow, several times what one of them takes.
+ */
+#define STORE_SLICE_US 8000
+#define STORE_SLICE_COMMITS 4
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
+
+/* What a row is thought to take before any has been stored, in microseconds. */
+#define STORE_FIRST_ROW_US 10.0
 
 static Size
 memory_limit(void)
@@ -81,24 +93,36 @@ requests_of_bucket(const Worker *worker)
 /*
  * How many requests to load now: none while a whole cap's worth lies ready, so
  * that no free permit waits for the database; then enough for each query to
- * bring a decent number of rows.
+ * bring a decent number of rows.  Of the job's cap each worker has its share.
  */
 static int
 wanted_requests(Worker *worker)
 {
 	int			cap = worker_effective_cap(worker);
+	int			workers = worker->job->workers;
 
+	cap = cap / workers + (cap % workers != 0);
 	if (cap == 0 || worker->outbox.ready >= cap)
 		return 0;
 	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
 }
 
+/* The last buckets are shared, too: no worker is to be done long before the others. */
+static int
+wanted_buckets(Worker *worker)
+{
+	int64		left = worker->job->buckets_total - claims_next_bucket(worker->slot_index) + 1;
+	int64		share = Max(left / worker->job->workers, 1);
+	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
+
+	return (int) Min(Min(count, CLAIM_BUCKETS), share);
+}
+
 static void
 claim(Worker *worker)
 {
-	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
 	List	   *rows = claims_take(worker->slot_index, worker->job->buckets_total,
-								   Min(count, CLAIM_BUCKETS));
+								   wanted_buckets(worker));
 	MemoryContext old = MemoryContextSwitchTo(worker->context);
 	ListCell   *cell;
 
@@ -374,6 +398,14 @@ nothing_found_yet(const Worker *worker)
 	return worker->recipe->shape.output_count > 0 && !worker->found_any;
 }
 
+/* Is there something to be read first? */
+static bool
+is_receiving(const Worker *worker)
+{
+	return (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0) ||
+		network_is_busy(worker);
+}
+
 static bool
 store_is_due(const Worker *worker)
 {
@@ -382,13 +414,15 @@ store_is_due(const Worker *worker)
 
 	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
 		return false;
-	if (worker->outcome_rows >= STORE_ROWS || worker->outcome_bytes >= STORE_BYTES ||
-		too_many_failed(worker) || nothing_found_yet(worker))
+	if (too_many_failed(worker) || nothing_found_yet(worker))
 		return true;
 	age = now - worker->outcomes->since;
-	if (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0)
-		return age >= STORE_BUSY_AGE_US;
-	return age >= STORE_AGE_US || (now >= turn_store_at(worker) && !network_is_busy(worker));
+	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= memory_limit() / STORE_BUSY_SHARE)
+		return true;
+	if (worker->outcome_rows < STORE_ROWS && worker->outcome_bytes < STORE_BYTES &&
+		age < STORE_AGE_US && now < turn_store_at(worker))
+		return false;
+	return !is_receiving(worker);
 }
 
 static void
@@ -409,6 +443,7 @@ store_step(Worker *worker)
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
 		catalog_forget_starts(worker->job->id);
+	worker->pace.written_at = clock_now();
 }
 
 /* All rows of an outcome are settled: they go, and their bucket with its last one. */
@@ -436,20 +471,42 @@ release_outcome(Worker *worker, Outcome *outcome)
 	bucket_free(bucket);
 }
 
-/* Where the outcomes end that are stored together: there is one at least. */
+/* How many rows to store at a time: see STORE_SLICE_US. */
+static int
+slice_rows(const StorePace *pace)
+{
+	double		row_us = pace->row_us > 0 ? pace->row_us : STORE_FIRST_ROW_US;
+	double		slice_us = Max(STORE_SLICE_US, pace->commit_us * STORE_SLICE_COMMITS);
+
+	return (int) Min(slice_us / row_us, STORE_ROWS);
+}
+
+/* Rows were stored: what did it take?  The last few count. */
+static void
+note_pace(StorePace *pace, int64 began, int rows)
+{
+	double		row_us = (double) Max(pace->written_at - began, 1) / rows;
+	double		commit_us = (double) (clock_now() - pace->written_at);
+
+	pace->row_us += pace->row_us > 0 ? (row_us - pace->row_us) / 4 : row_us;
+	pace->commit_us += (commit_us - pace->commit_us) / 4;
+}
+
+/* Where the outcomes end that are stored together: there is one at least.  *rows: theirs. */
 static Outcome **
-slice_end(Worker *worker)
+slice_end(Worker *worker, int *rows)
 {
 	Outcome   **end = &worker->outcomes;
-	int			rows = 0;
+	int			most = slice_rows(&worker->pace);
 	Size		bytes = 0;
 
+	*rows = 0;
 	do
 	{
-		rows += (*end)->row_count;
+		*rows += (*end)->row_count;
 		bytes += (*end)->bytes;
 		end = &(*end)->next;
-	} while (*end != NULL && rows + (*end)->row_count <= STORE_ROWS &&
+	} while (*end != NULL && *rows + (*end)->row_count <= most &&
 			 bytes + (*end)->bytes <= STORE_SLICE_BYTES);
 	return end;
 }
@@ -460,13 +517,16 @@ turn_store(Worker *worker)
 	Outcome   **end;
 	Outcome    *rest;
 	Outcome    *outcome;
+	int64		began;
+	int			rows;
 	bool		stored;
 
 	if (!store_is_due(worker))
 		return;
-	end = slice_end(worker);
+	end = slice_end(worker, &rows);
 	rest = *end;
 	*end = NULL;
+	began = clock_now();
 	stored = worker_try_as(worker, STEP_STORE, store_step);
 	*end = rest;
 	if (!stored)
@@ -475,6 +535,7 @@ turn_store(Worker *worker)
 			worker_set_waiting(worker, WAITING_LOCK);
 		return;
 	}
+	note_pace(&worker->pace, began, rows);
 	store_committed(worker->store);
 	worker_note_progress(worker);
 	while ((outcome = worker->outcomes) != rest)
