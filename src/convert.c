@@ -20,6 +20,7 @@
 
 #include "compat.h"
 #include "convert_internal.h"
+#include "float_pool.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -120,6 +121,16 @@ make(const char *subject, Oid type, int32 typmod)
 	fmgr_info(input, &converter->input);
 	classify(converter);
 	return converter;
+}
+
+bool
+converter_takes_floats(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			cast;
+
+	return base == FLOAT4ARRAYOID ||
+		(get_typtype(base) == TYPTYPE_BASE && kind_of_base_type(base, &cast) == CONVERT_VECTOR);
 }
 
 Converter *
@@ -330,6 +341,15 @@ from_object(Converter *converter, JsonSlice value)
 	return converter_input(converter, value.start, value.length);
 }
 
+static Datum
+from_floats(Converter *converter, JsonSlice value)
+{
+	size_t		count;
+	const float *floats = floats_of(value, &count);
+
+	return converter_from_floats(converter, floats, count);
+}
+
 Datum
 converter_value(Converter *converter, JsonSlice value, bool *is_null)
 {
@@ -354,6 +374,8 @@ converter_value(Converter *converter, JsonSlice value, bool *is_null)
 			return from_array(converter, value);
 		case JSON_OBJECT:
 			return from_object(converter, value);
+		case JSON_FLOATS:
+			return from_floats(converter, value);
 		default:
 			/* true, false and numbers are text in the types' own notation */
 			return converter_input(converter, value.start, value.length);

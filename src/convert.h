@@ -21,6 +21,9 @@ typedef struct Converter Converter;
  */
 extern Converter *converter_create(const char *column, Oid type, int32 typmod);
 
+/* Does a type hold what JSON_FLOATS has: an array of float4, or a vector made of one? */
+extern bool converter_takes_floats(Oid type);
+
 /*
  * The value in the column's type, allocated in the current context.  A NULL
  * start and a JSON null give an SQL NULL (which a domain may refuse).  Raises

@@ -240,11 +240,26 @@ array_from_literal(Converter *converter, const float *floats, size_t count)
 }
 
 Datum
+converter_from_floats(Converter *converter, const float *floats, size_t count)
+{
+	ArrayType  *array;
+
+	if (converter->item->type != FLOAT4OID)
+		return array_from_literal(converter, floats, count);
+	if (count > most_numbers(converter->item))
+		refuse_length(converter->item);
+	array = make_room(converter->item, NULL, count);
+	memcpy(ARR_DATA_PTR(array), floats, count * sizeof(float));
+	set_length(converter->item, array, count);
+	return converter->kind == CONVERT_VECTOR ? cast_vector(converter, array)
+		: PointerGetDatum(array);
+}
+
+Datum
 converter_from_base64(Converter *converter, JsonSlice text)
 {
 	float	   *floats = MemoryContextAllocHuge(CurrentMemoryContext, text.length + sizeof(float));
 	size_t		count;
-	ArrayType  *array;
 	Datum		result;
 
 	if (!number_decode_base64(text.start, text.length, floats, &count))
@@ -253,18 +268,7 @@ converter_from_base64(Converter *converter, JsonSlice text)
 				 errmsg("a JSON string does not fit %s of type %s", converter->subject,
 						format_type_be(converter->type)),
 				 errdetail("It is neither a literal of that type nor base64 of float4 numbers.")));
-	if (converter->item->type == FLOAT4OID)
-	{
-		if (count > most_numbers(converter->item))
-			refuse_length(converter->item);
-		array = make_room(converter->item, NULL, count);
-		memcpy(ARR_DATA_PTR(array), floats, count * sizeof(float));
-		set_length(converter->item, array, count);
-		result = converter->kind == CONVERT_VECTOR ? cast_vector(converter, array)
-			: PointerGetDatum(array);
-	}
-	else
-		result = array_from_literal(converter, floats, count);
+	result = converter_from_floats(converter, floats, count);
 	pfree(floats);
 	return result;
 }

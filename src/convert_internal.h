@@ -51,6 +51,9 @@ struct Converter
 	void	   *constraints;	/* domain: domain_check's cache */
 };
 
+/* Numbers that were read already. */
+extern Datum converter_from_floats(Converter *converter, const float *floats, size_t count);
+
 /* The value, of any kind; without naming the column. */
 extern Datum converter_value(Converter *converter, JsonSlice value, bool *is_null);
 

@@ -17,6 +17,8 @@ typedef struct Scanner
 	const char *text;
 	const char *end;
 	JsonFault  *fault;
+	JsonNumberTaker take;		/* or NULL */
+	void	   *taker;
 	bool		complete;		/* the value just scanned is whole, not only opened */
 	int			depth;
 	uint8_t		is_object[JSON_MAX_DEPTH / 8 + 1];	/* one bit a level; else an array */
@@ -199,10 +201,27 @@ scan_name(Scanner *scanner, const char *p)
 	return p + 1;
 }
 
-/* An opening bracket: up to where its first value is expected, or behind an empty pair. */
+/* An array's numbers, as far as they are taken; where they are, they are also checked. */
+static const char *
+take_numbers(Scanner *scanner, const char *array, const char *p)
+{
+	const char *behind;
+
+	if (scanner->take == NULL || p == scanner->end || !(is_digit(*p) || *p == '-'))
+		return p;
+	behind = scanner->take(scanner->taker, array, p, scanner->end);
+	scanner->complete = behind != p;
+	return behind;
+}
+
+/*
+ * An opening bracket: up to where its first value is expected, or behind an empty
+ * pair, or where the closing one is.
+ */
 static const char *
 scan_open(Scanner *scanner, const char *p)
 {
+	const char *open = p;
 	bool		is_object = *p == '{';
 	uint8_t		bit = 1 << (scanner->depth % 8);
 
@@ -217,7 +236,7 @@ scan_open(Scanner *scanner, const char *p)
 		scanner->is_object[scanner->depth / 8] &= ~bit;
 	scanner->depth++;
 	scanner->complete = false;
-	return is_object ? scan_name(scanner, p) : p;
+	return is_object ? scan_name(scanner, p) : take_numbers(scanner, open, p);
 }
 
 /* A scalar, an empty container, or the opening of another one. */
@@ -276,12 +295,21 @@ scan_after_value(Scanner *scanner, const char *p)
 bool
 json_parse(const char *text, size_t length, JsonSlice *value, JsonFault *fault)
 {
+	return json_parse_taking(text, length, NULL, NULL, value, fault);
+}
+
+bool
+json_parse_taking(const char *text, size_t length, JsonNumberTaker take, void *taker,
+				  JsonSlice *value, JsonFault *fault)
+{
 	Scanner		scanner;
 	const char *p;
 
 	scanner.text = text;
 	scanner.end = text + length;
 	scanner.fault = fault;
+	scanner.take = take;
+	scanner.taker = taker;
 	scanner.depth = 0;
 	memset(scanner.is_object, 0, sizeof(scanner.is_object));
 	p = skip_space(text, scanner.end);
@@ -321,6 +349,8 @@ json_kind(JsonSlice value)
 			return JSON_ARRAY;
 		case '{':
 			return JSON_OBJECT;
+		case JSON_FLOATS_MARK:
+			return JSON_FLOATS;
 		default:
 			return JSON_NUMBER;
 	}
@@ -341,6 +371,7 @@ json_kind_name(JsonKind kind)
 		case JSON_STRING:
 			return "string";
 		case JSON_ARRAY:
+		case JSON_FLOATS:
 			return "array";
 		case JSON_OBJECT:
 			return "object";

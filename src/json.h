@@ -28,8 +28,12 @@ typedef enum JsonKind
 	JSON_NUMBER,
 	JSON_STRING,
 	JSON_ARRAY,
-	JSON_OBJECT
+	JSON_OBJECT,
+	JSON_FLOATS					/* no text: numbers that were read already, see float_pool.h */
 } JsonKind;
+
+/* What JSON_FLOATS begins with, and no JSON text does. */
+#define JSON_FLOATS_MARK '\1'
 
 /* One value, without the white space around it. */
 typedef struct JsonSlice
@@ -54,11 +58,21 @@ typedef struct JsonCursor
 } JsonCursor;
 
 /*
+ * May take the numbers of an array while they are checked: the array's bracket is at
+ * array, its first number at p.  Returns where the array's closing bracket is, when
+ * there was nothing but JSON numbers before it; else p.
+ */
+typedef const char *(*JsonNumberTaker) (void *state, const char *array, const char *p,
+										const char *end);
+
+/*
  * Checks that text is one JSON value (RFC 8259: strict, valid UTF-8, no depth
  * beyond JSON_MAX_DEPTH) and returns it without surrounding white space.  All
  * the functions below trust slices of a text that was accepted here.
  */
 extern bool json_parse(const char *text, size_t length, JsonSlice *value, JsonFault *fault);
+extern bool json_parse_taking(const char *text, size_t length, JsonNumberTaker take, void *taker,
+							  JsonSlice *value, JsonFault *fault);
 
 extern JsonKind json_kind(JsonSlice value);
 extern const char *json_kind_name(JsonKind kind);	/* "null", "boolean", "number", … */

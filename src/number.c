@@ -128,10 +128,13 @@ scan(const char *text, const char *end, Number *number)
 	}
 	number->integral = point == NULL;
 	number->complete = fit(first, p, point) && p - first < INT32_MAX / 100;
+	number->is_json = is_digit(p[-1]) && (*first != '0' || p == first + 1 || point == first + 1) &&
+		(point == NULL || is_digit(point[1]));
 	if (p < end && (*p == 'e' || *p == 'E'))
 	{
 		p = scan_exponent(p + 1, end, number);
 		number->integral = false;
+		number->is_json &= is_digit(p[-1]);
 	}
 	number->end = p;
 	return true;
@@ -211,6 +214,55 @@ number_read_float4s(const char **position, const char *end, float *values, size_
 	{
 		p = number_next(number.end, end);
 		count++;
+	}
+	*position = p;
+	return count;
+}
+
+static inline const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && is_space(*p))
+		p++;
+	return p;
+}
+
+/*
+ * A number that to_float4 leaves.  Too large or too small ones are left to float4's own
+ * input, which has an opinion of them.  The character behind it stops strtof.
+ */
+static bool
+read_slowly(const Number *number, const char *end, float *value)
+{
+	char	   *stop;
+
+	if (number->end == end)
+		return false;
+	errno = 0;
+	*value = strtof(number->start, &stop);
+	return errno == 0 && stop == number->end;
+}
+
+size_t
+number_read_json_float4s(const char **position, const char *end, float *values, size_t room,
+						 bool *closed)
+{
+	const char *p = *position;
+	size_t		count = 0;
+	Number		number;
+
+	*closed = false;
+	while (count < room && scan(p, end, &number) && number.is_json &&
+		   (to_float4(&number, &values[count]) || read_slowly(&number, end, &values[count])))
+	{
+		count++;
+		p = skip_space(number.end, end);
+		if (p == end || *p != ',')
+		{
+			*closed = p < end && *p == ']';
+			break;
+		}
+		p = skip_space(p + 1, end);
 	}
 	*position = p;
 	return count;

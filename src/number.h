@@ -24,6 +24,7 @@ typedef struct Number
 	bool		negative;
 	bool		integral;		/* written without fraction and exponent */
 	bool		complete;		/* digits and exponent hold all that was written */
+	bool		is_json;		/* written as JSON wants it, which only texts not checked yet may not be */
 } Number;
 
 /*
@@ -42,6 +43,14 @@ extern const char *number_next(const char *p, const char *end);
  */
 extern size_t number_read_float4s(const char **position, const char *end, float *values,
 								  size_t room);
+
+/*
+ * The same for an array that was not checked yet: reads on while there are JSON
+ * numbers that fit, with a comma between them.  *closed: the next thing is the bracket
+ * that ends the array, and *position is there; else what comes next may be anything.
+ */
+extern size_t number_read_json_float4s(const char **position, const char *end, float *values,
+									   size_t room, bool *closed);
 
 /* False: take the slow way. */
 extern bool number_to_float4(const Number *number, float *value);

@@ -11,6 +11,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "convert.h"
 #include "path.h"
 
 #define DEFAULT_REQUEST "{\"input\": \"{{inputs}}\"}"
@@ -255,6 +256,7 @@ compile_outputs(Recipe *recipe)
 		path->column = text_to_utf8(output->name);
 		path->gathers = finds_several(path) &&
 			OidIsValid(get_element_type(getBaseType(output->type)));
+		path->takes_floats = OidIsValid(output->type) && converter_takes_floats(output->type);
 		output->index = recipe->shape.output_count++;
 	}
 	recipe->shape.outputs = outputs;

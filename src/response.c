@@ -36,6 +36,60 @@ path_find(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, vo
 	return path_walk(path, value, visit, state);
 }
 
+static void
+note_members(ItemMembers *members, JsonSlice item)
+{
+	JsonCursor	cursor = json_members(item);
+	JsonSlice	name;
+	JsonSlice	value;
+
+	members->item = item.start;
+	members->count = 0;
+	while (json_next_member(&cursor, &name, &value))
+	{
+		if (members->count == ITEM_MEMBERS)
+		{
+			members->count = -1;
+			return;
+		}
+		members->names[members->count] = name;
+		members->values[members->count++] = value;
+	}
+}
+
+/* Of a repeated name the last counts. */
+static bool
+find_member(const ItemMembers *members, const PathStep *step, JsonSlice *value)
+{
+	for (int i = members->count - 1; i >= 0; i--)
+		if (json_string_equals(members->names[i], step->name, step->name_length))
+		{
+			*value = members->values[i];
+			return true;
+		}
+	return false;
+}
+
+bool
+find_in_item(Decoder *decoder, const Path *path, JsonSlice item, PathVisitor visit, void *state)
+{
+	ItemMembers *members = &decoder->members;
+	Path		rest = *path;
+
+	if (path->evaluate != NULL || path->step_count == 0 || path->steps[0].kind != PATH_MEMBER ||
+		json_kind(item) != JSON_OBJECT)
+		return path_find(path, item, &decoder->response->arena, visit, state);
+	if (members->item != item.start)
+		note_members(members, item);
+	if (members->count < 0)
+		return path_walk(path, item, visit, state);
+	if (!find_member(members, &path->steps[0], &item))
+		return !path->strict;
+	rest.steps++;
+	rest.step_count--;
+	return path_walk(&rest, item, visit, state);
+}
+
 bool
 first_find(JsonSlice found, void *state)
 {
@@ -126,7 +180,7 @@ decode_output(Decoder *decoder, JsonSlice item, int place, int output)
 	size_t		slot = (size_t) place * response->output_count + output;
 	Finds		finds = {0, {NULL, 0}, &response->made, 0};
 
-	if (!path_find(path, item, &response->arena, collect_find, &finds))
+	if (!find_in_item(decoder, path, item, collect_find, &finds))
 	{
 		if (finds.count > 1)
 			response->made.length = finds.offset;
@@ -236,10 +290,31 @@ check_count(Decoder *decoder)
 						 position, missing - 1);
 }
 
+static bool
+takes_floats(const ResponseShape *shape)
+{
+	for (int i = 0; i < shape->output_count; i++)
+		if (shape->outputs[i].takes_floats)
+			return true;
+	return false;
+}
+
+/* Checks a text, and reads arrays of numbers meanwhile if any output takes them. */
+static bool
+parse(Decoder *decoder, const char *text, size_t length, JsonSlice *value, JsonFault *fault)
+{
+	FloatPool  *pool = &decoder->response->floats;
+
+	float_pool_forget(pool);
+	return json_parse_taking(text, length, takes_floats(decoder->shape) ? float_pool_take : NULL,
+							 pool, value, fault);
+}
+
 /* The answer as one checked JSON value. */
 static bool
-parse_answer(const char *body, size_t length, Response *response, JsonSlice *answer)
+parse_answer(Decoder *decoder, const char *body, size_t length, JsonSlice *answer)
 {
+	Response   *response = decoder->response;
 	JsonFault	fault;
 	size_t		mark = strlen(BYTE_ORDER_MARK);
 
@@ -247,7 +322,7 @@ parse_answer(const char *body, size_t length, Response *response, JsonSlice *ans
 		return response_fail(response, RESPONSE_MALFORMED, "the answer is empty");
 	if (length < mark || memcmp(body, BYTE_ORDER_MARK, mark) != 0)
 		mark = 0;				/* RFC 8259 lets a reader skip one */
-	if (json_parse(body + mark, length - mark, answer, &fault))
+	if (parse(decoder, body + mark, length - mark, answer, &fault))
 	{
 		response->root = *answer;
 		return true;
@@ -287,7 +362,7 @@ open_content(Decoder *decoder, JsonSlice *answer)
 		response_fail(response, RESPONSE_MALFORMED,
 					  "the string at %s cannot be read: %s", path->text,
 					  why);
-	else if (!json_parse(kept, text.length, answer, &fault))
+	else if (!parse(decoder, kept, text.length, answer, &fault))
 		response_fail(response, RESPONSE_MALFORMED, "the string at %s is not JSON: %s at byte %zu",
 					  path->text, fault.message, fault.offset);
 	buffer_free(&text);
@@ -313,7 +388,7 @@ decode_answer(Decoder *decoder, const char *body, size_t length)
 	const Path *results = &decoder->shape->results;
 	JsonSlice	answer;
 
-	if (!parse_answer(body, length, response, &answer))
+	if (!parse_answer(decoder, body, length, &answer))
 		return false;
 	if (decoder->shape->has_content && !open_content(decoder, &answer))
 		return false;

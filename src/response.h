@@ -13,6 +13,7 @@
 #define PG_ENRICH_RESPONSE_H
 
 #include "buffer.h"
+#include "float_pool.h"
 #include "json.h"
 
 typedef enum PathStepKind
@@ -55,6 +56,7 @@ typedef struct Path
 	const void *compiled;		/* the evaluator's own */
 	const char *text;			/* as the user wrote it, for messages */
 	const char *column;			/* of an output: its column, for messages; else NULL */
+	bool		takes_floats;	/* of an output: its column holds an array of float4, or a vector */
 } Path;
 
 /* The shape of an API's answer. */
@@ -101,6 +103,7 @@ typedef struct Response
 	int		   *row_starts;		/* where each row's begin in row_items; one more for the end */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
+	FloatPool	floats;			/* arrays of numbers, where an output takes them */
 	bool		found_any;		/* an output path found something, or a list of items is empty */
 } Response;
 
@@ -124,6 +127,15 @@ extern bool path_find(const Path *path, JsonSlice value, Arena *arena, PathVisit
 extern void response_decode(const char *body, size_t length, const ResponseShape *shape,
 							int row_count, Response *response);
 extern void response_free(Response *response);
+
+/*
+ * Make a decoded response stand for itself: arrays of numbers, or base64 of them,
+ * that columns of float4 take become JSON_FLOATS, and what else is in the body is
+ * copied.  True: the body is not needed any more.  False: it is, since that would
+ * be much.  What root and the path of usage find is gone.
+ */
+extern bool response_detach(Response *response, const ResponseShape *shape, const char *body,
+							size_t length);
 
 /* Items of one answer, at most: a bound on the memory that a small answer can cost. */
 #define RESPONSE_MAX_ITEMS 1000000

@@ -10,6 +10,21 @@
 
 #include "response.h"
 
+/* The most members of an item that are kept apart. */
+#define ITEM_MEMBERS 16
+
+/*
+ * The members of one item, found in one walk for all paths that begin with one:
+ * beside a large member that walk is what a path costs.
+ */
+typedef struct ItemMembers
+{
+	const char *item;			/* where it starts, or NULL */
+	int			count;			/* -1: they are too many */
+	JsonSlice	names[ITEM_MEMBERS];
+	JsonSlice	values[ITEM_MEMBERS];
+} ItemMembers;
+
 typedef struct Decoder
 {
 	Response   *response;
@@ -20,6 +35,7 @@ typedef struct Decoder
 	int			item_capacity;	/* room in Response's arrays of items */
 	unsigned char *seen;		/* with an index: a flag a row */
 	ByteBuffer	made_values;	/* of MadeValue */
+	ItemMembers members;		/* of the item looked at last */
 } Decoder;
 
 /* What one path found in one item. */
@@ -45,6 +61,10 @@ extern bool response_add_reason(Response *response, const char *format,...)
  * person sees from it which path would be right.  False, always.
  */
 extern bool response_describe(Response *response, JsonSlice value, const Path *path);
+
+/* What path_find does, in an item. */
+extern bool find_in_item(Decoder *decoder, const Path *path, JsonSlice item, PathVisitor visit,
+						 void *state);
 
 /* PathVisitor of Finds: keeps the first find, counts two at most. */
 extern bool first_find(JsonSlice found, void *state);

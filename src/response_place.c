@@ -35,7 +35,7 @@ item_position(Decoder *decoder, JsonSlice item, int *row)
 	Finds		finds = {0, {NULL, 0}, NULL, 0};
 	int64_t		position;
 
-	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0)
+	if (!find_in_item(decoder, path, item, first_find, &finds) || finds.count == 0)
 	{
 		response_fail(response, RESPONSE_MISMATCHED,
 					  "item %lld of the answer, counted from 0, has no position at %s", number,
@@ -103,7 +103,7 @@ read_key(Decoder *decoder, JsonSlice item, JsonSlice *key)
 	const Path *path = &decoder->shape->key;
 	Finds		finds = {0, {NULL, 0}, NULL, 0};
 
-	if (!path_find(path, item, &response->arena, first_find, &finds) || finds.count == 0 ||
+	if (!find_in_item(decoder, path, item, first_find, &finds) || finds.count == 0 ||
 		json_kind(finds.value) == JSON_NULL)
 	{
 		response_fail(response, RESPONSE_MISMATCHED,

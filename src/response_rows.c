@@ -102,7 +102,8 @@ response_size(const Response *response)
 		item += sizeof(int);
 	if (response->item_errors != NULL)
 		item += sizeof(char *) + ERROR_SIZE;
-	return response->made.capacity + response->arena.allocated + item * response->item_count;
+	return response->made.capacity + response->arena.allocated +
+		float_pool_size(&response->floats) + item * response->item_count;
 }
 
 void
@@ -117,6 +118,7 @@ response_free(Response *response)
 	free(response->row_starts);
 	buffer_free(&response->made);
 	arena_free(&response->arena);
+	float_pool_free(&response->floats);
 	response->item_errors = NULL;
 	response->values = NULL;
 	response->keys = NULL;

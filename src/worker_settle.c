@@ -210,9 +210,13 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
+	if (!response_detach(&response, &worker->recipe->shape, result->body.data,
+						 result->body.length))
+	{
+		outcome->answer = result->body;
+		memset(&result->body, 0, sizeof(result->body));
+	}
 	outcome->response = response;
-	outcome->answer = result->body;
-	memset(&result->body, 0, sizeof(result->body));
 	worker_add_outcome(worker, outcome);
 	return tokens_reported;
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "number.h"
+#include "float_pool.h"
 #include "response.h"
 
 #define ROWS 500
@@ -59,33 +59,23 @@ static PathStep data_steps[] = {{PATH_MEMBER, "data", 4, 0}, {PATH_ALL, NULL, 0,
 static PathStep index_steps[] = {{PATH_MEMBER, "index", 5, 0}};
 static PathStep embedding_steps[] = {{PATH_MEMBER, "embedding", 9, 0}};
 
-/* The numbers of one array; returns how many. */
-static size_t
-read_numbers(JsonSlice array, float *numbers, size_t room)
+/* What the extension does with an answer before it is stored. */
+static void
+decode(const char *text, size_t length, const ResponseShape *shape, Response *response)
 {
-	const char *end = array.start + array.length - 1;
-	const char *text = number_next(array.start + 1, end);
-	size_t		count = 0;
-
-	while (text < end)
-	{
-		count += number_read_float4s(&text, end, numbers + count, room - count);
-		if (text == end)
-			break;
-		if (count == room || strchr("-0123456789", *text) == NULL)
-			die("something is no number, or there are too many");
-		numbers[count++] = strtof(text, NULL);
-		text = number_next(text + strcspn(text, ", ]"), end);
-	}
-	return count;
+	response_decode(text, length, shape, ROWS, response);
+	if (response->status != RESPONSE_OK)
+		die(response->error);
+	if (!response_detach(response, shape, text, length))
+		die("something is no array of numbers");
 }
 
 /* One array once more, number by number as the C library reads them. */
 static void
-check_numbers(JsonSlice array)
+check_numbers(JsonSlice array, JsonSlice read)
 {
-	static float numbers[16384];
-	size_t		count = read_numbers(array, numbers, sizeof(numbers) / sizeof(numbers[0]));
+	size_t		count;
+	const float *numbers = floats_of(read, &count);
 	const char *text = array.start + 1;
 	char	   *end;
 
@@ -101,10 +91,26 @@ check_numbers(JsonSlice array)
 		die("numbers are missing");
 }
 
+/* The arrays of the answer beside what was made of them. */
+static void
+check_answer(const char *text, size_t length, const ResponseShape *shape)
+{
+	Response	original;
+	Response	response;
+
+	response_decode(text, length, shape, ROWS, &original);
+	decode(text, length, shape, &response);
+	for (int row = 0; row < ROWS; row++)
+		check_numbers(original.values[row], response.values[row]);
+	response_free(&original);
+	response_free(&response);
+}
+
 int
 main(int argc, char **argv)
 {
-	Path		outputs[] = {{.step_count = 1, .steps = embedding_steps, .text = "$.embedding"}};
+	Path		outputs[] = {{.step_count = 1, .steps = embedding_steps, .text = "$.embedding",
+			.takes_floats = true}};
 	ResponseShape shape = {
 		.results = {.step_count = 2, .steps = data_steps, .text = "$.data[*]"},
 		.has_index = true,
@@ -112,7 +118,6 @@ main(int argc, char **argv)
 		.output_count = 1,
 		.outputs = outputs
 	};
-	static float numbers[16384];
 	Response	response;
 	size_t		length;
 	char	   *text;
@@ -125,19 +130,12 @@ main(int argc, char **argv)
 	start = now();
 	for (int i = 0; i < atoi(argv[2]); i++)
 	{
-		response_decode(text, length, &shape, ROWS, &response);
-		if (response.status != RESPONSE_OK)
-			die(response.error);
-		for (int row = 0; row < ROWS; row++)
-			read_numbers(response.values[row], numbers, sizeof(numbers) / sizeof(numbers[0]));
+		decode(text, length, &shape, &response);
 		response_free(&response);
 	}
 	seconds = now() - start;
 
-	response_decode(text, length, &shape, ROWS, &response);
-	for (int row = 0; row < ROWS; row++)
-		check_numbers(response.values[row]);
-	response_free(&response);
+	check_answer(text, length, &shape);
 	printf("%.6f\n", seconds);
 	return 0;
 }
