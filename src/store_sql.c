@@ -170,7 +170,7 @@ write_items(const Recipe *recipe)
 
 /* With one item a row; the rows it processes are those that are still in the source. */
 static char *
-write_rows(const Recipe *recipe, bool in_range)
+write_rows(const Recipe *recipe, bool in_range, bool replacing)
 {
 	StringInfoData sql;
 
@@ -187,7 +187,7 @@ write_rows(const Recipe *recipe, bool in_range)
 	else
 		append_insert(&sql, recipe, RESULTS_RELATION);
 	append_still_there(&sql, recipe, in_range);
-	if (replaces(recipe))
+	if (replacing)
 		append_on_conflict(&sql, recipe);
 	return sql.data;
 }
@@ -195,13 +195,32 @@ write_rows(const Recipe *recipe, bool in_range)
 char *
 store_sql_write(const Recipe *recipe)
 {
-	return recipe->many ? write_items(recipe) : write_rows(recipe, false);
+	return recipe->many ? write_items(recipe) : write_rows(recipe, false, replaces(recipe));
 }
 
 char *
 store_sql_write_range(const Recipe *recipe)
 {
-	return write_rows(recipe, true);
+	return write_rows(recipe, true, replaces(recipe));
+}
+
+char *
+store_sql_insert_range(const Recipe *recipe)
+{
+	return write_rows(recipe, true, false);
+}
+
+char *
+store_sql_find_range(const Recipe *recipe)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT EXISTS (SELECT FROM %s pg_enrich_target WHERE true",
+					 recipe->target_name);
+	append_key_range(&sql, recipe, "pg_enrich_target");
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
 }
 
 char *

@@ -31,6 +31,10 @@ extern char *store_sql_write(const Recipe *recipe);
  */
 extern char *store_sql_write_range(const Recipe *recipe);
 
+/* The same, where no such key is in the target; and whether any is. */
+extern char *store_sql_insert_range(const Recipe *recipe);
+extern char *store_sql_find_range(const Recipe *recipe);
+
 /*
  * For write_mode overwrite: what replaces the target's rows by the collected
  * ones, in this order.  in_place: rows whose keys come back are updated and not

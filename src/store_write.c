@@ -12,22 +12,17 @@
 #include "store_write.h"
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/plancache.h"
 #include "utils/resowner.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "convert.h"
 #include "mask.h"
-#include "settings.h"
+#include "store_plan.h"
 #include "store_sql.h"
 
 /*
@@ -36,25 +31,12 @@
  */
 #define TUPLES_KB (32 * 1024)
 
-/* So many results are joined as one where the range of their keys is no wider than that a row. */
-#define RANGE_MIN_ROWS 20
-#define RANGE_PER_ROW 2
-
-/* Where the key is a single integer. */
-typedef struct KeyRange
-{
-	int64		lowest;
-	int64		highest;
-} KeyRange;
-
 struct StoreWriter
 {
 	const Recipe *recipe;
 	Converter **converters;
 	TupleDesc	descriptor;		/* of RESULTS_RELATION */
-	SPIPlanPtr	write;			/* NULL until first used */
-	SPIPlanPtr	write_range;	/* the same, for keys that lie close together */
-	KeyRange	range;			/* of the rows at hand */
+	StorePlans *plans;
 	bool		converting;		/* what fails now is a value, not a write: */
 	JsonSlice	value;			/* this one, */
 	const OutputColumn *output; /* for this column */
@@ -103,129 +85,8 @@ store_writer_make(const Recipe *recipe)
 		writer->converters[i] = converter_create(recipe->outputs[i].name, recipe->outputs[i].type,
 												 recipe->outputs[i].typmod);
 	writer->descriptor = results_descriptor(recipe);
+	writer->plans = store_plans_make(recipe);
 	return writer;
-}
-
-/* Plan the write once, under whatever settings hold now. */
-static void
-plan_write(const Recipe *recipe, SPIPlanPtr *write, char *(*make_sql) (const Recipe *),
-		   int argument_count, Oid *types)
-{
-	CachedPlan *plan;
-
-	if (*write == NULL)
-	{
-		SPIPlanPtr	prepared = SPI_prepare_cursor(make_sql(recipe), argument_count, types,
-												  CURSOR_OPT_GENERIC_PLAN);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare the store: %s", SPI_result_code_string(SPI_result));
-		*write = prepared;
-	}
-	plan = SPI_plan_get_cached_plan(*write);
-	if (plan != NULL)
-		ReleaseCachedPlan(plan, CurrentResourceOwner);
-}
-
-/*
- * Joining through the target's index on the key is always right here, while a
- * large batch, or statistics that say nothing yet, could tempt the planner into
- * scanning the whole target.
- */
-static SPIPlanPtr
-prepare_write(StoreWriter *writer)
-{
-	int			nest_level = settings_plan_by_index();
-
-	plan_write(writer->recipe, &writer->write, store_sql_write, 0, NULL);
-	AtEOXact_GUC(true, nest_level);
-	return writer->write;
-}
-
-/*
- * A policy or a view's condition would be evaluated for each row of the range:
- * it may raise an error, or do something, for those that are not the job's.
- */
-static bool
-is_bare_table(const Recipe *recipe)
-{
-	Oid			relation = recipe->job->write_mode == WRITE_UPDATE ? recipe->target
-		: recipe->job->source;
-
-	return get_rel_relkind(relation) != RELKIND_VIEW &&
-		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
-}
-
-/*
- * Do results, of so many bytes, lie close together?  As buckets are runs of
- * rows, they most often do where keys are numbers from a sequence.  The join
- * may take a copy of them, which is not to be written to a file.
- */
-static bool
-is_dense(const StoreWriter *writer, int count, Size bytes)
-{
-	const Recipe *recipe = writer->recipe;
-	Oid			type = recipe->keys[0].type;
-
-	return count >= RANGE_MIN_ROWS && !recipe->many && recipe->key_count == 1 &&
-		recipe->key_is_unique && (type == INT2OID || type == INT4OID || type == INT8OID) &&
-		(uint64) writer->range.highest - (uint64) writer->range.lowest <
-		(uint64) count * RANGE_PER_ROW &&
-		bytes < (Size) work_mem * 1024 && is_bare_table(recipe);
-}
-
-/*
- * Reading the index once, from the lowest key to the highest, costs a third of
- * looking up each; it finds no more rows than there are numbers between the two.
- */
-static SPIPlanPtr
-prepare_write_range(StoreWriter *writer)
-{
-	int			nest_level = settings_plan_by_range();
-	Oid			types[2] = {writer->recipe->keys[0].type, writer->recipe->keys[0].type};
-
-	plan_write(writer->recipe, &writer->write_range, store_sql_write_range, 2, types);
-	AtEOXact_GUC(true, nest_level);
-	return writer->write_range;
-}
-
-static int64
-key_as_number(const Recipe *recipe, Datum key)
-{
-	switch (recipe->keys[0].type)
-	{
-		case INT2OID:
-			return DatumGetInt16(key);
-		case INT4OID:
-			return DatumGetInt32(key);
-		case INT8OID:
-			return DatumGetInt64(key);
-		default:
-			return 0;
-	}
-}
-
-static Datum
-number_as_key(const Recipe *recipe, int64 number)
-{
-	switch (recipe->keys[0].type)
-	{
-		case INT2OID:
-			return Int16GetDatum((int16) number);
-		case INT4OID:
-			return Int32GetDatum((int32) number);
-		default:
-			return Int64GetDatum(number);
-	}
-}
-
-static void
-note_key(StoreWriter *writer, const StoreItem *item)
-{
-	int64		key = key_as_number(writer->recipe, item->outcome->rows[item->position]->keys[0]);
-
-	writer->range.lowest = Min(writer->range.lowest, key);
-	writer->range.highest = Max(writer->range.highest, key);
 }
 
 static void
@@ -365,25 +226,6 @@ rows_written(const Recipe *recipe)
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-static void
-execute_write(StoreWriter *writer, int count, Size bytes)
-{
-	const Recipe *recipe = writer->recipe;
-	Datum		range[2];
-	int			result;
-
-	if (is_dense(writer, count, bytes))
-	{
-		range[0] = number_as_key(recipe, writer->range.lowest);
-		range[1] = number_as_key(recipe, writer->range.highest);
-		result = SPI_execute_plan(prepare_write_range(writer), range, NULL, false, 0);
-	}
-	else
-		result = SPI_execute_plan(prepare_write(writer), NULL, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
-}
-
 /* Convert and write items; returns how many rows were written. */
 static int64
 write_items(StoreWriter *writer, const StoreItem *items, int count)
@@ -394,12 +236,10 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, Max(work_mem, TUPLES_KB));
+	ResultKeys	keys = {count, 0, PG_INT64_MAX, PG_INT64_MIN};
 	int64		written;
-	Size		bytes;
 
 	writer->converting = true;
-	writer->range.lowest = PG_INT64_MAX;
-	writer->range.highest = PG_INT64_MIN;
 	for (int i = 0; i < count; i++)
 	{
 		MemoryContextSwitchTo(scratch);
@@ -407,15 +247,16 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 			put_items(writer, tuples, &items[i]);
 		else
 			put_row(writer, tuples, &items[i]);
-		note_key(writer, &items[i]);
+		store_plans_note_key(writer->plans, items[i].outcome->rows[items[i].position]->keys[0],
+							 &keys);
 		MemoryContextReset(scratch);
 	}
 	writer->converting = false;
 	MemoryContextSwitchTo(context);
-	bytes = MemoryContextMemAllocated(context, true);
+	keys.bytes = MemoryContextMemAllocated(context, true);
 	SPI_connect();
 	register_results(writer, tuples, count);
-	execute_write(writer, count, bytes);
+	store_plans_execute(writer->plans, &keys);
 	written = rows_written(writer->recipe);
 	SPI_finish();
 	tuplestore_end(tuples);

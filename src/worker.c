@@ -3,7 +3,7 @@
  * worker.c
  *	  A worker process, from its start to its end: one job, as its owner.
  *
- * A worker bucketizes the job's source when that is still to be done, then runs
+ * A worker bucketizes the job's source when that is still to be done, and runs
  * the loop.  It is never restarted by the postmaster: the launcher does that,
  * with backoff, and only while the job wants workers.  Whatever goes wrong here
  * harms this job alone, and its memory goes with the process.
@@ -507,6 +507,48 @@ uncount_start(void)
 		(void) run_step(uncount_step);
 }
 
+/*
+ * The job was bucketized: what was read of it for that goes, and it is opened anew.
+ * False: it is not to be run, or the extension is gone.
+ */
+static bool
+reopen_job(void)
+{
+	if (worker.abandoned || worker.job == NULL)
+		return false;
+	if (worker.recipe != NULL)
+	{
+		recipe_free(worker.recipe);
+		MemoryContextDelete(worker.job_context);
+		worker.recipe = NULL;
+	}
+	worker.start_counted = false;
+	return open_job() && worker.job->state == JOB_RUNNING;
+}
+
+/*
+ * Whoever has bucketized a job begins to run it, too: no other process has to be
+ * started before the first request can go.
+ */
+static void
+run_job(void)
+{
+	bool		runs;
+
+	if (!open_job())
+		return;
+	runs = worker.job->state == JOB_RUNNING;
+	if (!runs)
+	{
+		run_bucketize();
+		uncount_start();
+		runs = reopen_job();
+	}
+	if (runs)
+		run_enrich();
+	uncount_start();
+}
+
 /* Returns whether the worker leaves because there is nothing (more) for it to do. */
 static bool
 run(void)
@@ -515,14 +557,7 @@ run(void)
 
 	PG_TRY();
 	{
-		if (open_job())
-		{
-			if (worker.job->state != JOB_RUNNING)
-				run_bucketize();
-			else
-				run_enrich();
-			uncount_start();
-		}
+		run_job();
 	}
 	PG_CATCH();
 	{

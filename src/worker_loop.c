@@ -444,8 +444,12 @@ worker_run_loop(Worker *worker)
 			break;
 		/* First with what is at hand: a free permit waits for nothing else. */
 		turn_send(worker);
-		if (turn_load(worker))
+		while (turn_load(worker))
+		{
 			turn_send(worker);
+			if (worker->outbox.ready > 0)
+				break;			/* more of them than permits */
+		}
 		turn_store(worker);
 		if (!worker->abandoned && is_idle(worker))
 		{

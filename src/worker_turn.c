@@ -234,9 +234,8 @@ turn_load(Worker *worker)
 			break;
 		}
 		loaded = true;
-		/* Where there is enough for now, answers, and rows that need none, are not to wait for more. */
-		if (worker->exhausted || worker->outcome_rows >= STORE_ROWS ||
-			(worker->outbox.ready > 0 && http_in_flight(worker->http) > 0))
+		/* What can be sent, or needs no answer, is not to wait for more. */
+		if (worker->exhausted || worker->outcome_rows >= STORE_ROWS || worker->outbox.ready > 0)
 			break;
 	}
 	return loaded;
