@@ -516,6 +516,23 @@ http_has_finished(const Http *http)
 }
 
 int
+http_note_answered(Http *http)
+{
+	int			count = 0;
+
+	/* From the last one, as those that were counted are before all others. */
+	for (HttpHandle *handle = http->finished.last; handle != NULL && !handle->seen;
+		 handle = handle->previous)
+	{
+		handle->seen = true;
+		handle->result.noted = handle->result.fault == HTTP_ANSWERED &&
+			handle->result.status / 100 == 2;
+		count += handle->result.noted;
+	}
+	return count;
+}
+
+int
 http_in_flight(const Http *http)
 {
 	return http->waiting.count + http->running.count + http->finished.count;

@@ -73,6 +73,7 @@ typedef struct HttpResult
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
 	bool		reached;		/* the request may have reached the server */
 	int			status;			/* HTTP status, 0 when none came */
+	bool		noted;			/* http_note_answered has counted it */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
 	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for; -1: nothing */
@@ -132,6 +133,9 @@ extern void http_pump(Http *http);
 /* The next finished request; false: none.  The caller frees result->body. */
 extern bool http_next_finished(Http *http, HttpResult *result);
 extern bool http_has_finished(const Http *http);
+
+/* How many of those that are not taken yet have a status of 2xx, and were not counted before. */
+extern int	http_note_answered(Http *http);
 
 extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
 extern int64_t http_received_bytes(const Http *http);	/* held now by answers still arriving */

@@ -531,6 +531,7 @@ handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpReque
 	handle->redirects = 0;
 	handle->header_bytes = 0;
 	handle->broke_off = HTTP_ANSWERED;
+	handle->seen = false;
 	memset(&handle->result, 0, sizeof(handle->result));
 	handle->result.tag = request->tag;
 	handle->result.retry_after_ms = -1;

@@ -68,6 +68,8 @@ typedef struct HttpHandle
 	RateHeaders rate_headers;	/* then collected */
 	HttpFault	broke_off;		/* why a callback ended the transfer; HTTP_ANSWERED: none did */
 
+	bool		seen;			/* http.c's: by http_note_answered */
+
 	/* http.c's: microseconds */
 	int64_t		started_at;
 	int64_t		deadline;

@@ -359,6 +359,26 @@ permits_return_unused(int slot_index)
 	permits_wake_waiting(slot_index);
 }
 
+bool
+permits_server_is_out(int slot_index)
+{
+	bool		out;
+
+	shared_lock();
+	out = shared->servers[shared->slots[slot_index].server_index].health.out;
+	shared_unlock();
+	return out;
+}
+
+void
+permits_return_answered(int slot_index, int count)
+{
+	shared_lock();
+	shared->slots[slot_index].in_flight -= count;
+	shared_unlock();
+	permits_wake_waiting(slot_index);
+}
+
 /* Does another worker of the job wait for a permit? */
 static bool
 others_want(int slot_index)

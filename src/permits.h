@@ -32,6 +32,7 @@ typedef struct Answer
 	int64		bytes_out;
 	int64		tokens_taken;	/* with the permit */
 	int64		tokens;			/* reported; 0: not said */
+	bool		returned;		/* its permit went back before, by permits_return_answered */
 } Answer;
 
 /* A request that is to be sent again, for its server's sake. */
@@ -74,6 +75,14 @@ extern void permits_return_unused(int slot_index);
 
 /* The worker has nothing that waits for a permit any more. */
 extern void permits_want_nothing(int slot_index);
+
+/*
+ * So many requests of the worker were answered: their permits go back before the
+ * answers are read.  Not while the server is out: the one request that is tried
+ * then is to be read before there is another one.
+ */
+extern bool permits_server_is_out(int slot_index);
+extern void permits_return_answered(int slot_index, int count);
 
 /*
  * Give permits back, and add what the answers said to the server's statistics.

@@ -272,9 +272,11 @@ permits_give_back(int slot_index, const Answer *answers, int count)
 	was_out = server->health.out;
 	note_answers(slot->server_index, answers, count);
 	outage_ends = was_out && !server->health.out;
-	slot->in_flight -= count;
 	for (int i = 0; i < count; i++)
+	{
+		slot->in_flight -= !answers[i].returned;
 		count_answer(server, &answers[i]);
+	}
 	if (ends_probe(server, slot_index, answers, count))
 	{
 		server->probe_generation = 0;

@@ -18,6 +18,9 @@
 /* Answers are read for so long; then free permits come first, and the others in the next turn. */
 #define READ_US 1000
 
+/* Bytes of an answer that takes a while to read: some 0.1 ms. */
+#define LARGE_ANSWER (64 * 1024)
+
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
 static void
 note_answer_size(Worker *worker, size_t length)
@@ -147,6 +150,27 @@ may_read(Worker *worker)
 		worker_can_begin(worker, STEP_READ);
 }
 
+/*
+ * A request that was answered makes room for the next one before its answer is
+ * read, if that is large: then reading it takes as long as receiving it.  But not
+ * while what is in the answer decides whether there is to be a next one.
+ */
+static void
+refill(Worker *worker)
+{
+	int			answered;
+
+	if (worker->answer_size < LARGE_ANSWER || !http_has_finished(worker->http) ||
+		!worker_may_send(worker) || !worker->found_any || worker->held != NULL ||
+		worker->job->max_tokens >= 0 || permits_server_is_out(worker->slot_index))
+		return;
+	answered = http_note_answered(worker->http);
+	if (answered == 0)
+		return;
+	permits_return_answered(worker->slot_index, answered);
+	turn_send(worker);
+}
+
 void
 turn_collect(Worker *worker)
 {
@@ -154,7 +178,10 @@ turn_collect(Worker *worker)
 	HttpResult	result;
 	int64		began;
 
-	http_pump(worker->http);
+	/* Those at hand are in the processor's caches: they come before more of them. */
+	if (!http_has_finished(worker->http) || worker->answer_size < LARGE_ANSWER)
+		http_pump(worker->http);
+	refill(worker);
 	if (!may_read(worker))
 		return;
 	began = clock_now();
@@ -171,6 +198,7 @@ turn_collect(Worker *worker)
 		answer.bytes_in = result.bytes_in;
 		answer.bytes_out = result.bytes_out;
 		answer.tokens_taken = request->tokens_taken;
+		answer.returned = result.noted;
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
 		note_answer_size(worker, result.body.length);
 		returns->judged = false;
