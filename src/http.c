@@ -421,9 +421,23 @@ http_pump(Http *http)
 }
 
 /*
- * A new request is a timer that is due.  What comes back meanwhile is left to
- * the next pump, and so are deadlines.
+ * A new request is a timer that is due, and on a new connection it goes when that
+ * is there.  What comes back meanwhile is left to the next pump, and so are deadlines.
  */
+static bool
+flush_round(Http *http)
+{
+	if (http->load.connecting > 0)
+		return pump_round(http, false);
+	if (http->timer_due > http->clock())
+		return false;
+	run_timer(http);
+	collect_finished(http);
+	http->submitted = 0;
+	submit_waiting(http);
+	return true;
+}
+
 void
 http_flush(Http *http)
 {
@@ -432,13 +446,8 @@ http_flush(Http *http)
 
 	account_time(http);
 	block_signals(&before);
-	while (rounds-- > 0 && http->timer_due <= http->clock())
-	{
-		run_timer(http);
-		collect_finished(http);
-		http->submitted = 0;
-		submit_waiting(http);
-	}
+	while (rounds-- > 0 && flush_round(http))
+		;
 	restore_signals(&before);
 	http->accounted = http->clock();	/* as in http_pump */
 }

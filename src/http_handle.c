@@ -50,8 +50,12 @@ handle_advance(HttpHandle *handle, HandlePhase phase)
 		return;
 	if (handle->phase == HANDLE_LOOKUP)
 		handle->load->lookups--;
+	if (handle->phase == HANDLE_CONNECTING)
+		handle->load->connecting--;
 	if (phase == HANDLE_LOOKUP)
 		handle->load->lookups++;
+	if (phase == HANDLE_CONNECTING)
+		handle->load->connecting++;
 	if (phase == HANDLE_ENDED)
 		handle->load->received_bytes -= (int64_t) handle->result.body.length;
 	handle->phase = phase;

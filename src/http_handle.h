@@ -44,6 +44,7 @@ typedef struct HttpLoad
 {
 	int64_t		received_bytes; /* of bodies, in handles that have not ended */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
+	int			connecting;		/* in HANDLE_CONNECTING */
 } HttpLoad;
 
 typedef struct HttpHandle

@@ -323,6 +323,8 @@ bucketize_step(Worker *self)
 		return;
 	}
 	found = bucketize(self->recipe, bucketize_progress);
+	/* As its commit would: what takes long of that is bucketizing, too, and bucketized_at says so. */
+	XLogFlush(XactLastRecEnd);
 	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
 	{
 		self->abandoned = true;

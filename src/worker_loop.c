@@ -400,11 +400,10 @@ time_to_sleep(const Worker *worker)
 }
 
 static void
-sleep_until_event(Worker *worker, WaitEventSet *events)
+sleep_until_event(WaitEventSet *events, long timeout)
 {
 	static uint32 wait_event = 0;
 	WaitEvent	event;
-	long		timeout = time_to_sleep(worker);
 
 	/* What happens in a transaction must never wait for the network. */
 	Assert(!IsTransactionState());
@@ -428,6 +427,7 @@ void
 worker_run_loop(Worker *worker)
 {
 	WaitEventSet *events = make_events(worker);
+	bool		loading;
 
 	worker->tick_at = clock_now();
 	worker->partition_stride = 50000 / worker->job->bucket_size;
@@ -444,12 +444,9 @@ worker_run_loop(Worker *worker)
 			break;
 		/* First with what is at hand: a free permit waits for nothing else. */
 		turn_send(worker);
-		while (turn_load(worker))
-		{
+		loading = turn_load(worker);
+		if (loading)
 			turn_send(worker);
-			if (worker->outbox.ready > 0)
-				break;			/* more of them than permits */
-		}
 		turn_store(worker);
 		if (!worker->abandoned && is_idle(worker))
 		{
@@ -465,7 +462,8 @@ worker_run_loop(Worker *worker)
 				break;
 		}
 		tick(worker);
-		sleep_until_event(worker, events);
+		/* Where rows were loaded, more may be wanted; else there is nothing left to do. */
+		sleep_until_event(events, loading ? 0 : time_to_sleep(worker));
 	}
 	/* Requests of which nothing came to be stored have been sent all the same. */
 	if (!worker->abandoned)

@@ -32,6 +32,9 @@
 /* Rows a query should bring at least, beyond the requests that are needed at once. */
 #define LOAD_MIN_ROWS 1000
 
+/* Loading waits while there is something to receive, until this part of the cap is left. */
+#define LOAD_URGENT_SHARE 4
+
 /* Buckets claimed at a time. */
 #define CLAIM_BUCKETS 1000
 
@@ -79,6 +82,22 @@ worker_memory_used(const Worker *worker)
 		Max(to_come, (Size) http_received_bytes(worker->http));
 }
 
+static bool
+network_is_busy(const Worker *worker)
+{
+	struct pollfd descriptor = {http_descriptor(worker->http), POLLIN, 0};
+
+	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
+}
+
+/* Is there something to be read first? */
+static bool
+is_receiving(const Worker *worker)
+{
+	return (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0) ||
+		network_is_busy(worker);
+}
+
 /*
  * Load.
  */
@@ -90,6 +109,15 @@ requests_of_bucket(const Worker *worker)
 	return (worker->job->bucket_size + worker->recipe->batch_size - 1) / worker->recipe->batch_size;
 }
 
+static int
+share_of_cap(Worker *worker)
+{
+	int			cap = worker_effective_cap(worker);
+	int			workers = worker->job->workers;
+
+	return cap / workers + (cap % workers != 0);
+}
+
 /*
  * How many requests to load now: none while a whole cap's worth lies ready, so
  * that no free permit waits for the database; then enough for each query to
@@ -98,10 +126,8 @@ requests_of_bucket(const Worker *worker)
 static int
 wanted_requests(Worker *worker)
 {
-	int			cap = worker_effective_cap(worker);
-	int			workers = worker->job->workers;
+	int			cap = share_of_cap(worker);
 
-	cap = cap / workers + (cap % workers != 0);
 	if (cap == 0 || worker->outbox.ready >= cap)
 		return 0;
 	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
@@ -211,6 +237,14 @@ may_claim(const Worker *worker)
 		claims_next_bucket(worker->slot_index) <= worker->job->buckets_total;
 }
 
+/* Enough lies ready for a while: what is to be received, and makes room for it, comes first. */
+static bool
+can_wait(Worker *worker)
+{
+	return worker->outbox.ready * LOAD_URGENT_SHARE > share_of_cap(worker) &&
+		is_receiving(worker);
+}
+
 bool
 turn_load(Worker *worker)
 {
@@ -218,7 +252,7 @@ turn_load(Worker *worker)
 
 	if (!worker->stopping && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
-	while (worker_may_send(worker) && wanted_requests(worker) > 0)
+	while (worker_may_send(worker) && wanted_requests(worker) > 0 && !can_wait(worker))
 	{
 		if (worker->unloaded == NIL && !may_claim(worker))
 		{
@@ -362,14 +396,6 @@ turn_send(Worker *worker)
  * Store.
  */
 
-static bool
-network_is_busy(const Worker *worker)
-{
-	struct pollfd descriptor = {http_descriptor(worker->http), POLLIN, 0};
-
-	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
-}
-
 int64
 turn_store_at(const Worker *worker)
 {
@@ -395,14 +421,6 @@ static bool
 nothing_found_yet(const Worker *worker)
 {
 	return worker->recipe->shape.output_count > 0 && !worker->found_any;
-}
-
-/* Is there something to be read first? */
-static bool
-is_receiving(const Worker *worker)
-{
-	return (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0) ||
-		network_is_busy(worker);
 }
 
 static bool
