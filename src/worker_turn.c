@@ -59,7 +59,7 @@
  * What one transaction stores: what takes so long, as no free permit is to wait for
  * more; but where commits are slow, several times what one of them takes.
  */
-#define STORE_SLICE_US 8000
+#define STORE_SLICE_US 4000
 #define STORE_SLICE_COMMITS 4
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
 
