@@ -39,6 +39,14 @@
 /* Counters are committed at least this often while there is something to count. */
 #define COUNT_US 1000000
 
+/*
+ * A worker that waits for a seventh of its time, or more, has time to spare.  That is
+ * judged over a window or two, which are longer than many an API's latency: answers
+ * that come in waves leave it none for a while.
+ */
+#define LEISURE_SHARE 7
+#define LEISURE_WINDOW_US 250000
+
 /* Weight of the last tick in the speed that is shown. */
 #define SPEED_WEIGHT 0.15
 
@@ -399,17 +407,42 @@ time_to_sleep(const Worker *worker)
 	return (long) Max(0, (wake_at - now + 999) / 1000);
 }
 
+bool
+worker_has_leisure(const Worker *worker)
+{
+	const Leisure *leisure = &worker->leisure;
+
+	return (leisure->waited + leisure->waited_before) * LEISURE_SHARE >=
+		clock_now() - leisure->since;
+}
+
 static void
-sleep_until_event(WaitEventSet *events, long timeout)
+note_waited(Leisure *leisure, int64 began)
+{
+	int64		now = clock_now();
+
+	leisure->waited += now - began;
+	if (now - leisure->window_at < LEISURE_WINDOW_US)
+		return;
+	leisure->since = leisure->window_at;
+	leisure->waited_before = leisure->waited;
+	leisure->window_at = now;
+	leisure->waited = 0;
+}
+
+static void
+sleep_until_event(Worker *worker, WaitEventSet *events, long timeout)
 {
 	static uint32 wait_event = 0;
 	WaitEvent	event;
+	int64		began = clock_now();
 
 	/* What happens in a transaction must never wait for the network. */
 	Assert(!IsTransactionState());
 	(void) WaitEventSetWait(events, timeout, &event, 1,
 							COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
 	ResetLatch(MyLatch);
+	note_waited(&worker->leisure, began);
 }
 
 static WaitEventSet *
@@ -429,7 +462,7 @@ worker_run_loop(Worker *worker)
 	WaitEventSet *events = make_events(worker);
 	bool		loading;
 
-	worker->tick_at = clock_now();
+	worker->tick_at = worker->leisure.since = worker->leisure.window_at = clock_now();
 	worker->partition_stride = 50000 / worker->job->bucket_size;
 	show_activity(worker);
 	while (!worker->abandoned)
@@ -463,7 +496,7 @@ worker_run_loop(Worker *worker)
 		}
 		tick(worker);
 		/* Where rows were loaded, more may be wanted; else there is nothing left to do. */
-		sleep_until_event(events, loading ? 0 : time_to_sleep(worker));
+		sleep_until_event(worker, events, loading ? 0 : time_to_sleep(worker));
 	}
 	/* Requests of which nothing came to be stored have been sent all the same. */
 	if (!worker->abandoned)

@@ -64,6 +64,15 @@ typedef struct StorePace
 	double		commit_us;
 } StorePace;
 
+/* How much of its time a worker waits, in microseconds; of the last window and this one. */
+typedef struct Leisure
+{
+	int64		since;			/* clock of when the last window began */
+	int64		window_at;		/* ... and this one */
+	int64		waited;			/* since then */
+	int64		waited_before;	/* in the last window */
+} Leisure;
+
 typedef struct Worker
 {
 	int			slot_index;
@@ -103,6 +112,7 @@ typedef struct Worker
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
 	StorePace	pace;
+	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 
@@ -178,6 +188,12 @@ extern bool turn_load(Worker *worker);	/* was there anything? */
 extern void turn_send(Worker *worker);
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
+
+/*
+ * Has the worker time to spare?  If not, its answers are not waited for, and what
+ * counts is what a row costs; else how long a free permit has to wait.
+ */
+extern bool worker_has_leisure(const Worker *worker);
 
 /* The clock of when to store unless the network brings more before, or CLOCK_NEVER. */
 extern int64 turn_store_at(const Worker *worker);

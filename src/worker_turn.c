@@ -50,17 +50,19 @@
 
 /*
  * While there is something to be read, and permits wait for that, outcomes may get
- * older; and more, as long as they do not take this part of worker_memory.
+ * older; and by a worker with time to spare more, as it stores them in between.
  */
 #define STORE_BUSY_AGE_US 100000
-#define STORE_BUSY_SHARE 4
+#define STORE_BUSY_ROWS (4 * STORE_ROWS)
 
 /*
  * What one transaction stores: what takes so long, as no free permit is to wait for
- * more; but where commits are slow, several times what one of them takes.
+ * more; but where commits are slow, several times what one of them takes, and where
+ * there is no time to spare what makes the most of each.
  */
 #define STORE_SLICE_US 4000
 #define STORE_SLICE_COMMITS 4
+#define STORE_BUSY_SLICE_US 40000
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
 
 /* What a row is thought to take before any has been stored, in microseconds. */
@@ -434,10 +436,10 @@ store_is_due(const Worker *worker)
 	if (too_many_failed(worker) || nothing_found_yet(worker))
 		return true;
 	age = now - worker->outcomes->since;
-	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= memory_limit() / STORE_BUSY_SHARE)
+	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= STORE_BYTES ||
+		worker->outcome_rows >= (worker_has_leisure(worker) ? STORE_BUSY_ROWS : STORE_ROWS))
 		return true;
-	if (worker->outcome_rows < STORE_ROWS && worker->outcome_bytes < STORE_BYTES &&
-		age < STORE_AGE_US && now < turn_store_at(worker))
+	if (worker->outcome_rows < STORE_ROWS && age < STORE_AGE_US && now < turn_store_at(worker))
 		return false;
 	return !is_receiving(worker);
 }
@@ -490,11 +492,13 @@ release_outcome(Worker *worker, Outcome *outcome)
 
 /* How many rows to store at a time: see STORE_SLICE_US. */
 static int
-slice_rows(const StorePace *pace)
+slice_rows(const Worker *worker)
 {
+	const StorePace *pace = &worker->pace;
 	double		row_us = pace->row_us > 0 ? pace->row_us : STORE_FIRST_ROW_US;
-	double		slice_us = Max(STORE_SLICE_US, pace->commit_us * STORE_SLICE_COMMITS);
+	double		slice_us = worker_has_leisure(worker) ? STORE_SLICE_US : STORE_BUSY_SLICE_US;
 
+	slice_us = Max(slice_us, pace->commit_us * STORE_SLICE_COMMITS);
 	return (int) Min(slice_us / row_us, STORE_ROWS);
 }
 
@@ -514,7 +518,7 @@ static Outcome **
 slice_end(Worker *worker, int *rows)
 {
 	Outcome   **end = &worker->outcomes;
-	int			most = slice_rows(&worker->pace);
+	int			most = slice_rows(worker);
 	Size		bytes = 0;
 
 	*rows = 0;
