@@ -34,14 +34,13 @@
 #include "http.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "event.h"
-#include "http_handle.h"
+#include "http_list.h"
+#include "http_signals.h"
 
 #include "compat.h"
 
@@ -63,13 +62,6 @@
 
 /* Waking up this late is the scheduler's doing and not worth a correction. */
 #define LATE_WAKEUP_US 20000
-
-typedef struct HandleList
-{
-	HttpHandle *first;
-	HttpHandle *last;
-	int			count;
-} HandleList;
 
 struct Http
 {
@@ -95,36 +87,9 @@ struct Http
 };
 
 /*-------------------------------------------------------------------------
- * Lists and time
+ * Time
  *-------------------------------------------------------------------------
  */
-static void
-list_append(HandleList *list, HttpHandle *handle)
-{
-	handle->previous = list->last;
-	handle->next = NULL;
-	if (list->last != NULL)
-		list->last->next = handle;
-	else
-		list->first = handle;
-	list->last = handle;
-	list->count++;
-}
-
-static void
-list_remove(HandleList *list, HttpHandle *handle)
-{
-	if (handle->previous != NULL)
-		handle->previous->next = handle->next;
-	else
-		list->first = handle->next;
-	if (handle->next != NULL)
-		handle->next->previous = handle->previous;
-	else
-		list->last = handle->previous;
-	list->count--;
-}
-
 /* Splits the time since it was last accounted for into attended and away. */
 static void
 account_time(Http *http)
@@ -143,32 +108,6 @@ static int64_t
 attended_now(const Http *http)
 {
 	return http->clock() - http->away;
-}
-
-/*
- * A thread inherits the mask of the thread that starts it, and libcurl starts
- * resolver threads: the process's signals must not be delivered there.  Faults
- * of the program itself stay deliverable.
- */
-static void
-block_signals(sigset_t *before)
-{
-	sigset_t	all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGABRT);
-	sigdelset(&all, SIGTRAP);
-	pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
-static void
-restore_signals(const sigset_t *before)
-{
-	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 /*-------------------------------------------------------------------------

@@ -3,8 +3,8 @@
  * http_handle.h
  *	  One request inside http.c: its libcurl easy handle, its phase, its result.
  *
- * Only http.c and http_handle.c (setting up, collecting) and http_verdict.c
- * (how it ended) include this.  http.c owns the handles, keeps each in exactly
+ * Only http.c, http_handle.c (collecting), http_setup.c (setting up) and
+ * http_verdict.c (how it ended) include this.  http.c owns the handles, keeps each in exactly
  * one of its lists, and decides when one is given to libcurl and when it is
  * too late.
  *
@@ -45,6 +45,7 @@ typedef struct HttpLoad
 	int64_t		received_bytes; /* of bodies, in handles that have not ended */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
+	int64_t		longest;		/* body that came so far, in bytes */
 } HttpLoad;
 
 typedef struct HttpHandle
@@ -77,11 +78,26 @@ typedef struct HttpHandle
 	int64_t		connect_deadline;	/* counts up to HANDLE_CONNECTED */
 } HttpHandle;
 
+/* Sets an option; the first failure stays. */
+#define HANDLE_SET(handle, code, option, value) \
+	do { \
+		if (*(code) == CURLE_OK) \
+			*(code) = curl_easy_setopt((handle)->easy, option, value); \
+	} while (0)
+
 /* NULL when memory ran out. */
 extern HttpHandle *handle_create(HttpLoad *load);
 
 /* Frees all of it, an untaken result's body too.  Not while libcurl has it. */
 extern void handle_free(HttpHandle *handle);
+
+/* Moves to a later phase, and keeps the load.  No effect when it is not later. */
+extern void handle_advance(HttpHandle *handle, HandlePhase phase);
+
+/* What libcurl is to call, with the handle as its state. */
+extern void handle_set_callbacks(HttpHandle *handle, CURLcode *code);
+
+/* In http_setup.c */
 
 /*
  * Sets a new or ended handle up for a request.  False when the request is
@@ -95,9 +111,6 @@ extern bool handle_prepare(HttpHandle *handle, const HttpSettings *settings,
  * False: it has ended.
  */
 extern bool handle_repeat(HttpHandle *handle, const char *url, bool as_get);
-
-/* Moves to a later phase, and keeps the load.  No effect when it is not later. */
-extern void handle_advance(HttpHandle *handle, HandlePhase phase);
 
 /* In http_verdict.c */
 
