@@ -64,21 +64,19 @@ add_run(FloatPool *pool, const char *array, size_t first)
 static const char *
 read_numbers(FloatPool *pool, const char *p, const char *end)
 {
-	bool		closed = false;
+	NumbersEnd	found = NUMBERS_NO_ROOM;
 
-	while (!closed)
+	while (found == NUMBERS_NO_ROOM)
 	{
 		size_t		count;
 
 		if (!has_room(pool, 1))
 			return NULL;
-		count = number_read_json_float4s(&p, end, pool->floats + pool->count,
-										 pool->room - pool->count, &closed);
-		if (count == 0)
-			return NULL;
+		found = number_read_json_float4s(&p, end, pool->floats + pool->count,
+										 pool->room - pool->count, &count);
 		pool->count += count;
 	}
-	return p;
+	return found == NUMBERS_CLOSED ? p : NULL;
 }
 
 const char *

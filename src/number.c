@@ -229,43 +229,47 @@ skip_space(const char *p, const char *end)
 
 /*
  * A number that to_float4 leaves.  Too large or too small ones are left to float4's own
- * input, which has an opinion of them.  The character behind it stops strtof.
+ * input, which has an opinion of them.  strtof does not know where the text ends: what
+ * stands behind the number must stop it ("0x" would not).
  */
 static bool
 read_slowly(const Number *number, const char *end, float *value)
 {
 	char	   *stop;
 
-	if (number->end == end)
+	if (number->end == end ||
+		(*number->end != ',' && *number->end != ']' && !is_space(*number->end)))
 		return false;
 	errno = 0;
 	*value = strtof(number->start, &stop);
 	return errno == 0 && stop == number->end;
 }
 
-size_t
+NumbersEnd
 number_read_json_float4s(const char **position, const char *end, float *values, size_t room,
-						 bool *closed)
+						 size_t *count)
 {
 	const char *p = *position;
-	size_t		count = 0;
 	Number		number;
 
-	*closed = false;
-	while (count < room && scan(p, end, &number) && number.is_json &&
-		   (to_float4(&number, &values[count]) || read_slowly(&number, end, &values[count])))
+	for (*count = 0; *count < room; p = skip_space(p + 1, end))
 	{
-		count++;
+		if (!scan(p, end, &number) || !number.is_json ||
+			(!to_float4(&number, &values[*count]) &&
+			 !read_slowly(&number, end, &values[*count])))
+			return NUMBERS_OTHER;
+		(*count)++;
 		p = skip_space(number.end, end);
-		if (p == end || *p != ',')
+		if (p < end && *p == ']')
 		{
-			*closed = p < end && *p == ']';
-			break;
+			*position = p;
+			return NUMBERS_CLOSED;
 		}
-		p = skip_space(p + 1, end);
+		if (p == end || *p != ',')
+			return NUMBERS_OTHER;
 	}
 	*position = p;
-	return count;
+	return NUMBERS_NO_ROOM;
 }
 
 bool

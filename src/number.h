@@ -44,13 +44,20 @@ extern const char *number_next(const char *p, const char *end);
 extern size_t number_read_float4s(const char **position, const char *end, float *values,
 								  size_t room);
 
+/* Where reading an array that was not checked yet has come to. */
+typedef enum NumbersEnd
+{
+	NUMBERS_NO_ROOM,			/* *position is where the next number should be */
+	NUMBERS_CLOSED,				/* ... at the bracket that ends the array */
+	NUMBERS_OTHER				/* something is no JSON number that fits, or no comma */
+} NumbersEnd;
+
 /*
- * The same for an array that was not checked yet: reads on while there are JSON
- * numbers that fit, with a comma between them.  *closed: the next thing is the bracket
- * that ends the array, and *position is there; else what comes next may be anything.
+ * The same for an array that was not checked yet: JSON numbers that fit, with a comma
+ * between them.  *count: how many were read.
  */
-extern size_t number_read_json_float4s(const char **position, const char *end, float *values,
-									   size_t room, bool *closed);
+extern NumbersEnd number_read_json_float4s(const char **position, const char *end, float *values,
+										   size_t room, size_t *count);
 
 /* False: take the slow way. */
 extern bool number_to_float4(const Number *number, float *value);

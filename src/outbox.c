@@ -208,6 +208,16 @@ outbox_put_part(Outbox *outbox, Request *request)
 	outbox->ready++;
 }
 
+void
+outbox_put_first(Outbox *outbox, Request *request)
+{
+	request->next = outbox->first_part;
+	outbox->first_part = request;
+	if (outbox->last_part == NULL)
+		outbox->last_part = request;
+	outbox->ready++;
+}
+
 static void
 swap(Request **heap, int a, int b)
 {

@@ -76,6 +76,9 @@ extern void outbox_put(Outbox *outbox, Request *request);
 /* The same, to be sent at once, before those that are no parts. */
 extern void outbox_put_part(Outbox *outbox, Request *request);
 
+/* The same, before all others. */
+extern void outbox_put_first(Outbox *outbox, Request *request);
+
 /* A new request for some rows of another one, which keeps them, too. */
 extern Request *request_part(const Request *request, int first, int count);
 

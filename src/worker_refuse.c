@@ -18,8 +18,8 @@
  * job pauses, and they go back.  That halves are refused is no evidence: with one bad row in a hundred
  * nearly every request of some hundred rows is.  So that it does not take a whole
  * halving to come to single rows, a half is parted in DOUBT_ROWS single rows from
- * all over it, and the others, if the other half was refused as well; a single bad
- * row never brings that about.
+ * all over it, which go before all else, and the others, if the other half was
+ * refused as well; a single bad row never brings that about.
  *
  * Items that do not match their rows are another matter.  Where paths are wrong
  * a single row may have its one item all the same, and not the right one.  So
@@ -97,7 +97,7 @@ part_in_samples(Worker *worker, Request *request)
 	int			others = 0;
 
 	for (int i = 0; i < DOUBT_ROWS; i++)
-		outbox_put_part(&worker->outbox, request_part(request, i * step, 1));
+		outbox_put_first(&worker->outbox, request_part(request, i * step, 1));
 	/* Those that are taken out stand at the beginning of each step. */
 	for (int i = 0; i < request->row_count; i++)
 		if (i % step != 0 || i / step >= DOUBT_ROWS)

@@ -8,7 +8,8 @@
  * an item's index or key, the first and last of which may be empty; the paths of the
  * outputs; an empty line; the answer.  A path is written as in
  * jsonpath, but for what may stand before it: "!" for strict, "+" where its finds
- * make an array, "&" for an evaluator that copies its finds.
+ * make an array, "&" for an evaluator that copies its finds, "#" for a column of
+ * float4.
  *
  * The same is done over jansson's tree, by the definition of jsonpath and as
  * plainly as possible: status and every value have to agree.
@@ -16,6 +17,7 @@
  *-------------------------------------------------------------------------
  */
 #include "fuzz.h"
+#include "number.h"
 #include "oracle.h"
 #include "response.h"
 
@@ -86,8 +88,9 @@ read_path(Input *input, FuzzPath *path)
 	}
 	path->path.steps = path->steps;
 	path->path.text = path->text;
-	for (p = path->text; strchr("!+&", *p) != NULL && *p != '\0'; p++)
+	for (p = path->text; strchr("!+&#", *p) != NULL && *p != '\0'; p++)
 	{
+		path->path.takes_floats |= *p == '#';
 		path->path.strict |= *p == '!';
 		path->path.gathers |= *p == '+';
 		if (*p == '&')
@@ -477,6 +480,68 @@ check_rows(const FuzzShape *fuzz, Response *response)
 	free(rows);
 }
 
+/* Numbers, of a JSON array or base64, as they were read; other values are what they were. */
+static void
+check_detached(const Path *path, JsonSlice before, JsonSlice after)
+{
+	const float *floats;
+	float	   *right;
+	size_t		count;
+	size_t		right_count = 0;
+	JsonSlice	element;
+
+	if (after.start == NULL || json_kind(after) != JSON_FLOATS)
+	{
+		must((before.start == NULL) == (after.start == NULL) && before.length == after.length);
+		must(after.start == NULL || memcmp(before.start, after.start, after.length) == 0);
+		return;
+	}
+	must(path->takes_floats);
+	floats = floats_of(after, &count);
+	right = malloc(before.length * sizeof(float));
+	if (json_kind(before) == JSON_STRING)
+		must(number_decode_base64(before.start + 1, before.length - 2, right, &right_count));
+	else
+	{
+		for (JsonCursor cursor = json_elements(before); json_next_element(&cursor, &element);)
+		{
+			char	   *text = copy_string(element.start, element.length);
+
+			must(json_kind(element) == JSON_NUMBER);
+			right[right_count++] = strtof(text, NULL);
+			free(text);
+		}
+	}
+	must(count == right_count && memcmp(floats, right, count * sizeof(float)) == 0);
+	free(right);
+}
+
+/* A response that was detached says the same when its body is gone. */
+static void
+check_detaching(const FuzzShape *fuzz, const Response *original, const char *body, size_t length)
+{
+	char	   *copy = malloc(length + 1);
+	Response	response;
+
+	memcpy(copy, body, length);
+	response_decode(copy, length, &fuzz->shape, fuzz->row_count, &response);
+	must(response.status == original->status && response.item_count == original->item_count);
+	if (response_detach(&response, &fuzz->shape, copy, length))
+	{
+		free(copy);
+		copy = NULL;
+	}
+	for (int i = 0; i < response.item_count * fuzz->shape.output_count; i++)
+		check_detached(&fuzz->output_paths[i % fuzz->shape.output_count], original->values[i],
+					   response.values[i]);
+	for (int i = 0; response.keys != NULL && i < response.item_count; i++)
+		must(response.keys[i].length == original->keys[i].length &&
+			 memcmp(response.keys[i].start, original->keys[i].start,
+					response.keys[i].length) == 0);
+	response_free(&response);
+	free(copy);
+}
+
 /* The reason in an answer, in room of some sizes, is text that can be logged and stored. */
 static void
 check_error_text(const char *body, size_t length)
@@ -520,7 +585,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (verdict != ORACLE_NOT_TEXT && verdict != ORACLE_BEYOND)
 		check_against(&fuzz, root, &response);
 	if (response.status == RESPONSE_OK)
+	{
 		check_rows(&fuzz, &response);
+		check_detaching(&fuzz, &response, input.at, length);
+	}
 	check_error_text(input.at, length);
 	response_free(&response);
 	oracle_free(root);

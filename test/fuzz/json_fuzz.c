@@ -5,12 +5,20 @@
  *
  * The input is the text.  Ours takes just what jansson takes, but for what
  * oracle.h tells apart; and what ours finds in it is what is in jansson's tree.
+ * It is the same where float_pool.c takes the numbers of arrays, and those are
+ * what strtof makes of each.
  *
  *-------------------------------------------------------------------------
  */
+#include <errno.h>
+#include <math.h>
+
+#include "float_pool.h"
 #include "fuzz.h"
 #include "json.h"
 #include "oracle.h"
+
+static FloatPool pool;			/* of the text at hand, where it is JSON */
 
 /* A string token: decodes to these bytes, is equal to just these, and comes back. */
 static void
@@ -58,6 +66,42 @@ check_number(JsonSlice token, const OracleNode *node)
 	free(text);
 }
 
+/* What float4's input does with the number; false: it refuses it. */
+static bool
+read_float4(JsonSlice token, float *value)
+{
+	char	   *text = copy_string(token.start, token.length);
+
+	errno = 0;
+	*value = strtof(text, NULL);
+	free(text);
+	return errno == 0;
+}
+
+/* An array was read if, and only if, it is nothing but numbers that fit. */
+static void
+check_floats(JsonSlice array)
+{
+	JsonSlice	read = float_pool_find(&pool, array.start);
+	size_t		count = 0;
+	const float *floats = read.start != NULL ? floats_of(read, &count) : NULL;
+	JsonCursor	cursor = json_elements(array);
+	JsonSlice	element;
+	size_t		seen = 0;
+	bool		fits = true;
+
+	for (; fits && json_next_element(&cursor, &element); seen++)
+	{
+		float		value = 0;
+
+		fits = json_kind(element) == JSON_NUMBER && read_float4(element, &value);
+		if (floats != NULL)
+			must(fits && seen < count && memcmp(&floats[seen], &value, sizeof(value)) == 0);
+	}
+	must(floats == NULL ? !fits || seen == 0 : seen == count);
+	must(floats == NULL || json_kind(read) == JSON_FLOATS);
+}
+
 static void check_value(JsonSlice value, OracleNode *node);
 
 static void
@@ -76,6 +120,7 @@ check_array(JsonSlice value, OracleNode *node)
 	}
 	must(count == oracle_size(node));
 	must(!json_next_element(&cursor, &element));
+	check_floats(value);
 }
 
 static void
@@ -179,6 +224,25 @@ all_decode(JsonSlice value)
 	return good;
 }
 
+/* Whether the numbers of arrays are taken or not, a text is JSON or is not, for the same reason. */
+static void
+check_taking(const char *text, size_t size)
+{
+	JsonSlice	value = {NULL, 0};
+	JsonSlice	again = {NULL, 0};
+	JsonFault	fault;
+	JsonFault	same;
+	bool		good = json_parse(text, size, &value, &fault);
+
+	float_pool_forget(&pool);
+	must(json_parse_taking(text, size, float_pool_take, &pool, &again, &same) == good);
+	if (good)
+		must(again.start == value.start && again.length == value.length);
+	else
+		must(same.message == fault.message && same.offset == fault.offset &&
+			 same.at_end == fault.at_end);
+}
+
 /* A text that was cut off is told from one that is wrong. */
 static void
 check_refusal(const char *text, size_t size, const JsonFault *fault)
@@ -220,6 +284,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(accepted);
 	else if (verdict == ORACLE_REFUSED || verdict == ORACLE_TOO_DEEP)
 		must(!accepted);
+	check_taking(text, size);
 	if (!accepted)
 		check_refusal(text, size, &fault);
 	else if (root != NULL)
