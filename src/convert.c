@@ -341,12 +341,19 @@ from_object(Converter *converter, JsonSlice value)
 	return converter_input(converter, value.start, value.length);
 }
 
+/*
+ * The column may be of another type by now than when the numbers were read: then
+ * they are text again.
+ */
 static Datum
-from_floats(Converter *converter, JsonSlice value)
+from_floats(Converter *converter, JsonSlice value, bool *is_null)
 {
 	size_t		count;
 	const float *floats = floats_of(value, &count);
 
+	if ((converter->kind != CONVERT_ARRAY && converter->kind != CONVERT_VECTOR) ||
+		converter->item->type != FLOAT4OID)
+		return converter_value(converter, converter_floats_as_json(value, MaxAllocSize), is_null);
 	return converter_from_floats(converter, floats, count);
 }
 
@@ -375,7 +382,7 @@ converter_value(Converter *converter, JsonSlice value, bool *is_null)
 		case JSON_OBJECT:
 			return from_object(converter, value);
 		case JSON_FLOATS:
-			return from_floats(converter, value);
+			return from_floats(converter, value, is_null);
 		default:
 			/* true, false and numbers are text in the types' own notation */
 			return converter_input(converter, value.start, value.length);

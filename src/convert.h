@@ -25,6 +25,12 @@ extern Converter *converter_create(const char *column, Oid type, int32 typmod);
 extern bool converter_takes_floats(Oid type);
 
 /*
+ * What JSON_FLOATS has as a JSON array again, in the current context; no more numbers
+ * than give a text of so many bytes.
+ */
+extern JsonSlice converter_floats_as_json(JsonSlice value, Size most);
+
+/*
  * The value in the column's type, allocated in the current context.  A NULL
  * start and a JSON null give an SQL NULL (which a domain may refuse).  Raises
  * errors of SQLSTATE class 22 or 23 for a value that does not fit, or whatever

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "convert_internal.h"
+#include "float_pool.h"
 #include "number.h"
 
 #include "access/tupmacs.h"
@@ -239,13 +240,29 @@ array_from_literal(Converter *converter, const float *floats, size_t count)
 	return result;
 }
 
+JsonSlice
+converter_floats_as_json(JsonSlice value, Size most)
+{
+	char		shortest[FLOAT_SHORTEST_DECIMAL_LEN];
+	size_t		count;
+	const float *floats = floats_of(value, &count);
+	StringInfoData json;
+
+	initStringInfo(&json);
+	for (size_t i = 0; i < count && (Size) json.len <= most; i++)
+	{
+		float_to_shortest_decimal_buf(floats[i], shortest);
+		appendStringInfo(&json, "%c%s", i == 0 ? '[' : ',', shortest);
+	}
+	appendStringInfoChar(&json, ']');
+	return (JsonSlice) {json.data, json.len};
+}
+
 Datum
 converter_from_floats(Converter *converter, const float *floats, size_t count)
 {
 	ArrayType  *array;
 
-	if (converter->item->type != FLOAT4OID)
-		return array_from_literal(converter, floats, count);
 	if (count > most_numbers(converter->item))
 		refuse_length(converter->item);
 	array = make_room(converter->item, NULL, count);
@@ -268,7 +285,8 @@ converter_from_base64(Converter *converter, JsonSlice text)
 				 errmsg("a JSON string does not fit %s of type %s", converter->subject,
 						format_type_be(converter->type)),
 				 errdetail("It is neither a literal of that type nor base64 of float4 numbers.")));
-	result = converter_from_floats(converter, floats, count);
+	result = converter->item->type == FLOAT4OID ? converter_from_floats(converter, floats, count)
+		: array_from_literal(converter, floats, count);
 	pfree(floats);
 	return result;
 }

@@ -51,7 +51,7 @@ struct Converter
 	void	   *constraints;	/* domain: domain_check's cache */
 };
 
-/* Numbers that were read already. */
+/* Numbers that were read already, for an array of float4 or a vector. */
 extern Datum converter_from_floats(Converter *converter, const float *floats, size_t count);
 
 /* The value, of any kind; without naming the column. */

@@ -76,6 +76,7 @@ struct Http
 	HandleList	spare;			/* to be reused, with their easy handles */
 	HttpLoad	load;			/* kept by the handles */
 	int			submitted;		/* since the last round */
+	int			last_socket;	/* that was handled, or -1 */
 
 	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
 
@@ -291,12 +292,20 @@ handle_events(Http *http, const Event *events, int count, bool all)
 {
 	int64_t		began = http->clock();
 	int			running = http->running.count;
+	int			first = 0;
 
+	/* Behind the socket that was the last one: none is passed over for ever. */
+	for (int i = 0; i < count; i++)
+		if (events[i].fd == http->last_socket)
+			first = i + 1;
 	for (int i = 0; i < count; i++)
 	{
-		(void) curl_multi_socket_action(http->multi, events[i].fd,
-										(events[i].readable ? CURL_CSELECT_IN : 0) |
-										(events[i].writable ? CURL_CSELECT_OUT : 0),
+		const Event *event = &events[(first + i) % count];
+
+		http->last_socket = event->fd;
+		(void) curl_multi_socket_action(http->multi, event->fd,
+										(event->readable ? CURL_CSELECT_IN : 0) |
+										(event->writable ? CURL_CSELECT_OUT : 0),
 										&running);
 		if (!all && running < http->running.count && http->clock() - began > ROUND_US)
 			break;
@@ -361,7 +370,8 @@ http_pump(Http *http)
 
 /*
  * A new request is a timer that is due, and on a new connection it goes when that
- * is there.  What comes back meanwhile is left to the next pump, and so are deadlines.
+ * is there.  What comes back is left to the next pump, as far as it can be, and so
+ * are deadlines.
  */
 static bool
 flush_round(Http *http)
@@ -385,7 +395,7 @@ http_flush(Http *http)
 
 	account_time(http);
 	block_signals(&before);
-	while (rounds-- > 0 && flush_round(http))
+	while (rounds-- > 0 && flush_round(http) && http->finished.first == NULL)
 		;
 	restore_signals(&before);
 	http->accounted = http->clock();	/* as in http_pump */
@@ -538,6 +548,7 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 		return NULL;
 	}
 	http->descriptor = -1;
+	http->last_socket = -1;
 	http->clock = clock;
 	http->max_connections = max_connections > 0 ? max_connections : 1;
 	http->timer_due = NEVER;

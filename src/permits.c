@@ -9,8 +9,9 @@
  * background workers, some tens.
  *
  * Jobs that compete for a cap get equal shares of it, rounded up, so that a
- * small job is not starved by a large one; and so do the workers of a job, each of
- * which can read and store on a core of its own what it has asked for.  Where that is not enough, because
+ * small job is not starved by a large one.  The workers of a job, each of which can
+ * read and store on a core of its own what it has asked for, share what the job has
+ * once one of them waits.  Where that is not enough, because
  * there are more jobs than the cap has permits or because a rate is shared, they
  * take turns: a worker that could send lets the job go first that has waited
  * longest, and wakes it.  If that does not come in time it is passed over until it
@@ -39,7 +40,7 @@ typedef struct Usage
 	int			job;
 	int			job_at_server;	/* not those to a server that was made anew since they went */
 	int			job_workers;	/* of this job, that want more or have some */
-	bool		others_wait;	/* any of them but this one, for a cap */
+	int			least_waiting;	/* the fewest in flight of its other workers that wait for a cap */
 } Usage;
 
 static void
@@ -60,7 +61,8 @@ count_worker(const WorkerSlot *slot, const WorkerSlot *mine, bool active, Usage 
 	if (slot->server_index == mine->server_index)
 		usage->job_at_server += slot->in_flight;
 	usage->job_workers += active;
-	usage->others_wait |= slot != mine && slot->wants && slot->waiting_for == WAITING_CAP;
+	if (slot != mine && slot->wants && slot->waiting_for == WAITING_CAP)
+		usage->least_waiting = Min(usage->least_waiting, slot->in_flight);
 }
 
 static Usage
@@ -68,7 +70,7 @@ sum_usage(const WorkerSlot *mine)
 {
 	static bool in_cluster[SHARED_MAX_JOBS];
 	static bool at_server[SHARED_MAX_JOBS];
-	Usage		usage = {0};
+	Usage		usage = {.least_waiting = PG_INT32_MAX};
 
 	memset(in_cluster, 0, sizeof(in_cluster));
 	memset(at_server, 0, sizeof(at_server));
@@ -108,8 +110,20 @@ server_cap(const ServerEntry *server)
 }
 
 /*
+ * How many of its job's permits a worker may have, while another one waits: its share,
+ * rounded down so that something is left for that one; or as many as that one then has.
+ */
+static int
+worker_share(int permits, const Usage *usage)
+{
+	if (usage->least_waiting == PG_INT32_MAX)
+		return PG_INT32_MAX;
+	return Max(permits / usage->job_workers, usage->least_waiting + 1);
+}
+
+/*
  * Is there room under every cap?  Permits that others may still use are left to
- * them: other jobs their share, and a job's other workers theirs, once one waits.
+ * them: other jobs their share, and other workers of the job theirs.
  */
 static bool
 below_caps(const WorkerSlot *mine, const Usage *usage)
@@ -123,8 +137,7 @@ below_caps(const WorkerSlot *mine, const Usage *usage)
 		return false;
 	if (usage->server >= cap || usage->job_at_server >= at_server)
 		return false;
-	return !usage->others_wait ||
-		mine->in_flight < share(Min(most, at_server), usage->job_workers);
+	return mine->in_flight < worker_share(Min(most, at_server), usage);
 }
 
 static bool

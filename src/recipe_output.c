@@ -11,7 +11,6 @@
 #include <ctype.h>
 
 #include "catalog/pg_type.h"
-#include "common/shortest_dec.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "parser/parse_type.h"
@@ -23,7 +22,6 @@
 
 #include "compat.h"
 #include "convert.h"
-#include "float_pool.h"
 #include "mask.h"
 #include "similar.h"
 
@@ -451,25 +449,6 @@ recipe_list_paths(const Recipe *recipe)
 	return list.data;
 }
 
-/* The beginning of numbers that were read already, as JSON. */
-static JsonSlice
-floats_as_json(JsonSlice value)
-{
-	char		shortest[FLOAT_SHORTEST_DECIMAL_LEN];
-	size_t		count;
-	const float *floats = floats_of(value, &count);
-	StringInfoData json;
-
-	initStringInfo(&json);
-	for (size_t i = 0; i < count && json.len <= VALUE_SHOWN; i++)
-	{
-		float_to_shortest_decimal_buf(floats[i], shortest);
-		appendStringInfo(&json, "%c%s", i == 0 ? '[' : ',', shortest);
-	}
-	appendStringInfoChar(&json, ']');
-	return (JsonSlice) {json.data, json.len};
-}
-
 char *
 recipe_describe_misfit(const OutputColumn *output, JsonSlice value, const char *reason,
 					   const Credentials *credentials)
@@ -479,7 +458,7 @@ recipe_describe_misfit(const OutputColumn *output, JsonSlice value, const char *
 
 	/* masked before it is cut, lest half a secret be left */
 	if (value.start != NULL && json_kind(value) == JSON_FLOATS)
-		value = floats_as_json(value);
+		value = converter_floats_as_json(value, VALUE_SHOWN);
 	if (value.start != NULL)
 	{
 		char	   *masked = mask_beginning(value.start, value.length, VALUE_SHOWN + 1,

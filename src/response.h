@@ -132,7 +132,7 @@ extern void response_free(Response *response);
  * Make a decoded response stand for itself: arrays of numbers, or base64 of them,
  * that columns of float4 take become JSON_FLOATS, and what else is in the body is
  * copied.  True: the body is not needed any more.  False: it is, since that would
- * be much.  What root and the path of usage find is gone.
+ * be much, or memory has run out.  What root and the path of usage find is gone.
  */
 extern bool response_detach(Response *response, const ResponseShape *shape, const char *body,
 							size_t length);

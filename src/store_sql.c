@@ -216,7 +216,7 @@ store_sql_find_range(const Recipe *recipe)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT EXISTS (SELECT FROM %s pg_enrich_target WHERE true",
+	appendStringInfo(&sql, "SELECT EXISTS (SELECT FROM ONLY %s pg_enrich_target WHERE true",
 					 recipe->target_name);
 	append_key_range(&sql, recipe, "pg_enrich_target");
 	appendStringInfoChar(&sql, ')');

@@ -323,7 +323,7 @@ bucketize_step(Worker *self)
 		return;
 	}
 	found = bucketize(self->recipe, bucketize_progress);
-	/* As its commit would: what takes long of that is bucketizing, too, and bucketized_at says so. */
+	/* Before the commit does: what takes long of that is bucketizing, too, and bucketized_at says so. */
 	XLogFlush(XactLastRecEnd);
 	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
 	{
@@ -518,12 +518,17 @@ reopen_job(void)
 {
 	if (worker.abandoned || worker.job == NULL)
 		return false;
+	/* Bucketizing may wait for locks; what follows is not to. */
+	set("lock_timeout", "1s");
 	if (worker.recipe != NULL)
-	{
 		recipe_free(worker.recipe);
+	if (worker.job_context != NULL)
 		MemoryContextDelete(worker.job_context);
-		worker.recipe = NULL;
-	}
+	worker.job_context = NULL;
+	worker.job = NULL;
+	worker.server = NULL;
+	worker.credentials = NULL;
+	worker.recipe = NULL;
 	worker.start_counted = false;
 	return open_job() && worker.job->state == JOB_RUNNING;
 }

@@ -18,6 +18,9 @@
 /* Answers are read for so long; then free permits come first, and the others in the next turn. */
 #define READ_US 1000
 
+/* The network is looked after so often at least, whatever is at hand: deadlines are judged there. */
+#define PUMP_AT_LEAST_US 20000
+
 /* Bytes of an answer that takes a while to read: some 0.1 ms. */
 #define LARGE_ANSWER (64 * 1024)
 
@@ -150,6 +153,26 @@ may_read(Worker *worker)
 		worker_can_begin(worker, STEP_READ);
 }
 
+/* Is there an answer that takes a while to read, and can be read now? */
+static bool
+has_large_answer(const Worker *worker)
+{
+	return worker->answer_size >= LARGE_ANSWER && http_has_finished(worker->http) &&
+		worker->attempts[STEP_READ].failed == 0;
+}
+
+/* A large answer at hand is in the processor's caches: it comes before more of them. */
+static void
+pump(Worker *worker)
+{
+	int64		now = clock_now();
+
+	if (has_large_answer(worker) && now - worker->pumped_at < PUMP_AT_LEAST_US)
+		return;
+	worker->pumped_at = now;
+	http_pump(worker->http);
+}
+
 /*
  * A request that was answered makes room for the next one before its answer is
  * read, if that is large: then reading it takes as long as receiving it.  But not
@@ -160,9 +183,9 @@ refill(Worker *worker)
 {
 	int			answered;
 
-	if (worker->answer_size < LARGE_ANSWER || !http_has_finished(worker->http) ||
-		!worker_may_send(worker) || !worker->found_any || worker->held != NULL ||
-		worker->job->max_tokens >= 0 || permits_server_is_out(worker->slot_index))
+	if (!has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
+		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
+		permits_server_is_out(worker->slot_index))
 		return;
 	answered = http_note_answered(worker->http);
 	if (answered == 0)
@@ -178,9 +201,7 @@ turn_collect(Worker *worker)
 	HttpResult	result;
 	int64		began;
 
-	/* Those at hand are in the processor's caches: they come before more of them. */
-	if (!http_has_finished(worker->http) || worker->answer_size < LARGE_ANSWER)
-		http_pump(worker->http);
+	pump(worker);
 	refill(worker);
 	if (!may_read(worker))
 		return;

@@ -111,6 +111,7 @@ typedef struct Worker
 	Size		answer_size;	/* of answers lately */
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
+	int64		pumped_at;		/* clock of the last look at the network */
 	StorePace	pace;
 	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */

@@ -261,7 +261,11 @@ turn_load(Worker *worker)
 			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
 			break;
 		}
-		if (worker_memory_used(worker) > memory_limit() / 2 && outbox_count(&worker->outbox) > 0)
+		if (worker_memory_used(worker) > memory_limit() / 2 &&
+			(outbox_count(&worker->outbox) > 0 || worker->outcomes != NULL))
+			break;
+		/* Rows that need no answer are stored as they come, too. */
+		if (worker->outcome_rows >= STORE_BUSY_ROWS)
 			break;
 		if (!worker_try_as(worker, STEP_LOAD, load_step))
 		{
@@ -371,7 +375,7 @@ send_ready(Worker *worker)
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
 		if (worker_memory_used(worker) > memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
-			return;
+			break;
 		request->tokens_taken = expected_tokens(worker, request);
 		if (!permits_take(worker->slot_index, request->tokens_taken, &refusal))
 		{
