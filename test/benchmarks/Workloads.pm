@@ -531,7 +531,7 @@ sub _growth
 			my ($bench, $server) = @_;
 			$run_small->($bench, $server);
 			my $job = _run_positions($bench, $server, $large, 1);
-			push @{ $job->{notes} }, [ cpu_per_row => 'processor time a row, bucketizing apart', $job->{cpu_last} * 1e6 / $large, 'µs' ];
+			push @{ $job->{notes} }, [ cpu_per_row => 'processor time a row, bucketizing included', $job->{cpu_last} * 1e6 / $large, 'µs' ];
 			return { %$job, value => $job->{speed} };
 		},
 		reference => sub {
