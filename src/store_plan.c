@@ -5,7 +5,7 @@
  *
  * As buckets are runs of rows, the keys of results most often lie close together
  * where they are numbers from a sequence.  Then the index on the key is read once,
- * from the lowest to the highest; and a target that holds no key between the two
+ * from the lowest to the highest; and where a target holds no key of their runs it
  * takes them by a plain INSERT, without looking for each one whether it is there.
  *
  *-------------------------------------------------------------------------
@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -34,11 +35,17 @@
 struct StorePlans
 {
 	const Recipe *recipe;
-	SPIPlanPtr	write;			/* each NULL until first used */
-	SPIPlanPtr	write_range;	/* the same, for keys that lie close together */
-	SPIPlanPtr	insert_range;	/* the same, where none of them is there */
-	SPIPlanPtr	find_range;		/* is any? */
+	/* Each NULL until first used; by whether keys lie close together, and none is there. */
+	SPIPlanPtr	write[2][2];
+	SPIPlanPtr	find_runs;		/* is any there? */
+	bool		has_runs;		/* the key is a number, and each row has its own */
 };
+
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
 
 StorePlans *
 store_plans_make(const Recipe *recipe)
@@ -46,58 +53,77 @@ store_plans_make(const Recipe *recipe)
 	StorePlans *plans = palloc0(sizeof(StorePlans));
 
 	plans->recipe = recipe;
+	plans->has_runs = recipe->key_count == 1 && recipe->key_is_unique && !recipe->many &&
+		is_integer(recipe->keys[0].type);
 	return plans;
 }
 
-/* Plan a statement once, under whatever settings hold now. */
-static void
-plan_once(const Recipe *recipe, SPIPlanPtr *plan, char *(*make_sql) (const Recipe *),
-		  int argument_count, Oid *types)
+/* A statement that takes two arguments of a type; none where that is InvalidOid. */
+static SPIPlanPtr
+prepare(const char *sql, Oid argument_type)
 {
-	CachedPlan *cached;
+	Oid			types[2] = {argument_type, argument_type};
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, OidIsValid(argument_type) ? 2 : 0, types,
+										  CURSOR_OPT_GENERIC_PLAN);
 
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	prepared = SPI_prepare_cursor(make_sql(recipe), argument_count, types,
-												  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare the store: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
 
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare the store: %s", SPI_result_code_string(SPI_result));
-		*plan = prepared;
-	}
-	cached = SPI_plan_get_cached_plan(*plan);
+/* If it has to be planned, that is done now: under the settings that hold until nest_level ends. */
+static SPIPlanPtr
+plan_now(SPIPlanPtr plan, int nest_level)
+{
+	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+
 	if (cached != NULL)
 		ReleaseCachedPlan(cached, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
+	return plan;
 }
 
 /*
  * Joining through the target's index on the key is always right here, while a
  * large batch, or statistics that say nothing yet, could tempt the planner into
- * scanning the whole target.
+ * scanning the whole target.  Where keys lie close together, reading the index
+ * once, from the lowest to the highest, costs a third of looking up each; it
+ * finds no more rows than there are numbers between the two.
  */
 static SPIPlanPtr
-plan_by_index(StorePlans *plans)
+plan_write(StorePlans *plans, bool in_range, bool is_new)
 {
-	int			nest_level = settings_plan_by_index();
+	const Recipe *recipe = plans->recipe;
+	SPIPlanPtr *plan = &plans->write[in_range][is_new];
 
-	plan_once(plans->recipe, &plans->write, store_sql_write, 0, NULL);
-	AtEOXact_GUC(true, nest_level);
-	return plans->write;
+	if (*plan == NULL)
+		*plan = prepare(store_sql_write(recipe, in_range, is_new),
+						in_range ? recipe->keys[0].type : InvalidOid);
+	return plan_now(*plan, in_range ? settings_plan_by_range() : settings_plan_by_index());
 }
 
-/*
- * Reading the index once, from the lowest key to the highest, costs a third of
- * looking up each; it finds no more rows than there are numbers between the two.
- */
 static SPIPlanPtr
-plan_by_range(StorePlans *plans, SPIPlanPtr *plan, char *(*make_sql) (const Recipe *))
+plan_find_runs(StorePlans *plans)
 {
-	int			nest_level = settings_plan_by_range();
-	Oid			types[2] = {plans->recipe->keys[0].type, plans->recipe->keys[0].type};
+	const Recipe *recipe = plans->recipe;
 
-	plan_once(plans->recipe, plan, make_sql, 2, types);
-	AtEOXact_GUC(true, nest_level);
-	return *plan;
+	if (plans->find_runs == NULL)
+		plans->find_runs = prepare(store_sql_find_runs(recipe),
+								   get_array_type(recipe->keys[0].type));
+	return plan_now(plans->find_runs, settings_plan_by_index());
+}
+
+/* Of keys in order. */
+static int64
+lowest(const ResultKeys *keys)
+{
+	return keys->runs.runs[0].lowest;
+}
+
+static int64
+highest(const ResultKeys *keys)
+{
+	return keys->runs.runs[keys->runs.count - 1].highest;
 }
 
 /*
@@ -116,14 +142,9 @@ is_bare_table(Oid relation)
  * to be written to a file.
  */
 static bool
-is_dense(const StorePlans *plans, const ResultKeys *keys)
+is_dense(const Recipe *recipe, const ResultKeys *keys)
 {
-	const Recipe *recipe = plans->recipe;
-	Oid			type = recipe->keys[0].type;
-
-	return keys->count >= RANGE_MIN_ROWS && !recipe->many && recipe->key_count == 1 &&
-		recipe->key_is_unique && (type == INT2OID || type == INT4OID || type == INT8OID) &&
-		(uint64) keys->highest - (uint64) keys->lowest < (uint64) keys->count * RANGE_PER_ROW &&
+	return (uint64) highest(keys) - (uint64) lowest(keys) < (uint64) keys->count * RANGE_PER_ROW &&
 		keys->bytes < (Size) work_mem * 1024 &&
 		is_bare_table(recipe->job->write_mode == WRITE_UPDATE ? recipe->target
 					  : recipe->job->source);
@@ -184,10 +205,8 @@ number_as_key(const Recipe *recipe, int64 number)
 void
 store_plans_note_key(const StorePlans *plans, Datum key, ResultKeys *keys)
 {
-	int64		number = key_as_number(plans->recipe, key);
-
-	keys->lowest = Min(keys->lowest, number);
-	keys->highest = Max(keys->highest, number);
+	if (plans->has_runs)
+		key_runs_add(&keys->runs, key_as_number(plans->recipe, key));
 }
 
 static void
@@ -199,31 +218,51 @@ execute(SPIPlanPtr plan, Datum *arguments)
 		elog(ERROR, "could not store results: %s", SPI_result_code_string(result));
 }
 
-static bool
-holds_any(StorePlans *plans, Datum *range)
+/* The runs' lower or upper ends, as an array of the key's type. */
+static Datum
+ends_of(const Recipe *recipe, const KeyRuns *runs, bool upper)
 {
-	SPIPlanPtr	find = plan_by_range(plans, &plans->find_range, store_sql_find_range);
+	Oid			type = recipe->keys[0].type;
+	Datum	   *ends = palloc(sizeof(Datum) * runs->count);
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	for (int i = 0; i < runs->count; i++)
+		ends[i] = number_as_key(recipe, upper ? runs->runs[i].highest : runs->runs[i].lowest);
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(ends, runs->count, type, length, by_value, align));
+}
+
+/* Does the target hold any key of these runs? */
+static bool
+holds_any(StorePlans *plans, const KeyRuns *runs)
+{
+	Datum		ends[2] = {ends_of(plans->recipe, runs, false), ends_of(plans->recipe, runs, true)};
 	bool		is_null;
 
-	execute(find, range);
+	execute(plan_find_runs(plans), ends);
 	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
 void
-store_plans_execute(StorePlans *plans, const ResultKeys *keys)
+store_plans_execute(StorePlans *plans, ResultKeys *keys)
 {
 	const Recipe *recipe = plans->recipe;
-	Datum		range[2];
+	bool		in_range = false;
+	bool		is_new = false;
+	Datum		range[2] = {0};
 
-	if (!is_dense(plans, keys))
+	if (plans->has_runs && keys->count >= RANGE_MIN_ROWS)
 	{
-		execute(plan_by_index(plans), NULL);
-		return;
+		key_runs_settle(&keys->runs, keys->count / RANGE_MIN_ROWS);
+		in_range = is_dense(recipe, keys);
+		is_new = takes_plain_insert(recipe) && !holds_any(plans, &keys->runs);
 	}
-	range[0] = number_as_key(recipe, keys->lowest);
-	range[1] = number_as_key(recipe, keys->highest);
-	if (takes_plain_insert(recipe) && !holds_any(plans, range))
-		execute(plan_by_range(plans, &plans->insert_range, store_sql_insert_range), range);
-	else
-		execute(plan_by_range(plans, &plans->write_range, store_sql_write_range), range);
+	if (in_range)
+	{
+		range[0] = number_as_key(recipe, lowest(keys));
+		range[1] = number_as_key(recipe, highest(keys));
+	}
+	execute(plan_write(plans, in_range, is_new), range);
 }

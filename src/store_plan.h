@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "key_runs.h"
 #include "recipe.h"
 
 /* The statements that write results, each planned when it is first needed. */
@@ -20,22 +21,22 @@ typedef struct ResultKeys
 {
 	int			count;
 	Size		bytes;			/* in memory */
-	int64		lowest;			/* where the key is a single integer */
-	int64		highest;
+	KeyRuns		runs;			/* where the key is a single integer */
 } ResultKeys;
 
 /* Lives in the current memory context. */
 extern StorePlans *store_plans_make(const Recipe *recipe);
 
-/* Widens the range of keys by a row's first key. */
+/* A result more, of a row with that first key.  There is room for it in keys->runs. */
 extern void store_plans_note_key(const StorePlans *plans, Datum key, ResultKeys *keys);
 
 /*
- * Writes the results, which are registered as RESULTS_RELATION with an open SPI.
+ * Writes the results, which are registered as RESULTS_RELATION with an open SPI;
+ * the runs of their keys come in order.
  * Raises whatever the statement does: a unique violation, too, where another
  * session has just inserted a key that was not there, and fewer results at a time
  * take that row's place.
  */
-extern void store_plans_execute(StorePlans *plans, const ResultKeys *keys);
+extern void store_plans_execute(StorePlans *plans, ResultKeys *keys);
 
 #endif							/* PG_ENRICH_STORE_PLAN_H */

@@ -168,12 +168,13 @@ write_items(const Recipe *recipe)
 	return sql.data;
 }
 
-/* With one item a row; the rows it processes are those that are still in the source. */
-static char *
-write_rows(const Recipe *recipe, bool in_range, bool replacing)
+char *
+store_sql_write(const Recipe *recipe, bool in_range, bool is_new)
 {
 	StringInfoData sql;
 
+	if (recipe->many)
+		return write_items(recipe);
 	initStringInfo(&sql);
 	if (recipe->job->write_mode == WRITE_UPDATE)
 	{
@@ -187,40 +188,26 @@ write_rows(const Recipe *recipe, bool in_range, bool replacing)
 	else
 		append_insert(&sql, recipe, RESULTS_RELATION);
 	append_still_there(&sql, recipe, in_range);
-	if (replacing)
+	if (replaces(recipe) && !is_new)
 		append_on_conflict(&sql, recipe);
 	return sql.data;
 }
 
+/*
+ * LIMIT keeps the planner from turning the join around: a target that it knows
+ * nothing of yet could look small enough to be gone through.
+ */
 char *
-store_sql_write(const Recipe *recipe)
+store_sql_find_runs(const Recipe *recipe)
 {
-	return recipe->many ? write_items(recipe) : write_rows(recipe, false, replaces(recipe));
-}
+	const char *key = quote_identifier(recipe->keys[0].name);
 
-char *
-store_sql_write_range(const Recipe *recipe)
-{
-	return write_rows(recipe, true, replaces(recipe));
-}
-
-char *
-store_sql_insert_range(const Recipe *recipe)
-{
-	return write_rows(recipe, true, false);
-}
-
-char *
-store_sql_find_range(const Recipe *recipe)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT EXISTS (SELECT FROM ONLY %s pg_enrich_target WHERE true",
-					 recipe->target_name);
-	append_key_range(&sql, recipe, "pg_enrich_target");
-	appendStringInfoChar(&sql, ')');
-	return sql.data;
+	return psprintf("SELECT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2))"
+					" pg_enrich_run (lowest, highest), LATERAL (SELECT FROM ONLY %s pg_enrich_target"
+					" WHERE pg_enrich_target.%s OPERATOR(pg_catalog.>=) pg_enrich_run.lowest"
+					" AND pg_enrich_target.%s OPERATOR(pg_catalog.<=) pg_enrich_run.highest"
+					" LIMIT 1) pg_enrich_found)",
+					recipe->target_name, key, key);
 }
 
 char *

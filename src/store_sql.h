@@ -22,18 +22,13 @@
 /*
  * Results into the target, the way the job's write_mode says.  The rows it
  * processes are those written; with many it returns their number instead.
+ * in_range: all results' keys lie between $1 and $2; is_new: none of them is in
+ * the target.  Both are for a key of one column and one item a row only.
  */
-extern char *store_sql_write(const Recipe *recipe);
+extern char *store_sql_write(const Recipe *recipe, bool in_range, bool is_new);
 
-/*
- * The same, where all results' keys lie between $1 and $2; for a key of one
- * column, and one item a row.
- */
-extern char *store_sql_write_range(const Recipe *recipe);
-
-/* The same, where no such key is in the target; and whether any is. */
-extern char *store_sql_insert_range(const Recipe *recipe);
-extern char *store_sql_find_range(const Recipe *recipe);
+/* Is any key in the target that lies between an element of $1 and the one of $2 in its place? */
+extern char *store_sql_find_runs(const Recipe *recipe);
 
 /*
  * For write_mode overwrite: what replaces the target's rows by the collected

@@ -236,7 +236,7 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Tuplestorestate *tuples = tuplestore_begin_heap(false, false, Max(work_mem, TUPLES_KB));
-	ResultKeys	keys = {count, 0, PG_INT64_MAX, PG_INT64_MIN};
+	ResultKeys	keys = {count, 0, {palloc(sizeof(KeyRun) * count), 0}};
 	int64		written;
 
 	writer->converting = true;
