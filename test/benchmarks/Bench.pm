@@ -115,6 +115,7 @@ listen_addresses = ''
 unix_socket_directories = '$self->{dir}'
 max_worker_processes = 16
 shared_buffers = 512MB
+min_wal_size = 4GB
 max_wal_size = 16GB
 checkpoint_timeout = 1h
 END
@@ -274,6 +275,26 @@ sub settle
 	my ($self) = @_;
 
 	$self->sql('CHECKPOINT');
+	return;
+}
+
+=head2 $bench->reserve_wal($megabytes)
+
+So many WAL files are there to be used again from now on.  A server that has never
+written as many makes new ones, full of zeros, while a large job runs and not while
+a small one does.  C<min_wal_size> is to be no less.
+
+=cut
+
+sub reserve_wal
+{
+	my ($self, $megabytes) = @_;
+
+	$self->sql(<<"END");
+SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000)))
+FROM generate_series(1, $megabytes - (SELECT sum(size) / 1e6 FROM pg_ls_waldir())::integer)
+END
+	$self->settle;
 	return;
 }
 

@@ -56,7 +56,7 @@ sub measure
 	my $prepared = $workload->{prepare} ? $workload->{prepare}->($bench) : undef;
 	my (@ours, @references);
 
-	foreach my $run (1 .. ($workload->{once} ? 1 : $option{runs}))
+	foreach my $run (1 .. min($option{runs}, $workload->{runs} // $option{runs}))
 	{
 		my $ours = sub { $bench->settle; push @ours, $workload->{ours}->($bench, $prepared); };
 		my $reference = sub { $bench->settle; push @references, $workload->{reference}->($bench, $prepared); };
@@ -148,7 +148,7 @@ sub describe_machine
 
 	return sprintf '%s core%s (%s), %.0f GB of memory, %s, PostgreSQL %s, libcurl %s; each %s.', $bench->cores,
 	  $bench->cores == 1 ? '' : 's', $model // 'unknown', $memory / 1024 / 1024, $system // 'unknown',
-	  $bench->sql('SHOW server_version') =~ s/ .*//r, $curl, $option{runs} == 1 ? 'once' : "$option{runs} times";
+	  $bench->sql('SHOW server_version') =~ s/ .*//r, $curl, $option{runs} == 1 ? 'once' : "$option{runs} times, what takes long less often";
 }
 
 # Of a workload without a ratio; a Markdown table cannot be interrupted by it.
