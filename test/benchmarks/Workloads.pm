@@ -480,13 +480,13 @@ sub _run_positions
 	return { %$job, notes => \@notes };
 }
 
-# The smaller runs are over soon: how much a worker holds at its most shows in several.
+# The smaller runs are over soon: how much a worker holds at its most, and how fast it is, shows in several.
 my $small_runs = 10;
 
 sub memory
 {
 	my ($quick) = @_;
-	my ($small, $large, $runs) = $quick ? (20_000, 200_000, 1) : (100_000, 10_000_000, $small_runs);
+	my ($small, $large, $runs) = $quick ? (20_000, 200_000, 1) : (100_000, 10_000_000, 2 * $small_runs);
 
 	return {
 		title => "peak private memory of the worker at $large rows; beside $small rows, the most of $runs runs",
