@@ -26,6 +26,13 @@
  */
 #define NO_CONNECT_TIMEOUT_MS (24 * 60 * 60 * 1000L)
 
+/*
+ * Once an answer was so long, libcurl reads more at a time than its 16 kB:
+ * each time it looks after all of the transfer.  It allocates that for each transfer under way.
+ */
+#define LONG_ANSWER (256 * 1024)
+#define LONG_READ (128 * 1024L)
+
 /* RFC 9110's token: what a method and a header's name may be made of. */
 static size_t
 token_length(const char *text)
@@ -293,6 +300,8 @@ set_up(HttpHandle *handle, const HttpRequest *request)
 		HANDLE_SET(handle, &code, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
 		HANDLE_SET(handle, &code, CURLOPT_POSTFIELDS, length > 0 ? request->body : "");
 	}
+	if (handle->load->longest >= LONG_ANSWER)
+		HANDLE_SET(handle, &code, CURLOPT_BUFFERSIZE, LONG_READ);
 	HANDLE_SET(handle, &code, CURLOPT_URL, request->url);
 	if (code == CURLE_OK)
 		handle->profile = request->profile;
