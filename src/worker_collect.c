@@ -24,6 +24,12 @@
 /* Bytes of an answer that takes a while to read: some 0.1 ms. */
 #define LARGE_ANSWER (64 * 1024)
 
+/*
+ * Large answers that were asked for together come one behind the other: where one
+ * was read, the next is there within so long.
+ */
+#define BURST_GAP_US 3000
+
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
 static void
 note_answer_size(Worker *worker, size_t length)
@@ -153,6 +159,14 @@ may_read(Worker *worker)
 		worker_can_begin(worker, STEP_READ);
 }
 
+/* Where no request waits for an answer to make room, nothing is held up. */
+int64
+worker_burst_end(const Worker *worker)
+{
+	return worker->answer_size >= LARGE_ANSWER && worker->outbox.ready > 0 &&
+		http_in_flight(worker->http) > 0 ? worker->read_at + BURST_GAP_US : 0;
+}
+
 /* Is there an answer that takes a while to read, and can be read now? */
 static bool
 has_large_answer(const Worker *worker)
@@ -231,6 +245,7 @@ turn_collect(Worker *worker)
 		returns->answers[returns->count++] = answer;
 		if (returns->count == lengthof(returns->answers))
 			give_back(worker);
+		worker->read_at = clock_now();
 	}
 	give_back(worker);
 	/* Another worker's request may have been answered, too. */

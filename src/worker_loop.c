@@ -40,11 +40,11 @@
 #define COUNT_US 1000000
 
 /*
- * A worker that waits for a seventh of its time, or more, has time to spare.  That is
+ * A worker that waits for a twentieth of its time, or more, has time to spare.  That is
  * judged over a window or two, which are longer than many an API's latency: answers
  * that come in waves leave it none for a while.
  */
-#define LEISURE_SHARE 7
+#define LEISURE_SHARE 20
 #define LEISURE_WINDOW_US 250000
 
 /* Weight of the last tick in the speed that is shown. */

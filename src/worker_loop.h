@@ -112,6 +112,7 @@ typedef struct Worker
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
 	int64		pumped_at;		/* clock of the last look at the network */
+	int64		read_at;		/* clock of the end of the last answer read */
 	StorePace	pace;
 	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
@@ -215,6 +216,9 @@ extern bool worker_judge(Worker *worker, Request *request, HealthSign sign,
 
 /* What counts against pg_enrich.worker_memory. */
 extern Size worker_memory_used(const Worker *worker);
+
+/* Clock until which the next one of a burst of large answers is expected; 0: there is none. */
+extern int64 worker_burst_end(const Worker *worker);
 
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */

@@ -29,7 +29,10 @@
 /* Rows loaded by one query, but for a single request that holds more. */
 #define LOAD_ROWS 5000
 
-/* Rows a query should bring at least, beyond the requests that are needed at once. */
+/*
+ * Rows a query should bring at least, beyond the requests that are needed at once.
+ * The first one brings no more: no request is on its way yet.
+ */
 #define LOAD_MIN_ROWS 1000
 
 /* Loading waits while there is something to receive, until this part of the cap is left. */
@@ -60,7 +63,7 @@
  * more; but where commits are slow, several times what one of them takes, and where
  * there is no time to spare what makes the most of each.
  */
-#define STORE_SLICE_US 4000
+#define STORE_SLICE_US 8000
 #define STORE_SLICE_COMMITS 4
 #define STORE_BUSY_SLICE_US 40000
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
@@ -92,12 +95,12 @@ network_is_busy(const Worker *worker)
 	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
 }
 
-/* Is there something to be read first? */
+/* Is there something to be read first, or about to be? */
 static bool
 is_receiving(const Worker *worker)
 {
 	return (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0) ||
-		network_is_busy(worker);
+		network_is_busy(worker) || clock_now() < worker_burst_end(worker);
 }
 
 /*
@@ -121,16 +124,17 @@ share_of_cap(Worker *worker)
 }
 
 /*
- * How many requests to load now: none while a whole cap's worth lies ready, so
- * that no free permit waits for the database; then enough for each query to
- * bring a decent number of rows.  Of the job's cap each worker has its share.
+ * How many requests to load now: none while so many lie ready that loading does
+ * not become urgent before a whole cap's worth was sent, so that no free permit
+ * waits for the database; then enough for each query to bring a decent number of
+ * rows.  Of the job's cap each worker has its share.
  */
 static int
 wanted_requests(Worker *worker)
 {
 	int			cap = share_of_cap(worker);
 
-	if (cap == 0 || worker->outbox.ready >= cap)
+	if (cap == 0 || worker->outbox.ready > cap + cap / LOAD_URGENT_SHARE)
 		return 0;
 	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
 }
@@ -165,7 +169,8 @@ static List *
 choose_buckets(Worker *worker, int *rows)
 {
 	int			batch = worker->recipe->batch_size;
-	int			limit = Max(LOAD_ROWS / batch, 1) * batch;
+	bool		starting = worker->outbox.ready == 0 && http_in_flight(worker->http) == 0;
+	int			limit = Max((starting ? LOAD_MIN_ROWS : LOAD_ROWS) / batch, 1) * batch;
 	const Bucket *first = linitial(worker->unloaded);
 	const Bucket *last = NULL;
 	List	   *chosen = NIL;
@@ -409,6 +414,7 @@ turn_store_at(const Worker *worker)
 
 	if (worker->outcomes == NULL)
 		return CLOCK_NEVER;
+	not_before = Max(not_before, worker_burst_end(worker));
 	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0)
 		return not_before;
 	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
