@@ -27,8 +27,8 @@
 #define NO_CONNECT_TIMEOUT_MS (24 * 60 * 60 * 1000L)
 
 /*
- * Once an answer was so long, libcurl reads more at a time than its 16 kB:
- * each time it looks after all of the transfer.  It allocates that for each transfer under way.
+ * Once an answer was so long, libcurl reads more at a time than its 16 kB, as it
+ * looks after all of a transfer each time.  It allocates that for each one under way.
  */
 #define LONG_ANSWER (256 * 1024)
 #define LONG_READ (128 * 1024L)
