@@ -158,27 +158,28 @@ sub stop
 	return;
 }
 
-=head2 $bench->sql($sql)
+=head2 $bench->sql($sql, …)
 
-What psql prints, unaligned; dies on an error.
+What psql prints, unaligned; dies on an error.  Each argument is a transaction of
+its own.
 
 =cut
 
 sub sql
 {
-	my ($self, $sql) = @_;
+	my ($self, @sql) = @_;
 	my $pid = open(my $pipe, '-|') // croak $!;
 
 	if ($pid == 0)
 	{
 		open(STDERR, '>&', \*STDOUT);
 		exec "$self->{bin}/psql", '-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', $self->{dir}, '-U', 'bench', '-d', 'postgres',
-		  '-c', 'SET client_min_messages = warning', '-c', $sql
+		  map { ('-c', $_) } 'SET client_min_messages = warning', @sql
 		  or POSIX::_exit(127);
 	}
 	local $/;
 	my $output = <$pipe> // '';
-	close $pipe or croak "SQL failed: $sql\n$output";
+	close $pipe or croak "SQL failed: @sql\n$output";
 	$output =~ s/\n\z//;
 	return $output;
 }
@@ -336,16 +337,13 @@ sub Bench::Watch::DESTROY
 	return;
 }
 
-# Runs SQL and returns the seconds it took, in the server.
+# Runs SQL and returns the seconds it took, in the server, until it is on disk.
 sub timed_sql
 {
 	my ($self, $sql) = @_;
 
-	return $self->sql(<<"END");
-CREATE TEMP TABLE stopwatch AS SELECT clock_timestamp() AS started;
-$sql;
-SELECT extract(epoch FROM clock_timestamp() - started) FROM stopwatch
-END
+	return $self->sql('CREATE TEMP TABLE stopwatch AS SELECT clock_timestamp() AS started', $sql,
+		'SELECT extract(epoch FROM clock_timestamp() - started) FROM stopwatch');
 }
 
 # Seconds that one of the programs beside this file took, on the cores of the server.
