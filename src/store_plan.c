@@ -28,7 +28,10 @@
 #include "settings.h"
 #include "store_sql.h"
 
-/* So many results are joined as one where the range of their keys is no wider than that a row. */
+/*
+ * So many results are worth a look at their keys, and make a run more of them; they
+ * are joined as one where the range of their keys is no wider than that a row.
+ */
 #define RANGE_MIN_ROWS 20
 #define RANGE_PER_ROW 2
 
@@ -181,10 +184,8 @@ key_as_number(const Recipe *recipe, Datum key)
 			return DatumGetInt16(key);
 		case INT4OID:
 			return DatumGetInt32(key);
-		case INT8OID:
-			return DatumGetInt64(key);
 		default:
-			return 0;
+			return DatumGetInt64(key);
 	}
 }
 

@@ -159,12 +159,18 @@ may_read(Worker *worker)
 		worker_can_begin(worker, STEP_READ);
 }
 
-/* Where no request waits for an answer to make room, nothing is held up. */
+/*
+ * Where no request waits for an answer to make room, nothing is held up; and where
+ * memory is short, a store makes that room.
+ */
 int64
 worker_burst_end(const Worker *worker)
 {
-	return worker->answer_size >= LARGE_ANSWER && worker->outbox.ready > 0 &&
-		http_in_flight(worker->http) > 0 ? worker->read_at + BURST_GAP_US : 0;
+	if (worker->answer_size < LARGE_ANSWER || worker->outbox.ready == 0 ||
+		http_in_flight(worker->http) == 0 ||
+		worker_memory_used(worker) > worker_memory_limit())
+		return 0;
+	return worker->read_at + BURST_GAP_US;
 }
 
 /* Is there an answer that takes a while to read, and can be read now? */

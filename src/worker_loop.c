@@ -392,7 +392,10 @@ time_to_sleep(const Worker *worker)
 	int64		now = clock_now();
 	int64		wake_at = worker->tick_at + TICK_US;
 	int64		http = http_timeout(worker->http);
+	int64		burst_end = worker_burst_end(worker);
 
+	if (burst_end > now)		/* loading waits for that */
+		wake_at = Min(wake_at, burst_end);
 	if (worker_may_send(worker))
 		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
 	wake_at = Min(wake_at, worker->permit_not_before);

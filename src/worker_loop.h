@@ -214,8 +214,9 @@ extern int64 worker_settle(Worker *worker, HttpResult *result);
 extern bool worker_judge(Worker *worker, Request *request, HealthSign sign,
 						 const HttpResult *result, int64 *wait_us);
 
-/* What counts against pg_enrich.worker_memory. */
+/* What counts against pg_enrich.worker_memory, and that, in bytes. */
 extern Size worker_memory_used(const Worker *worker);
+extern Size worker_memory_limit(void);
 
 /* Clock until which the next one of a burst of large answers is expected; 0: there is none. */
 extern int64 worker_burst_end(const Worker *worker);

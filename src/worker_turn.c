@@ -31,7 +31,7 @@
 
 /*
  * Rows a query should bring at least, beyond the requests that are needed at once.
- * The first one brings no more: no request is on its way yet.
+ * While none is on its way it brings no more: the first is to go as soon as can be.
  */
 #define LOAD_MIN_ROWS 1000
 
@@ -71,8 +71,8 @@
 /* What a row is thought to take before any has been stored, in microseconds. */
 #define STORE_FIRST_ROW_US 10.0
 
-static Size
-memory_limit(void)
+Size
+worker_memory_limit(void)
 {
 	return (Size) settings_worker_memory * 1024;
 }
@@ -221,7 +221,7 @@ load_step(Worker *worker)
 	if (worker->unloaded == NIL)
 		return;
 	buckets = choose_buckets(worker, &rows);
-	slice = bucket_load(worker->recipe, buckets, rows, memory_limit() / 8, worker->context);
+	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit() / 8, worker->context);
 	forget_loaded(worker, buckets);
 	worker->loaded_bytes += slice->bytes;
 	unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
@@ -266,7 +266,7 @@ turn_load(Worker *worker)
 			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
 			break;
 		}
-		if (worker_memory_used(worker) > memory_limit() / 2 &&
+		if (worker_memory_used(worker) > worker_memory_limit() / 2 &&
 			(outbox_count(&worker->outbox) > 0 || worker->outcomes != NULL))
 			break;
 		/* Rows that need no answer are stored as they come, too. */
@@ -378,7 +378,7 @@ send_ready(Worker *worker)
 			continue;
 		}
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
-		if (worker_memory_used(worker) > memory_limit() &&
+		if (worker_memory_used(worker) > worker_memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
 			break;
 		request->tokens_taken = expected_tokens(worker, request);

@@ -155,8 +155,8 @@ my $no_match = '^no answer matches the rows of its request so far: ';
 is_found_out('items that do not match', { no_index => 1 }, qr/${no_match}item 0 of the answer, .* has no position/, 5);
 # ... of which a single row would have one, though not its own. Every answer takes as long, so both halves of a
 # request are back before a quarter of it is.
-is_found_out('a path to no items', { latency => 20 }, qr/${no_match}the answer has 1 item for 60 rows/, 60,
-	results => '$', result_index => undef, batch_size => 120);
+is_found_out('a path to no items', { latency => 20 }, qr/${no_match}the answer has 1 item for 50 rows/, 60,
+	results => '$', result_index => undef, batch_size => 100);
 
 # One answer, even if it is the last of the first requests, is enough to know better
 $t->mock_reset;

@@ -60,7 +60,7 @@ is($t->sql(q(SELECT seq_tup_read / 120000 FROM pg_stat_user_tables WHERE relname
 
 SKIP:
 {
-	skip 'pg_stat_statements is not installed', 7 if !$has_statements;
+	skip 'pg_stat_statements is not installed', 8 if !$has_statements;
 	my $others = q(SELECT translate(query, E'\n\t', '  ') AS text FROM pg_stat_statements s
 		JOIN pg_database d ON d.oid = s.dbid AND d.datname = current_database()
 		WHERE query !~ 'pg_stat|enrich\.(start|progress|jobs)|public\.answers');
