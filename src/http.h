@@ -127,6 +127,7 @@ extern int64_t http_timeout(Http *http);
  * Moves every transfer on as far as it goes without waiting: first all events
  * of sockets and libcurl's own timer, only then are deadlines judged, and time
  * that the caller spent elsewhere between two pumps counts for no deadline.
+ * Where none has passed, it ends as soon as a request has.
  */
 extern void http_pump(Http *http);
 

@@ -3,10 +3,10 @@
  * http_handle.h
  *	  One request inside http.c: its libcurl easy handle, its phase, its result.
  *
- * Only http.c, http_handle.c (collecting), http_setup.c (setting up) and
- * http_verdict.c (how it ended) include this.  http.c owns the handles, keeps each in exactly
- * one of its lists, and decides when one is given to libcurl and when it is
- * too late.
+ * Only http_list.h (http.c's lists), http_handle.c (collecting), http_setup.c
+ * (setting up) and http_verdict.c (how it ended) include this.  http.c owns the
+ * handles, keeps each in exactly one of its lists, and decides when one is given
+ * to libcurl and when it is too late.
  *
  *-------------------------------------------------------------------------
  */

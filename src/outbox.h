@@ -47,8 +47,8 @@ typedef struct Request
 } Request;
 
 /*
- * First in, first out, but parts of refused requests before all others; those
- * that wait for a time stand apart, in a binary heap.
+ * First in, first out, but parts of refused requests, and those put first, before
+ * all others; those that wait for a time stand apart, in a binary heap.
  */
 typedef struct Outbox
 {

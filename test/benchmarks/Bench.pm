@@ -88,13 +88,7 @@ sub on_all_cores
 }
 
 # Seconds of processor time that the mock has taken so far.
-sub mock_seconds
-{
-	my ($self) = @_;
-	my @stat = split ' ', slurp("/proc/$self->{mock}/stat") =~ s/^.*\) //r;
-
-	return ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
-}
+sub mock_seconds { return Sampler::cpu_seconds($_[0]{mock}); }
 
 sub run
 {

@@ -16,6 +16,21 @@ use Time::HiRes qw(sleep);
 
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
+=head2 Sampler::cpu_seconds($pid)
+
+Processor time that a process has taken so far; undefined if it is gone.
+
+=cut
+
+sub cpu_seconds
+{
+	my ($pid) = @_;
+	my @stat = split ' ', _slurp("/proc/$pid/stat") =~ s/^.*\) //r;
+
+	# utime and stime, which are fields 14 and 15
+	return @stat > 12 ? ($stat[11] + $stat[12]) / $ticks : undef;
+}
+
 =head2 Sampler->start($postmaster, $kind)
 
 Looks, fifty times a second, at the children of that process whose title names
@@ -93,11 +108,10 @@ sub _look
 	{
 		next if _slurp("/proc/$pid/cmdline") !~ /pg_enrich $self->{kind}/;
 		my ($anonymous) = _slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m or next;
-		my @stat = split ' ', _slurp("/proc/$pid/stat") =~ s/^.*\) //r;
+		my $seconds = cpu_seconds($pid);
 
 		$memory += $anonymous * 1024;
-		# utime and stime, which are fields 14 and 15
-		$self->{cpu}{$pid} = ($stat[11] + $stat[12]) / $ticks if @stat > 12;
+		$self->{cpu}{$pid} = $seconds if defined $seconds;
 		$self->{last} = $pid if !defined $self->{cpu_before}{$pid};
 		$self->{cpu_before}{$pid} //= $self->{cpu}{$pid};
 	}
