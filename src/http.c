@@ -312,6 +312,15 @@ handle_events(Http *http, const Event *events, int count, bool all)
 	}
 }
 
+/* What has ended makes room for what waits. */
+static void
+end_round(Http *http)
+{
+	collect_finished(http);
+	http->submitted = 0;
+	submit_waiting(http);
+}
+
 /* Handles what is due and ready right now.  False when nothing was. */
 static bool
 pump_round(Http *http, bool all)
@@ -324,9 +333,7 @@ pump_round(Http *http, bool all)
 		run_timer(http);
 	count = event_ready(http->descriptor, events, EVENT_BATCH);
 	handle_events(http, events, count, all);
-	collect_finished(http);
-	http->submitted = 0;
-	submit_waiting(http);
+	end_round(http);
 	return timer_is_due || count > 0;
 }
 
@@ -381,9 +388,7 @@ flush_round(Http *http)
 	if (http->timer_due > http->clock())
 		return false;
 	run_timer(http);
-	collect_finished(http);
-	http->submitted = 0;
-	submit_waiting(http);
+	end_round(http);
 	return true;
 }
 

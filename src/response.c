@@ -6,10 +6,10 @@
  * The answer is checked once as a whole, then walked: an item's values are
  * slices of it, put where its row's values belong as soon as it is found.  So
  * beside the values there is only one flag a row (with an index), the arrays
- * made of several finds, and numbers read while it is checked.  Owns what a Response holds, until
- * response_free.  Failure is a status with a reason for a person; a result
- * never lands on a wrong row, since an answer that does not match its request
- * gives no values at all.
+ * made of several finds, and numbers read while it is checked.  Owns what a
+ * Response holds, until response_free.  Failure is a status with a reason for a
+ * person; a result never lands on a wrong row, since an answer that does not
+ * match its request gives no values at all.
  *
  *-------------------------------------------------------------------------
  */
