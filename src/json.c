@@ -24,14 +24,6 @@ typedef struct Scanner
 	uint8_t		is_object[JSON_MAX_DEPTH / 8 + 1];	/* one bit a level; else an array */
 } Scanner;
 
-static inline const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 /* Records why and where; at the end of the text always the same reason. */
 static const char *
 fail(Scanner *scanner, const char *p, const char *message)

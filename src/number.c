@@ -219,14 +219,6 @@ number_read_float4s(const char **position, const char *end, float *values, size_
 	return count;
 }
 
-static inline const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 /*
  * A number that to_float4 leaves.  Too large or too small ones are left to float4's own
  * input, which has an opinion of them.  strtof does not know where the text ends: what
