@@ -94,10 +94,10 @@ sum_usage(const WorkerSlot *mine)
 	return usage;
 }
 
-static int
-share(int cap, int jobs)
+int
+permits_share(int permits, int count)
 {
-	return cap / jobs + (cap % jobs != 0);
+	return permits / count + (permits % count != 0);
 }
 
 /* The most requests in flight to a server; its probes go beside those that are still on their way. */
@@ -129,8 +129,8 @@ static bool
 below_caps(const WorkerSlot *mine, const Usage *usage)
 {
 	int			cap = server_cap(&shared->servers[mine->server_index]);
-	int			at_server = share(cap, usage->server_jobs);
-	int			in_cluster = share(settings_max_concurrency, usage->cluster_jobs);
+	int			at_server = permits_share(cap, usage->server_jobs);
+	int			in_cluster = permits_share(settings_max_concurrency, usage->cluster_jobs);
 	int			most = Min(shared->jobs[mine->job_index].concurrency, in_cluster);
 
 	if (usage->job >= most || usage->cluster >= settings_max_concurrency)
@@ -215,11 +215,11 @@ could_go_instead(const WorkerSlot *other, const WorkerSlot *mine, const Usage *u
 		other->waiting_for == WAITING_SERVER)
 		return false;
 	if (other->server_index == mine->server_index)
-		cap = Min(cap, share(server_cap(&shared->servers[mine->server_index]),
-							 usage->server_jobs));
+		cap = Min(cap, permits_share(server_cap(&shared->servers[mine->server_index]),
+									 usage->server_jobs));
 	else if (!cluster_is_short(usage) || other->waiting_for != WAITING_CAP)
 		return false;
-	cap = Min(cap, share(settings_max_concurrency, usage->cluster_jobs));
+	cap = Min(cap, permits_share(settings_max_concurrency, usage->cluster_jobs));
 	return job_in_flight(other->job_index) < cap;
 }
 

@@ -70,6 +70,9 @@ extern void permits_use_server(int slot_index, const struct Server *server);
  */
 extern bool permits_take(int slot_index, int64 tokens, Refusal *refusal);
 
+/* An equal share of so many permits for each of count (> 0) jobs or workers, rounded up. */
+extern int	permits_share(int permits, int count);
+
 /* A permit was taken and nothing was sent. */
 extern void permits_return_unused(int slot_index);
 

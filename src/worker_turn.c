@@ -117,10 +117,7 @@ requests_of_bucket(const Worker *worker)
 static int
 share_of_cap(Worker *worker)
 {
-	int			cap = worker_effective_cap(worker);
-	int			workers = worker->job->workers;
-
-	return cap / workers + (cap % workers != 0);
+	return permits_share(worker_effective_cap(worker), worker->job->workers);
 }
 
 /*
