@@ -16,8 +16,6 @@
  */
 #include "postgres.h"
 
-#include <sys/resource.h>
-
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "libpq/pqsignal.h"
@@ -25,11 +23,9 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "bucketize.h"
@@ -38,21 +34,15 @@
 #include "compat.h"
 #include "launcher.h"
 #include "worker_loop.h"
+#include "worker_setup.h"
 
 /* Starts without any progress after which a job is paused. */
 #define MAX_STARTS 3
 
-/* The most descriptors that are asked for; those of neither connections nor PostgreSQL's files. */
-#define WANTED_DESCRIPTORS 16384
-#define OTHER_DESCRIPTORS 100
-
-/* PostgreSQL wants as many files at least: FD_MINFREE of its fd.c. */
-#define MIN_FILES 48
-
-static Worker worker;
-
 /* Longest wait before a worker follows one that ended in an error, in seconds. */
 #define MAX_DELAY 30
+
+static Worker worker;
 
 /* Give back what this process holds in shared memory. */
 static void
@@ -107,99 +97,6 @@ attach(int slot_index, const WorkerOrder *order)
 	return ours;
 }
 
-/* Many connections want many descriptors: ask for what the hard limit allows. */
-static int
-descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return max_safe_fds;
-	if (limit.rlim_cur < WANTED_DESCRIPTORS && limit.rlim_cur < limit.rlim_max)
-	{
-		struct rlimit raised = limit;
-
-		raised.rlim_cur = Min(limit.rlim_max, (rlim_t) WANTED_DESCRIPTORS);
-		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-			limit = raised;
-	}
-	return (int) Min(limit.rlim_cur, (rlim_t) WANTED_DESCRIPTORS);
-}
-
-/*
- * How many connections the process may have: two descriptors each, as libcurl tries
- * both of a host's addresses.  PostgreSQL reckons with all that the postmaster may open
- * for files alone.  Where that leaves too little it is told to keep fewer files open,
- * before both run into the limit at the same time.
- */
-static int
-max_connections(void)
-{
-	int			limit = descriptor_limit();
-	int			connections = Max((limit - max_safe_fds - OTHER_DESCRIPTORS) / 2, limit / 4);
-	int			files = limit - 2 * connections - OTHER_DESCRIPTORS;
-
-	max_safe_fds = Min(max_safe_fds, Max(files, MIN_FILES));
-	return Max(connections, 1);
-}
-
-static void
-set(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
-}
-
-/*
- * Whatever a role's or a database's defaults are: nothing that could break a
- * worker's own transactions, let it act as somebody else, or change what its
- * statements mean.
- */
-static void
-force_settings(void)
-{
-	static const char *const forced[][2] = {
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "1s"},
-		{"synchronize_seqscans", "off"},
-		{"row_security", "on"},
-		/* Staging is made by a superuser, who may write where the owner may not. */
-		{"default_tablespace", ""},
-		{"default_table_access_method", "heap"},
-		{"standard_conforming_strings", "on"},
-		{"transform_null_equals", "off"},
-		/* Our statements are short; the compiler alone would be as large as all else here. */
-		{"jit", "off"},
-	};
-
-	/* The owner is who the job was started by. */
-	SetConfigOption("role", "none", PGC_USERSET, PGC_S_SESSION);
-	/* Of a superuser: triggers and foreign keys of the target are to count. */
-	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION);
-	for (int i = 0; i < (int) lengthof(forced); i++)
-		set(forced[i][0], forced[i][1]);
-	if (COMPAT_HAS_TRANSACTION_TIMEOUT)
-		set("transaction_timeout", "0");
-}
-
-/* What user SQL runs under: as captured at start. */
-static void
-apply_settings(const Job *job)
-{
-	ListCell   *cell;
-
-	foreach(cell, job->settings)
-	{
-		char	   *name = pstrdup(lfirst(cell));
-		char	   *value = strchr(name, '=');
-
-		*value++ = '\0';
-		set(name, value);
-	}
-}
-
 /* Too many starts came to nothing.  False: the job is not to be paused any more. */
 static bool
 pause_after_crashes(const Job *job)
@@ -239,7 +136,7 @@ open_job(void)
 	if (wanted)
 	{
 		worker.job = job;
-		apply_settings(job);
+		worker_apply_settings(job);
 		if (catalog_count_start(job->id, worker.slot->worker_number) > MAX_STARTS)
 			wanted = !pause_after_crashes(job);
 	}
@@ -251,7 +148,7 @@ open_job(void)
 		char		name[NAMEDATALEN];
 
 		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
-		set("application_name", name);
+		worker_set("application_name", name);
 	}
 	return wanted;
 }
@@ -315,7 +212,7 @@ bucketize_step(Worker *self)
 	Bucketized	found;
 
 	/* User queries may wait for locks as long as they like: nothing else waits for them. */
-	set("lock_timeout", "0");
+	worker_set("lock_timeout", "0");
 	intake_job(self);
 	if (self->job == NULL || job_is_finished(self->job->state))
 	{
@@ -366,7 +263,10 @@ run_bucketize(void)
 	worker.seen_version = worker.entry->version;
 	set_bucketizing(true);
 	if (run_step(bucketize_step) && !worker.abandoned)
+	{
+		worker.start_counted = false;	/* the step has forgotten it */
 		clear_trouble();
+	}
 	set_bucketizing(false);
 }
 
@@ -391,8 +291,8 @@ run_enrich(void)
 {
 	char		error[256];
 
-	set("lock_timeout", "200ms");
-	worker.http = http_create(max_connections(), clock_now, error, sizeof(error));
+	worker_set("lock_timeout", "200ms");
+	worker.http = http_create(worker_max_connections(), clock_now, error, sizeof(error));
 	if (worker.http == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
@@ -519,7 +419,7 @@ reopen_job(void)
 	if (worker.abandoned || worker.job == NULL)
 		return false;
 	/* Bucketizing may wait for locks; what follows is not to. */
-	set("lock_timeout", "1s");
+	worker_set("lock_timeout", "1s");
 	if (worker.recipe != NULL)
 		recipe_free(worker.recipe);
 	if (worker.job_context != NULL)
@@ -595,7 +495,7 @@ worker_main(Datum argument)
 										   ALLOCSET_DEFAULT_SIZES);
 	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
 	intake_watch_changes();
-	force_settings();
+	worker_force_settings();
 	clean = run();
 	if (worker.http != NULL)
 		http_destroy(worker.http);
