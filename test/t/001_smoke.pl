@@ -67,13 +67,16 @@ cmp_ok($progress->{tokens}, '>', 0, 'tokens are counted');
 # Pause and go on: nothing twice, nothing left out
 make_table('river', 400);
 $t->mock_reset;
-$t->mock_script({ latency => 20 });
+# two requests in the middle hang, so it does not end before it is paused
+$t->mock_script({ latency => 20, hang => 1, match => 'row 20' });
 $job = $t->start_job(%items, source => 'river', concurrency => 2, bucket_size => 10,
 	output => { 'value bigint' => '$.value' });
 $t->poll("SELECT rows_done >= 50 FROM enrich.progress WHERE job = $job");
 $t->sql("SELECT enrich.pause($job)");
 $progress = $t->wait_job($job, 'paused');
 is($progress->{reason}, 'user', 'paused by the user');
+$t->mock_script({ latency => 20 });
+$t->mock_release;
 $t->poll("SELECT in_flight = 0 AND pids = '{}' FROM enrich.progress WHERE job = $job");
 my $sent = $t->mock_stats->{requests};
 my $done = $t->progress($job)->{rows_done};

@@ -36,11 +36,21 @@ CREATE TABLE target (id integer PRIMARY KEY, upper text, value bigint);
 END
 $t->count_writes('target');
 
-# Starts a job on the empty target: 2,000 requests, which take about a second.
+my %answers = (latency => '10-30');
+
+sub let_go
+{
+	$t->mock_script(\%answers);
+	$t->mock_release;
+	return;
+}
+
+# Starts a job on the empty target: 2,000 requests, which take about a second.  One of
+# them hangs until let_go, so whatever is done to the job by then comes midway.
 sub begin
 {
 	my (%parameter) = @_;
-	my $script = delete $parameter{-script} // { latency => '10-30' };
+	my $script = delete $parameter{-script} // { %answers, hang => 1, match => '"row 20000"' };
 
 	$t->sql('TRUNCATE target, written');
 	$t->mock_reset;
@@ -58,12 +68,10 @@ sub midway
 	my ($job, $rows) = @_;
 
 	$rows //= 3_000;
-	my $progress = $t->poll_for("job $job to be midway", sub {
+	return $t->poll_for("job $job to be midway", sub {
 		my $now = $t->progress($job);
-		return @{ $now->{pids} } && $now->{rows_done} >= $rows && $now;
+		return $now->{rows_done} >= $rows && $now->{pids}[0];
 	}, PATIENCE);
-	cmp_ok($progress->{rows_done}, '<', ROWS, 'the job is midway');
-	return $progress->{pids}[0];
 }
 
 sub kill_and_wait_for_restart
@@ -83,6 +91,7 @@ sub is_exact
 {
 	my ($job, $what, $deaths) = @_;
 
+	let_go();
 	my $progress = $t->wait_job($job, 'completed', PATIENCE);
 	is($progress->{rows_done}, ROWS, "$what: all rows are counted as done");
 	is($progress->{buckets_done}, $progress->{buckets_total}, "$what: all buckets are done");
@@ -214,7 +223,6 @@ for my $death (1 .. 3)
 }
 $progress = $t->wait_job($job, 'paused', PATIENCE);
 is($progress->{reason}, 'crash', 'paused after three crashes without progress');
-$t->mock_script({ latency => '10-30' });
 $t->sql("SELECT enrich.resume($job)");
 is_exact($job, 'resumed after crashes', 3);
 

@@ -195,7 +195,8 @@ CREATE TABLE counted (id integer, item integer, x integer, w text, PRIMARY KEY (
 END
 $t->count_writes('counted');
 $t->mock_reset;
-$t->mock_script({ latency => '20-40', shuffle => 1 });
+# document 2999 hangs, so the job does not end before that
+$t->mock_script({ latency => '20-40', shuffle => 1, hang => 1, match => '29990000' });
 $job = $t->start_job(%many, target => 'counted', workers => 2, batch_size => 7, bucket_size => 50, concurrency => 8);
 foreach my $rows (200, 800, 1400)
 {
@@ -209,7 +210,8 @@ foreach my $rows (200, 800, 1400)
 	$t->node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
 	$t->node->poll_query_until('postgres', 'SELECT true') or die 'no crash recovery';
 }
-cmp_ok($t->progress($job)->{rows_done}, '<', 3000, 'workers are killed midway');
+$t->mock_script;
+$t->mock_release;
 $progress = $t->wait_job($job, 'completed', PATIENCE);
 is("@$progress{qw(rows_done rows_failed rows_skipped)}", '3000 0 0', '... and others go on');
 is(right('counted'), '4500|4500|4500', '... lose nothing');
