@@ -91,11 +91,13 @@ is($t->sql("SELECT count(*) FROM enrich.job_counters WHERE job = $job AND rows_d
 	'three workers: each did its part');
 
 $t->mock_reset;
-$t->mock_script({ latency => '10-30' });
+$t->mock_script({ latency => '10-30', hang => 1, match => '"row 20000"' });
 $job = begin('shared', workers => 3, batch_size => 10, bucket_size => 100, concurrency => 30);
 $t->poll_for('some progress', sub { $t->progress($job)->{rows_done} > 2000 && $t->pids($job) == 3 }, PATIENCE);
 my @pids = $t->pids($job);
 $t->sql("SELECT pg_terminate_backend($pids[1])");
+$t->mock_script({ latency => '10-30' });
+$t->mock_release;
 is_exact($job, 'one of three workers terminated', 30);
 ok((grep { $_ == $pids[0] || $_ == $pids[2] } @pids) == 2, 'the others went on');
 
