@@ -485,6 +485,24 @@ sub log_since
 	return PostgreSQL::Test::Utils::slurp_file($self->node->logfile, $position);
 }
 
+=head2 $t->crash($pid, $signal)
+
+Kills a process of the node so that all others end as well (KILL, unless told
+otherwise), and waits until the node has recovered.
+
+=cut
+
+sub crash
+{
+	my ($self, $pid, $signal) = @_;
+	my $position = $self->log_position;
+
+	kill $signal // 'KILL', $pid;
+	$self->node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
+	$self->poll('SELECT true');
+	return;
+}
+
 =head1 THE MOCK
 
 =head2 $t->start_mock, $t->stop_mock

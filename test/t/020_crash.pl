@@ -74,17 +74,6 @@ sub midway
 	}, PATIENCE);
 }
 
-sub kill_and_wait_for_restart
-{
-	my ($pid) = @_;
-	my $position = $t->log_position;
-
-	kill 'KILL', $pid;
-	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no crash recovery';
-	return;
-}
-
 # The job completes, and everything is as if nothing had happened, though its
 # workers have died that often while they were at it.
 sub is_exact
@@ -130,7 +119,7 @@ is_exact($job, 'terminated worker of a large bucket', 1);
 $job = begin();
 for my $rows (3_000, 6_000, 9_000, 12_000)
 {
-	kill_and_wait_for_restart(midway($job, $rows));
+	$t->crash(midway($job, $rows));
 }
 is_exact($job, 'killed worker', 4);
 
@@ -177,7 +166,7 @@ for my $signal (qw(TERM KILL))
 	if ($signal eq 'KILL')
 	{
 		# with it goes the holder of the lock
-		kill_and_wait_for_restart($pid);
+		$t->crash($pid);
 	}
 	else
 	{
@@ -219,7 +208,7 @@ for my $death (1 .. 3)
 		my $now = $t->progress($job);
 		return $now->{in_flight} == CONCURRENCY && $now->{pids}[0];
 	}, PATIENCE);
-	kill_and_wait_for_restart($pid);
+	$t->crash($pid);
 }
 $progress = $t->wait_job($job, 'paused', PATIENCE);
 is($progress->{reason}, 'crash', 'paused after three crashes without progress');

@@ -204,11 +204,7 @@ foreach my $rows (200, 800, 1400)
 		my $now = $t->progress($job);
 		return $now->{rows_done} >= $rows && $now->{pids}[0];
 	}, PATIENCE);
-	my $position = $t->log_position;
-
-	kill 'KILL', $pid;
-	$t->node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
-	$t->node->poll_query_until('postgres', 'SELECT true') or die 'no crash recovery';
+	$t->crash($pid);
 }
 $t->mock_script;
 $t->mock_release;

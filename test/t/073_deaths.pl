@@ -192,12 +192,7 @@ is_exact($job, 'five workers');
 #
 my %end = (
 	TERM => sub { $t->sql("SELECT pg_terminate_backend($_[0])") },
-	SEGV => sub {
-		my $position = $t->log_position;
-		kill 'SEGV', $_[0];
-		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $position);
-		$node->poll_query_until('postgres', 'SELECT true') or die 'no crash recovery';
-	});
+	SEGV => sub { $t->crash($_[0], 'SEGV') });
 for my $signal (sort keys %end)
 {
 	# twice, then a store, then twice more: never three without progress
