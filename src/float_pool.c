@@ -19,14 +19,11 @@
 #define FIRST_ROOM 1024
 
 static bool
-grow(void **array, size_t size, size_t *room, size_t wanted)
+grow(void **array, size_t size, size_t *room)
 {
 	size_t		larger = *room > 0 ? *room * 2 : FIRST_ROOM;
-	void	   *moved;
+	void	   *moved = realloc(*array, larger * size);
 
-	if (larger < wanted)
-		larger = wanted;
-	moved = realloc(*array, larger * size);
 	if (moved == NULL)
 		return false;
 	*array = moved;
@@ -35,16 +32,16 @@ grow(void **array, size_t size, size_t *room, size_t wanted)
 }
 
 static inline bool
-has_room(FloatPool *pool, size_t count)
+has_room(FloatPool *pool)
 {
-	return pool->count + count <= pool->room ||
-		grow((void **) &pool->floats, sizeof(float), &pool->room, pool->count + count);
+	return pool->count < pool->room ||
+		grow((void **) &pool->floats, sizeof(float), &pool->room);
 }
 
 static bool
 add_mark(FloatPool *pool)
 {
-	if (!has_room(pool, 1))
+	if (!has_room(pool))
 		return false;
 	*(char *) &pool->floats[pool->count++] = JSON_FLOATS_MARK;
 	return true;
@@ -54,7 +51,7 @@ static bool
 add_run(FloatPool *pool, const char *array, size_t first)
 {
 	if (pool->run_count == pool->run_room &&
-		!grow((void **) &pool->runs, sizeof(FloatRun), &pool->run_room, pool->run_count + 1))
+		!grow((void **) &pool->runs, sizeof(FloatRun), &pool->run_room))
 		return false;
 	pool->runs[pool->run_count++] = (FloatRun) {array, first, pool->count - first - 1};
 	return true;
@@ -70,7 +67,7 @@ read_numbers(FloatPool *pool, const char *p, const char *end)
 	{
 		size_t		count;
 
-		if (!has_room(pool, 1))
+		if (!has_room(pool))
 			return NULL;
 		found = number_read_json_float4s(&p, end, pool->floats + pool->count,
 										 pool->room - pool->count, &count);
