@@ -211,7 +211,7 @@ my $old = $t->sql($launcher);
 $t->sql("SELECT pg_terminate_backend($old)");
 $t->poll("SELECT count(*) FROM ($launcher) l WHERE pid <> $old", '1', PATIENCE);
 my $other = begin(target => 'other', concurrency => 1);
-$t->poll_for('a job after the new launcher', sub { $t->progress($other)->{in_flight} == 1 }, PATIENCE);
+$t->poll_for('a job after the new launcher', sub { $t->mock_stats->{hangs} == 11 }, PATIENCE);
 is($t->progress($job)->{state}, 'running', 'a new launcher is not a start of the server');
 $t->mock_script;
 $node->restart;

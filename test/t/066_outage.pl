@@ -13,7 +13,7 @@ use constant PATIENCE => 40;
 my $t = EnrichTest->new;
 
 $t->create_server('api', url => '/items', backoff_base => '20ms', backoff_max => '100ms',
-	timeout => '300ms', max_attempts => 2);
+	timeout => '1s', max_attempts => 2);
 $t->sql(<<'END');
 CREATE TABLE source (id integer PRIMARY KEY, txt text);
 INSERT INTO source SELECT i, 'row ' || i FROM generate_series(1, 3000) i;
@@ -111,7 +111,7 @@ completes($job, 1, 'a single row');
 my @ways = (
 	[ 'status 500', { status => 500 }, 'HTTP status 500$' ],
 	[ 'reset', { reset => 1 }, 'closed|reset' ],
-	[ 'hanging', { hang => 1 }, 'no answer within 300 ms' ],
+	[ 'hanging', { hang => 1 }, 'no answer within 1 s' ],
 	[ 'no JSON', { bad_json => 1 }, 'answers that cannot be read$' ],
 );
 for my $way (@ways)
@@ -172,12 +172,12 @@ is("$progress->{rows_done} $progress->{rows_failed} $progress->{requests}", '0 2
 # An answer that trickles is too late as a whole
 #
 $t->mock_reset;
-$t->mock_script({ trickle => 20, match => 'row 7"' });
+$t->mock_script({ trickle => 100, match => 'row 7"' });
 $job = begin(max_rows => 50);
 $progress = $t->wait_job($job, 'completed', PATIENCE);
 is("$progress->{rows_done} $progress->{rows_failed}", '49 1', 'a row whose answer trickles fails');
 like($t->sql("SELECT error FROM enrich.failures WHERE job = $job"),
-	qr/^no whole answer within 300 ms .*: \d+ bytes of it received$/, '... by the timeout');
+	qr/^no whole answer within 1 s .*: \d+ bytes of it received$/, '... by the timeout');
 
 $t->stop;
 done_testing();

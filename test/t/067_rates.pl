@@ -14,7 +14,7 @@ use constant PATIENCE => 40;
 
 # What the sender may be late, and catch up with: see quota.h.
 use constant SLACK => 0.1;
-use constant LOOKS => 4;
+use constant LOOKS => 6;
 
 my $t = EnrichTest->new;
 
