@@ -23,6 +23,9 @@ use Exporter qw(import);
 
 our @EXPORT_OK = qw(types text_types common_sql value_sql literal identifier);
 
+# Labels of the enum: more than a round has rows that is given many, see _draw_shape.
+use constant MOODS => 700;
+
 # Texts with which templates, JSON, URLs and SQL may go wrong.
 my @odd = (
 	'plain', 'two words', '  spaces  ', "tab\t", "new\nline", "\r\n", '"quoted"', "it's", '\\', '\\u0041', '\\n',
@@ -58,7 +61,7 @@ my @types = (
 	[ 'jsonb', "jsonb_build_object('k', public.odd(\@), 'n', \@, 'z', NULL)" ],
 	[ 'text[]', "ARRAY[public.odd(\@), NULL, (\@)::text]" ],
 	[ 'integer[]', 'ARRAY[[@, 1], [2, NULL]]::integer[]' ],
-	[ 'public.mood', "(enum_range(NULL::public.mood))[\@]", { limit => 40 } ],
+	[ 'public.mood', "(enum_range(NULL::public.mood))[\@]", { limit => MOODS } ],
 	[ 'public.positive', '(@)::integer::public.positive' ],
 	[ 'public.label', "(public.odd(\@) || '!' || \@)::public.label" ],
 	[ 'public.pair', 'ROW(@, public.odd(@))::public.pair', { no_hash => 1 } ],
@@ -139,7 +142,7 @@ sub common_sql
 {
 	my $odd = join ', ', map { literal($_) } @odd;
 	my $count = @odd;
-	my $moods = join ', ', map { literal("mood $_ \"ü\"") } 1 .. 40;
+	my $moods = join ', ', map { literal("mood $_ \"ü\"") } 1 .. MOODS;
 
 	return <<"END";
 CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
