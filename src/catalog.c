@@ -257,6 +257,24 @@ static Statement select_state = {
 	"SELECT state FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
 };
 
+static Statement hold_running = {
+	"SELECT FROM enrich.job WHERE job" EQ "$1 AND state" EQ "'running' FOR UPDATE",
+	1, {INT8OID}, NULL
+};
+
+bool
+catalog_hold_running(int64 job)
+{
+	Arguments	a = {0};
+	bool		held;
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_begin(&hold_running, &a);
+	held = SPI_processed > 0;
+	statement_end();
+	return held;
+}
+
 bool
 catalog_transition(int64 job, JobState to, const char *reason,
 				   const char *error, const char *hint, JobState *present)
@@ -379,18 +397,16 @@ catalog_accept_failures(int64 job)
 }
 
 static Statement set_replaced = {
-	"UPDATE enrich.job SET replaced = true"
-	" WHERE job" EQ "$1 AND NOT replaced AND state" EQ "'running'",
-	1, {INT8OID}, NULL
+	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
 };
 
-bool
+void
 catalog_set_replaced(int64 job)
 {
 	Arguments	a = {0};
 
 	argument_add(&a, Int64GetDatum(job));
-	return statement_run(&set_replaced, &a) > 0;
+	statement_run(&set_replaced, &a);
 }
 
 static Statement set_bucketized = {

@@ -132,8 +132,14 @@ extern void catalog_accept_failures(int64 job);
 /* The job is being paused because the API refuses all. */
 extern void catalog_set_refused(int64 job);
 
-/* Overwrite: this worker replaces the target's rows.  False: another one has. */
-extern bool catalog_set_replaced(int64 job);
+/* Overwrite: the target's rows are replaced. */
+extern void catalog_set_replaced(int64 job);
+
+/*
+ * Until the end of the transaction nobody else changes the job's state, which is
+ * running.  False: it is not, any more.
+ */
+extern bool catalog_hold_running(int64 job);
 
 /*
  * End of bucketizing: totals; the state becomes running unless it was paused.

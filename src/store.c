@@ -260,9 +260,7 @@ store_replace(Store *store)
 	bool		in_place = recipe->target_has_key && relation_is_referenced(recipe->target);
 	MemoryContext old;
 
-	/* Several workers may find the job done at the same time: the first one's row lock decides. */
-	if (!catalog_set_replaced(recipe->job->id))
-		return;
+	catalog_set_replaced(recipe->job->id);
 	old = MemoryContextSwitchTo(store->work);
 	SPI_connect();
 	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */

@@ -265,6 +265,9 @@ finish_step(Worker *worker)
 	const Job  *job = worker->job;
 	Counters	sum;
 
+	/* It may have been paused, or another worker has found the same, since this one has looked. */
+	if (!catalog_hold_running(job->id))
+		return;
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done < job->buckets_total)
 	{
@@ -294,8 +297,8 @@ finish_step(Worker *worker)
 	}
 	if (sum.rows_failed == 0)
 		(void) staging_drop(job->id, true);
-	if (catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL))
-		worker->abandoned = true;
+	(void) catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL);
+	worker->abandoned = true;
 }
 
 /* Partitions whose buckets are all finished are not needed any more. */
@@ -494,6 +497,8 @@ worker_run_loop(Worker *worker)
 				continue;
 			if (!claims_any(worker->slot->job_index))
 				(void) worker_try_as(worker, STEP_FINISH, finish_step);
+			if (worker->pause.reason != NULL)
+				continue;		/* it is not written yet */
 			if (worker->abandoned || worker->stopping)
 				break;
 		}
