@@ -30,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 
 #include "catalog.h"
 #include "staging.h"
@@ -122,6 +123,26 @@ input_expression(const Recipe *recipe)
 	return sql.data;
 }
 
+/*
+ * What follows a key of the source where it is compared with the target's: which keys
+ * are the same is for the target to say, if the two have collations of their own.
+ */
+static const char *
+key_collation(const Recipe *recipe, const KeyColumn *key)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (!OidIsValid(recipe->target))
+		return "";
+	get_atttypetypmodcoll(recipe->target, get_attnum(recipe->target, key->name), &type, &typmod,
+						  &collation);
+	if (!OidIsValid(collation) || collation == key->collation)
+		return "";
+	return psprintf(" COLLATE %s", generate_collation_name(collation));
+}
+
 /* Rows that have no result yet. */
 static void
 append_missing(StringInfo sql, const Recipe *recipe)
@@ -149,8 +170,9 @@ append_missing(StringInfo sql, const Recipe *recipe)
 	{
 		const char *name = quote_identifier(recipe->keys[i].name);
 
-		appendStringInfo(sql, " AND %s.%s %s %s.%s", target, name,
-						 key_equality(&recipe->keys[i]), source, name);
+		appendStringInfo(sql, " AND %s.%s %s %s.%s%s", target, name,
+						 key_equality(&recipe->keys[i]), source, name,
+						 key_collation(recipe, &recipe->keys[i]));
 	}
 	appendStringInfoChar(sql, ')');
 }
@@ -201,9 +223,9 @@ append_changed(StringInfo sql, const Recipe *recipe)
 	appendStringInfo(sql, " WHERE NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE ",
 					 recipe->target_name);
 	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d AND ",
+		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d%s AND ",
 						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1);
+						 i + 1, key_collation(recipe, &recipe->keys[i]));
 	for (int i = 0; i < recipe->output_count; i++)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",

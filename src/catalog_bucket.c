@@ -388,16 +388,26 @@ catalog_sum_counters(int64 job, Counters *sum)
 	statement_end();
 }
 
-/* The buckets are locked before their bitmaps are read: a worker may still be storing. */
-static Statement failed_buckets = {
-	"WITH locked AS MATERIALIZED (SELECT b.bucket, b.first_row, b.finished, b.state"
-	" FROM enrich.bucket b"
+/*
+ * In a statement of its own: workers may still be storing, and who waits for such a
+ * bucket is to see afterwards what has become of it, and of its rows.
+ */
+static Statement hold_failed_buckets = {
+	"SELECT b.bucket FROM enrich.bucket b"
 	" WHERE b.job" EQ "$1 AND EXISTS (SELECT FROM enrich.failure f WHERE f.job" EQ "b.job"
-	" AND f.bucket" EQ "b.bucket) ORDER BY b.bucket FOR UPDATE)"
-	" SELECT b.bucket, b.first_row, b.finished, b.state" EQ "'pending', r.row_numbers"
-	" FROM locked b CROSS JOIN LATERAL (SELECT pg_catalog.array_agg(f.row_number) AS row_numbers"
-	" FROM enrich.failure f WHERE f.job" EQ "$1 AND f.bucket" EQ "b.bucket) r ORDER BY b.bucket",
+	" AND f.bucket" EQ "b.bucket) ORDER BY b.bucket FOR UPDATE",
 	1, {INT8OID}, NULL
+};
+
+/* Those that were held, and no others: what fails in another bucket meanwhile stays listed. */
+static Statement take_failures = {
+	"WITH taken AS (DELETE FROM enrich.failure WHERE job" EQ "$1 AND bucket" EQ "ANY ($2)"
+	" RETURNING bucket, row_number)"
+	" SELECT b.bucket, b.first_row, b.finished, b.state" EQ "'pending', r.row_numbers"
+	" FROM (SELECT t.bucket, pg_catalog.array_agg(t.row_number) AS row_numbers FROM taken t"
+	" GROUP BY t.bucket) r JOIN enrich.bucket b ON b.job" EQ "$1 AND b.bucket" EQ "r.bucket"
+	" ORDER BY b.bucket",
+	2, {INT8OID, INT8ARRAYOID}, NULL
 };
 
 static Statement reopen_bucket = {
@@ -407,8 +417,10 @@ static Statement reopen_bucket = {
 	3, {INT8OID, INT8OID, BYTEAOID}, NULL
 };
 
-static Statement delete_failures = {
-	"DELETE FROM enrich.failure WHERE job" EQ "$1", 1, {INT8OID}, NULL
+static Statement lower_accepted = {
+	"UPDATE enrich.job SET failures_accepted = $2"
+	" WHERE job" EQ "$1 AND failures_accepted" GT "$2",
+	2, {INT8OID, INT8OID}, NULL
 };
 
 /* A bucket with failed rows, to be reopened. */
@@ -419,22 +431,43 @@ typedef struct FailedBucket
 	bool		was_finished;
 } FailedBucket;
 
-static List *
-load_failed_buckets(int64 job, int64 *rows)
+/* The buckets of which rows have failed; until the end of the transaction nobody else changes them. */
+static ArrayColumn
+hold_buckets(int64 job, int *count)
 {
 	Arguments	a = {0};
+	ArrayColumn held;
+	MemoryContext old;
+
+	argument_add(&a, Int64GetDatum(job));
+	old = MemoryContextSwitchTo(statement_begin(&hold_failed_buckets, &a));
+	*count = (int) SPI_processed;
+	held = column_make(&int8_column, *count);
+	for (int i = 0; i < *count; i++)
+		column_set(&held, i, Int64GetDatum(column_int64(i, 1, 0)), false);
+	MemoryContextSwitchTo(old);
+	statement_end();
+	return held;
+}
+
+static List *
+take_failed_buckets(int64 job, int64 *rows)
+{
+	Arguments	a = {0};
+	int			count;
+	ArrayColumn held = hold_buckets(job, &count);
 	List	   *buckets = NIL;
 	MemoryContext context;
 
 	argument_add(&a, Int64GetDatum(job));
-	context = statement_begin(&failed_buckets, &a);
+	argument_add_column(&a, &held, count);
+	context = statement_begin(&take_failures, &a);
 	for (int i = 0; i < (int) SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		FailedBucket *bucket = palloc0(sizeof(FailedBucket));
 		int64		first_row = column_int64(i, 2, 0);
 		Datum	   *failed;
-		int			count;
 
 		bucket->bucket = column_int64(i, 1, 0);
 		bucket->finished = DatumGetByteaPCopy(column_datum(i, 3));
@@ -459,10 +492,11 @@ int64
 catalog_retry_failures(int64 job)
 {
 	Counters	correction = {0};
+	Counters	sum;
 	int64		rows = 0;
-	List	   *buckets = load_failed_buckets(job, &rows);
+	List	   *buckets = take_failed_buckets(job, &rows);
 	ListCell   *cell;
-	Arguments	key = {0};
+	Arguments	accepted = {0};
 
 	if (rows == 0)
 		return 0;
@@ -477,10 +511,13 @@ catalog_retry_failures(int64 job)
 		statement_run(&reopen_bucket, &a);
 		correction.buckets_done -= bucket->was_finished;
 	}
-	argument_add(&key, Int64GetDatum(job));
-	statement_run(&delete_failures, &key);
 	correction.rows_failed = -rows;
 	catalog_add_counters(job, -1, &correction);
+	/* Those that fail again have not been accepted. */
+	catalog_sum_counters(job, &sum);
+	argument_add(&accepted, Int64GetDatum(job));
+	argument_add(&accepted, Int64GetDatum(sum.rows_failed));
+	statement_run(&lower_accepted, &accepted);
 	return rows;
 }
 

@@ -266,10 +266,11 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 }
 
 /*
- * Is it the row's own fault?  In conversion whatever a type says of the value,
+ * Is it a row's own fault?  In conversion whatever a type says of the value,
  * which need not be a data exception (an unknown name for regclass, a limit of
- * tsvector); in the write a constraint it violates or an exception that a
- * trigger raised.  A row-level security policy that refuses a row has the same
+ * tsvector); in the write a constraint it violates, an exception that a
+ * trigger raised, or another row of the same statement, with the same key by the
+ * target's collation or trigger: apart from that one it can be written.  A row-level security policy that refuses a row has the same
  * SQLSTATE as a missing privilege, but comes from another place.
  */
 static bool
@@ -280,6 +281,7 @@ is_row_error(const StoreWriter *writer, const ErrorData *error)
 		return true;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
+		case ERRCODE_CARDINALITY_VIOLATION:
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
 		case ERRCODE_PLPGSQL_ERROR:
