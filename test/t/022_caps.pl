@@ -174,7 +174,9 @@ $t->poll_for('both to have their share', sub {
 $t->wait_job($small, 'completed', PATIENCE);
 cmp_ok(time() - $began, '<', 10, 'the small job is not starved');
 is($t->progress($large)->{state}, 'running', 'the large one still runs');
-is($t->mock_stats->{max_in_flight}, 10, 'together they keep to the cap');
+# Of libmicrohttpd 1.0.10 the mock learns late that an answer is sent, see 023; were the cap
+# each job's own, there would be 20.
+cmp_ok($t->mock_stats->{max_in_flight}, '<=', 12, 'together they keep to the cap');
 in_flight_is(10, 'the large job alone again');
 cancel($large);
 $t->sql('ALTER SERVER api OPTIONS (DROP max_concurrency)');
