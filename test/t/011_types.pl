@@ -80,6 +80,8 @@ my %cases = (
 		'[1e39]' => qr/out of range for type real/, '[1, [2]]' => qr/mixes arrays and other values/, '"hello"' => qr/base64/,
 		'"AACAPwAA"' => qr/base64/, '5' => qr/malformed array literal/,
 	],
+	# 2^62 and -2^63 as float4
+	'bigint[]' => [ '"AACAXgAAAN8="' => '{4611686018427387904,-9223372036854775808}', '[1e3]' => qr/invalid input syntax for type bigint/ ],
 	'double precision[]' => [ '"zczMPQ=="' => '{0.10000000149011612}', '[0.1, 1e22]' => '{0.1,1e+22}' ],
 	'integer[]' => [
 		'[[1, null], [3, 4]]' => '{{1,NULL},{3,4}}', '[[], []]' => '{}', '[[[1]]]' => '{{{1}}}', '"[0:1]={1,2}"' => '[0:1]={1,2}',
