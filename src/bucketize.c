@@ -30,7 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 
 #include "catalog.h"
 #include "staging.h"
@@ -123,26 +122,6 @@ input_expression(const Recipe *recipe)
 	return sql.data;
 }
 
-/*
- * What follows a key of the source where it is compared with the target's: which keys
- * are the same is for the target to say, if the two have collations of their own.
- */
-static const char *
-key_collation(const Recipe *recipe, const KeyColumn *key)
-{
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
-
-	if (!OidIsValid(recipe->target))
-		return "";
-	get_atttypetypmodcoll(recipe->target, get_attnum(recipe->target, key->name), &type, &typmod,
-						  &collation);
-	if (!OidIsValid(collation) || collation == key->collation)
-		return "";
-	return psprintf(" COLLATE %s", generate_collation_name(collation));
-}
-
 /* Rows that have no result yet. */
 static void
 append_missing(StringInfo sql, const Recipe *recipe)
@@ -172,7 +151,7 @@ append_missing(StringInfo sql, const Recipe *recipe)
 
 		appendStringInfo(sql, " AND %s.%s %s %s.%s%s", target, name,
 						 key_equality(&recipe->keys[i]), source, name,
-						 key_collation(recipe, &recipe->keys[i]));
+						 key_target_collation(recipe, &recipe->keys[i]));
 	}
 	appendStringInfoChar(sql, ')');
 }
@@ -225,7 +204,7 @@ append_changed(StringInfo sql, const Recipe *recipe)
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d%s AND ",
 						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1, key_collation(recipe, &recipe->keys[i]));
+						 i + 1, key_target_collation(recipe, &recipe->keys[i]));
 	for (int i = 0; i < recipe->output_count; i++)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",

@@ -257,20 +257,22 @@ static Statement select_state = {
 	"SELECT state FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
 };
 
-static Statement hold_running = {
-	"SELECT FROM enrich.job WHERE job" EQ "$1 AND state" EQ "'running' FOR UPDATE",
-	1, {INT8OID}, NULL
+static Statement hold_job = {
+	"SELECT state FROM enrich.job WHERE job" EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
 };
 
 bool
-catalog_hold_running(int64 job)
+catalog_hold_job(int64 job, JobState *state)
 {
 	Arguments	a = {0};
+	MemoryContext context;
 	bool		held;
 
 	argument_add(&a, Int64GetDatum(job));
-	statement_begin(&hold_running, &a);
+	context = statement_begin(&hold_job, &a);
 	held = SPI_processed > 0;
+	if (held)
+		*state = job_state_of(column_text(0, 1, context));
 	statement_end();
 	return held;
 }

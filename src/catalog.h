@@ -136,10 +136,10 @@ extern void catalog_set_refused(int64 job);
 extern void catalog_set_replaced(int64 job);
 
 /*
- * Until the end of the transaction nobody else changes the job's state, which is
- * running.  False: it is not, any more.
+ * Until the end of the transaction nobody else changes the job's state, which is now
+ * in *state.  False: the job is not there.
  */
-extern bool catalog_hold_running(int64 job);
+extern bool catalog_hold_job(int64 job, JobState *state);
 
 /*
  * End of bucketizing: totals; the state becomes running unless it was paused.

@@ -203,8 +203,8 @@ converter_vector(Converter *converter, JsonSlice value, Datum *result)
 	return true;
 }
 
-/* -2^63, that is, which a bigint can hold. */
-#define LARGEST_BIGINT 9223372036854775808.0f
+/* -2^63 is the lowest bigint; of 2^63 its input says that it is out of range. */
+#define BIGINT_BOUND 9223372036854775808.0f
 
 /* A float4 in a notation that the type reads as the same number, if it can hold it. */
 static void
@@ -214,7 +214,7 @@ append_float(StringInfo literal, Oid type, float4 number)
 
 	if (type == FLOAT8OID)
 		appendStringInfo(literal, "%.17g", (double) number);
-	else if (type != FLOAT4OID && fabsf(number) <= LARGEST_BIGINT && number == rintf(number))
+	else if (type != FLOAT4OID && fabsf(number) <= BIGINT_BOUND && number == rintf(number))
 		appendStringInfo(literal, "%.0f", (double) number); /* 1e+06 is no integer's literal */
 	else
 	{

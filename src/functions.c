@@ -112,6 +112,9 @@ enrich_retry(PG_FUNCTION_ARGS)
 	Job		   *job = open_job(PG_GETARG_INT64(0), "enrich.retry()");
 	int64		rows;
 
+	/* It is not to be resumed, and completed without the rows that are put back here. */
+	if (!catalog_hold_job(job->id, &job->state))
+		job = catalog_steer_job(job->id);	/* dropped meanwhile, and that says so */
 	if (job->state != JOB_COMPLETED && job->state != JOB_PAUSED)
 		refuse(job, "retry", job_is_finished(job->state) ? "Start a new job instead."
 			   : "Failed rows of a completed or paused job can be retried: pause it first.");

@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
@@ -29,6 +30,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -290,6 +292,23 @@ key_equality(const KeyColumn *key)
 				   NameStr(form->oprname));
 	ReleaseSysCache(tuple);
 	return sql;
+}
+
+const char *
+key_target_collation(const Recipe *recipe, const KeyColumn *key)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	/* A target that is yet to be made has the same; beside the default one any other counts. */
+	if (!OidIsValid(recipe->target) || key->collation == DEFAULT_COLLATION_OID)
+		return "";
+	get_atttypetypmodcoll(recipe->target, get_attnum(recipe->target, key->name), &type, &typmod,
+						  &collation);
+	if (!OidIsValid(collation) || collation == key->collation)
+		return "";
+	return psprintf(" COLLATE %s", generate_collation_name(collation));
 }
 
 static void

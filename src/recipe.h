@@ -148,6 +148,12 @@ extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
 /* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
 extern char *key_equality(const KeyColumn *key);
 
+/*
+ * What follows a key of the source, as SQL, where it is compared with the target's: which
+ * keys are the same is for the target to say, where the two have collations of their own.
+ */
+extern const char *key_target_collation(const Recipe *recipe, const KeyColumn *key);
+
 /* The column whose name is nearest to one that is none; NULL where none is near. */
 extern const char *nearest_column(Oid relation, const char *name);
 

@@ -268,7 +268,8 @@ store_replace(Store *store)
 		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name),
 					false, 0) < 0 ||
 		SPI_execute(store_sql_delete_replaced(recipe, in_place), false, 0) < 0 ||
-		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0)
+		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0 ||
+		SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) < 0)
 		elog(ERROR, "could not replace the rows of %s", recipe->target_name);
 	SPI_finish();
 	MemoryContextSwitchTo(old);

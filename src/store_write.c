@@ -269,9 +269,10 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
  * Is it a row's own fault?  In conversion whatever a type says of the value,
  * which need not be a data exception (an unknown name for regclass, a limit of
  * tsvector); in the write a constraint it violates, an exception that a
- * trigger raised, or another row of the same statement, with the same key by the
- * target's collation or trigger: apart from that one it can be written.  A row-level security policy that refuses a row has the same
- * SQLSTATE as a missing privilege, but comes from another place.
+ * trigger raised, or another row of the same statement with what is the same key for
+ * the target: in a statement of its own it fits.  A row-level security policy that
+ * refuses a row has the same SQLSTATE as a missing privilege, but comes from another
+ * place.
  */
 static bool
 is_row_error(const StoreWriter *writer, const ErrorData *error)

@@ -263,10 +263,12 @@ static void
 finish_step(Worker *worker)
 {
 	const Job  *job = worker->job;
+	JobState	state;
 	Counters	sum;
 
 	/* It may have been paused, or another worker has found the same, since this one has looked. */
-	if (!catalog_hold_running(job->id))
+	worker->finished = false;
+	if (!catalog_hold_job(job->id, &state) || state != JOB_RUNNING)
 		return;
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done < job->buckets_total)
@@ -298,7 +300,7 @@ finish_step(Worker *worker)
 	if (sum.rows_failed == 0)
 		(void) staging_drop(job->id, true);
 	(void) catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL);
-	worker->abandoned = true;
+	worker->finished = true;
 }
 
 /* Partitions whose buckets are all finished are not needed any more. */
@@ -495,10 +497,12 @@ worker_run_loop(Worker *worker)
 			worker_settle_held(worker);
 			if (worker->outcomes != NULL)
 				continue;
-			if (!claims_any(worker->slot->job_index))
-				(void) worker_try_as(worker, STEP_FINISH, finish_step);
+			/* Only what was committed counts. */
+			if (!claims_any(worker->slot->job_index) &&
+				worker_try_as(worker, STEP_FINISH, finish_step))
+				worker->abandoned |= worker->finished;
 			if (worker->pause.reason != NULL)
-				continue;		/* it is not written yet */
+				continue;		/* the next turn writes it */
 			if (worker->abandoned || worker->stopping)
 				break;
 		}

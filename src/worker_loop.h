@@ -104,6 +104,7 @@ typedef struct Worker
 	bool		found_any;		/* some output path has found something */
 	bool		found_item;		/* some answer held an item at all */
 	bool		exhausted;		/* no bucket was left to claim at the last look */
+	bool		finished;		/* the job is completed, if that is committed */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */

@@ -19,7 +19,7 @@
  */
 extern int	worker_max_connections(void);
 
-/* Set a parameter for the session, as a user might.  Raises what its check says. */
+/* Set a parameter for the session, as a user might.  Raises an error if the value is not valid. */
 extern void worker_set(const char *name, const char *value);
 
 /*

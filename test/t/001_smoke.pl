@@ -67,7 +67,7 @@ cmp_ok($progress->{tokens}, '>', 0, 'tokens are counted');
 # Pause and go on: nothing twice, nothing left out
 make_table('river', 400);
 $t->mock_reset;
-# two requests in the middle hang, so it does not end before it is paused
+# requests hang, at most two, so it does not end before it is paused
 $t->mock_script({ latency => 20, hang => 1, match => 'row 20' });
 $job = $t->start_job(%items, source => 'river', concurrency => 2, bucket_size => 10,
 	output => { 'value bigint' => '$.value' });

@@ -77,6 +77,29 @@ is(counts($job), '20|0|0', '... so that in the end none is missing');
 is($t->sql('SELECT count(*) FROM target'), '20', '... in the target either');
 
 #
+# Rows that fail are put back while somebody resumes the job
+#
+$t->sql('TRUNCATE target; INSERT INTO bad VALUES (1), (11)');
+$t->mock_reset;
+$t->mock_script({ hang => 1, match => 'row 20' });
+$job = begin();
+$t->poll_for('two rows to fail', sub { counts($job) eq '17|2|2' }, PATIENCE);
+$t->sql("SELECT enrich.pause($job)");
+$t->mock_script;
+$t->mock_release;
+$t->poll("SELECT pids FROM enrich.progress WHERE job = $job", '{}', PATIENCE);
+is(counts($job), '18|2|2', 'paused, with failed rows');
+$session->query_safe("BEGIN; SELECT enrich.retry($job)");
+$holder->query_until(qr/begun/, "\\echo begun\nSELECT enrich.resume($job);\n");
+$t->poll(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+	WHERE a.query ~ '^SELECT enrich.resume' AND NOT l.granted}, '1', PATIENCE);
+$t->sql('TRUNCATE bad');
+$session->query_safe('COMMIT');
+$holder->query_safe('SELECT 1');
+$t->wait_job($job, 'completed', PATIENCE);
+is(counts($job), '20|0|0', '... and resumed while they are put back: none is forgotten');
+
+#
 # What resume has accepted is not accepted of rows that fail once more
 #
 $t->sql('TRUNCATE target; INSERT INTO bad SELECT id FROM source');
@@ -100,7 +123,7 @@ $t->sql("SELECT enrich.cancel($job); TRUNCATE bad");
 #
 $t->mock_reset;
 $t->sql(<<'END');
-CREATE TABLE named (k text PRIMARY KEY, txt text);
+CREATE TABLE named (k text COLLATE "C" PRIMARY KEY, txt text);
 INSERT INTO named SELECT c || i, c || i FROM generate_series(1, 50) i, unnest(ARRAY['key', 'KEY']) c;
 CREATE TABLE either (k text COLLATE either_case PRIMARY KEY, upper text);
 END
@@ -108,7 +131,7 @@ my %named = (source => 'named', key => ['k'], target => 'either', batch_size => 
 $job = begin(%named);
 $t->wait_job($job, 'completed', PATIENCE);
 is(counts($job), '100|0|0', 'keys that differ in case: both answers are written');
-is($t->sql('SELECT count(*), count(*) FILTER (WHERE upper = upper(k)) FROM either'), '50|50', '... into one row');
+is($t->sql('SELECT count(*), count(*) FILTER (WHERE upper COLLATE "C" = upper(k) COLLATE "C") FROM either'), '50|50', '... into one row');
 
 # and rows without a result are those of which the target has no such key
 $t->sql('DELETE FROM either WHERE k IN ($$key7$$, $$key8$$)');
@@ -122,6 +145,21 @@ is($t->wait_job($job, 'completed', PATIENCE)->{rows_total}, 50, "rows => 'change
 $t->sql(q{UPDATE named SET txt = 'other' WHERE k = 'key7'});
 $job = begin(%changed);
 is($t->wait_job($job, 'completed', PATIENCE)->{rows_total}, 1, '... then those that have');
+
+# and so are those that an upsert of many items, or an overwrite in place, takes away
+$t->sql(<<'END');
+CREATE TABLE items (k text COLLATE either_case, item integer, upper text, PRIMARY KEY (k, item));
+INSERT INTO items SELECT 'KEY' || i, 5, 'old' FROM generate_series(1, 10) i;
+CREATE TABLE referring (k text COLLATE either_case REFERENCES either);
+INSERT INTO referring VALUES ('KEY1');
+END
+my %lower = (%named, where_clause => "k ~ '^key'");
+$job = begin(%lower, target => 'items', result_rows => 'many', batch_size => 1);
+is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, 50, 'many items: stored by the target\'s collation');
+is($t->sql('SELECT count(*), count(DISTINCT k) FROM items'), '50|50', '... in place of what was there');
+$job = begin(%lower, write_mode => 'overwrite');
+is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, 50, 'overwrite in place: too');
+is($t->sql('SELECT count(*) FROM referring JOIN either USING (k)'), '1', '... and what refers to a key still does');
 
 $_->quit for $holder, $session;
 $t->stop;

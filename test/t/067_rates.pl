@@ -74,9 +74,9 @@ sub watch
 	return @arrivals;
 }
 
-# Arrivals keep to a rate per second, exactly, evenly spaced, and use it.  A mock that
-# the machine holds up sees at once what came meanwhile; a sender that exceeds its rate
-# does so whenever one looks.  So the best of a few looks counts.
+# Arrivals keep to a rate per second, evenly spaced, and use it.  A mock that the machine
+# holds up sees at once what came meanwhile; so there are some looks, until all is well in
+# one.  That no take is too early, whatever the machine does, quota_test shows.
 sub keeps_to
 {
 	my ($rate, $what, $largest, $name, $length, $script) = @_;
