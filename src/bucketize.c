@@ -151,7 +151,7 @@ append_missing(StringInfo sql, const Recipe *recipe)
 
 		appendStringInfo(sql, " AND %s.%s %s %s.%s%s", target, name,
 						 key_equality(&recipe->keys[i]), source, name,
-						 key_target_collation(recipe, &recipe->keys[i]));
+						 key_collation(&recipe->keys[i], recipe->target));
 	}
 	appendStringInfoChar(sql, ')');
 }
@@ -204,7 +204,7 @@ append_changed(StringInfo sql, const Recipe *recipe)
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d%s AND ",
 						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1, key_target_collation(recipe, &recipe->keys[i]));
+						 i + 1, key_collation(&recipe->keys[i], recipe->target));
 	for (int i = 0; i < recipe->output_count; i++)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",

@@ -261,20 +261,27 @@ static Statement hold_job = {
 	"SELECT state FROM enrich.job WHERE job" EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
 };
 
-bool
-catalog_hold_job(int64 job, JobState *state)
+/* False: the job is not there. */
+static bool
+read_state(Statement *statement, int64 job, JobState *state)
 {
 	Arguments	a = {0};
 	MemoryContext context;
-	bool		held;
+	bool		found;
 
 	argument_add(&a, Int64GetDatum(job));
-	context = statement_begin(&hold_job, &a);
-	held = SPI_processed > 0;
-	if (held)
+	context = statement_begin(statement, &a);
+	found = SPI_processed > 0;
+	if (found)
 		*state = job_state_of(column_text(0, 1, context));
 	statement_end();
-	return held;
+	return found;
+}
+
+bool
+catalog_hold_job(int64 job, JobState *state)
+{
+	return read_state(&hold_job, job, state);
 }
 
 bool
@@ -299,16 +306,7 @@ catalog_transition(int64 job, JobState to, const char *reason,
 	if (changed)
 		notify_state(job, to);
 	else if (present != NULL)
-	{
-		Arguments	key = {0};
-		MemoryContext context;
-
-		argument_add(&key, Int64GetDatum(job));
-		context = statement_begin(&select_state, &key);
-		if (SPI_processed > 0)
-			*present = job_state_of(column_text(0, 1, context));
-		statement_end();
-	}
+		(void) read_state(&select_state, job, present);
 	return changed;
 }
 

@@ -295,17 +295,16 @@ key_equality(const KeyColumn *key)
 }
 
 const char *
-key_target_collation(const Recipe *recipe, const KeyColumn *key)
+key_collation(const KeyColumn *key, Oid relation)
 {
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
 
-	/* A target that is yet to be made has the same; beside the default one any other counts. */
-	if (!OidIsValid(recipe->target) || key->collation == DEFAULT_COLLATION_OID)
+	/* Beside the default one any other counts. */
+	if (!OidIsValid(relation) || key->collation == DEFAULT_COLLATION_OID)
 		return "";
-	get_atttypetypmodcoll(recipe->target, get_attnum(recipe->target, key->name), &type, &typmod,
-						  &collation);
+	get_atttypetypmodcoll(relation, get_attnum(relation, key->name), &type, &typmod, &collation);
 	if (!OidIsValid(collation) || collation == key->collation)
 		return "";
 	return psprintf(" COLLATE %s", generate_collation_name(collation));

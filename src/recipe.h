@@ -149,10 +149,11 @@ extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
 extern char *key_equality(const KeyColumn *key);
 
 /*
- * What follows a key of the source, as SQL, where it is compared with the target's: which
- * keys are the same is for the target to say, where the two have collations of their own.
+ * What follows a key of the source, as SQL, where it is compared with that of a relation
+ * (InvalidOid: one that is yet to be made from it): which keys are the same is for the
+ * relation to say, where the two have collations of their own.
  */
-extern const char *key_target_collation(const Recipe *recipe, const KeyColumn *key);
+extern const char *key_collation(const KeyColumn *key, Oid relation);
 
 /* The column whose name is nearest to one that is none; NULL where none is near. */
 extern const char *nearest_column(Oid relation, const char *name);

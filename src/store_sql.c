@@ -35,23 +35,14 @@ append_result_columns(StringInfo sql, const Recipe *recipe)
 		appendStringInfo(sql, ", output_%d", i + 1);
 }
 
-/* table.key = r.key_1 AND …, by the keys' own equality */
+/* table.key = r.key_1 AND …, by the keys' own equality; table stands for the relation */
 static void
-append_source_match(StringInfo sql, const Recipe *recipe)
+append_key_match(StringInfo sql, const Recipe *recipe, const char *table, Oid relation)
 {
 	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%spg_enrich_source.%s %s r.key_%d", i > 0 ? " AND " : "",
+		appendStringInfo(sql, "%s%s.%s %s r.key_%d%s", i > 0 ? " AND " : "", table,
 						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1);
-}
-
-static void
-append_target_match(StringInfo sql, const Recipe *recipe)
-{
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(sql, "%spg_enrich_target.%s %s r.key_%d%s", i > 0 ? " AND " : "",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1, key_target_collation(recipe, &recipe->keys[i]));
+						 i + 1, key_collation(&recipe->keys[i], relation));
 }
 
 static void
@@ -71,7 +62,7 @@ append_update(StringInfo sql, const Recipe *recipe)
 		appendStringInfo(sql, "%s%s = r.output_%d", i > 0 ? ", " : "",
 						 quote_identifier(recipe->outputs[i].name), i + 1);
 	appendStringInfo(sql, " FROM %s r WHERE ", RESULTS_RELATION);
-	append_target_match(sql, recipe);
+	append_key_match(sql, recipe, "pg_enrich_target", recipe->target);
 }
 
 /* Key columns that are GENERATED ALWAYS in the target take the source's values all the same. */
@@ -95,7 +86,7 @@ append_still_there(StringInfo sql, const Recipe *recipe, bool in_range)
 	if (!recipe->key_is_unique)
 		return;
 	appendStringInfo(sql, " WHERE EXISTS (SELECT FROM %s pg_enrich_source WHERE ", recipe->source);
-	append_source_match(sql, recipe);
+	append_key_match(sql, recipe, "pg_enrich_source", recipe->job->source);
 	if (in_range)
 		append_key_range(sql, recipe, "pg_enrich_source");
 	appendStringInfoChar(sql, ')');
@@ -162,7 +153,7 @@ write_items(const Recipe *recipe)
 		appendStringInfo(&sql, "removed AS (DELETE FROM %s pg_enrich_target USING present r"
 						 " WHERE r.ends AND pg_enrich_target.%s OPERATOR(pg_catalog.>=) r.%s AND ",
 						 recipe->target_name, ITEM_COLUMN, ITEM_COLUMN);
-		append_target_match(&sql, recipe);
+		append_key_match(&sql, recipe, "pg_enrich_target", recipe->target);
 		appendStringInfoString(&sql, "), ");
 	}
 	appendStringInfoString(&sql, "stored AS (");
@@ -230,7 +221,7 @@ store_sql_delete_replaced(const Recipe *recipe, bool in_place)
 		return sql.data;
 	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s r WHERE ",
 					 staging_results_name(recipe->job->id));
-	append_target_match(&sql, recipe);
+	append_key_match(&sql, recipe, "pg_enrich_target", recipe->target);
 	if (recipe->many)
 		appendStringInfo(&sql, " AND pg_enrich_target.%s OPERATOR(pg_catalog.=) r.%s", ITEM_COLUMN,
 						 ITEM_COLUMN);

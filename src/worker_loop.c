@@ -266,8 +266,8 @@ finish_step(Worker *worker)
 	JobState	state;
 	Counters	sum;
 
-	/* It may have been paused, or another worker has found the same, since this one has looked. */
 	worker->finished = false;
+	/* It may have been paused, or another worker has found the same, since this one has looked. */
 	if (!catalog_hold_job(job->id, &state) || state != JOB_RUNNING)
 		return;
 	catalog_sum_counters(job->id, &sum);

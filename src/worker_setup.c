@@ -79,7 +79,7 @@ worker_force_settings(void)
 	};
 
 	/* The owner is who the job was started by. */
-	SetConfigOption("role", "none", PGC_USERSET, PGC_S_SESSION);
+	worker_set("role", "none");
 	/* Of a superuser: triggers and foreign keys of the target are to count. */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_SESSION);
 	for (int i = 0; i < (int) lengthof(forced); i++)
