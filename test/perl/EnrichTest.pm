@@ -360,6 +360,41 @@ END
 	return;
 }
 
+=head2 $t->halt_at($table, $id)
+
+From now on an INSERT of the row with that id waits while somebody holds the advisory
+lock 1, whatever its lock_timeout.
+
+=head2 $t->halted($timeout)
+
+The worker that waits so; waits until there is one, and dies after $timeout seconds.
+
+=cut
+
+sub halt_at
+{
+	my ($self, $table, $id) = @_;
+
+	$self->sql(<<"END");
+CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+	\$\$BEGIN
+		IF NEW.id = $id THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;
+		RETURN NEW;
+	END\$\$;
+CREATE TRIGGER halt BEFORE INSERT ON $table FOR EACH ROW EXECUTE FUNCTION halt();
+END
+	return;
+}
+
+sub halted
+{
+	my ($self, $timeout) = @_;
+
+	return $self->poll_for('a worker that waits for the advisory lock', sub {
+		$self->sql(q{SELECT pid FROM pg_stat_activity
+			WHERE backend_type = 'pg_enrich worker' AND wait_event = 'advisory'}) }, $timeout);
+}
+
 =head2 $t->start_sql(%parameter)
 
 The text of a call of enrich.start() with these parameters: C<output> and

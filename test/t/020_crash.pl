@@ -68,10 +68,12 @@ sub midway
 	my ($job, $rows) = @_;
 
 	$rows //= 3_000;
-	return $t->poll_for("job $job to be midway", sub {
+	my $progress = $t->poll_for("job $job to be midway", sub {
 		my $now = $t->progress($job);
-		return $now->{rows_done} >= $rows && $now->{pids}[0];
+		return @{ $now->{pids} } && $now->{rows_done} >= $rows && $now;
 	}, PATIENCE);
+	cmp_ok($progress->{rows_done}, '<', ROWS, 'the job is midway');
+	return $progress->{pids}[0];
 }
 
 # The job completes, and everything is as if nothing had happened, though its

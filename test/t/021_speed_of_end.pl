@@ -141,6 +141,7 @@ is($t->progress($job)->{state}, 'running', 'stores go on while a transaction tha
 $session->query_safe('COMMIT');
 $progress = $t->wait_job($job, 'paused', PATIENCE);
 is($progress->{reason}, 'user', 'the job is paused at commit');
+cmp_ok($progress->{rows_done}, '<', 5000, '... before its end');
 $t->mock_script;
 $t->mock_release;
 $t->sql("SELECT enrich.resume($job)");

@@ -83,23 +83,28 @@ is_stored('reset');
 # Full jitter: those that failed together come again at any time up to backoff_base
 #
 $t->create_server('spread', url => '/items', backoff_base => '1s', backoff_max => '1s');
-my @waits;
-for (1, 2)
+my (@waits, $apart);
+for my $look (1 .. 4)		# a mock that is held up sees some of them at once
 {
-	$t->mock_reset;
-	$t->mock_script({ fail_first => 1 });
-	# so few are no outage
-	$t->wait_job(begin(server => 'spread', path => undef, batch_size => 1, max_rows => 7), 'completed', PATIENCE);
-	my @at = map { $_->[0] / 1e6 } @{ $t->mock('GET', '/mock/arrivals') };
-	is(scalar(@at), 14, 'jitter: seven requests, twice');
-	push @waits, map { $_ - $at[6] } @at[ 7 .. 13 ];
+	@waits = ();
+	for (1, 2)
+	{
+		$t->mock_reset;
+		$t->mock_script({ fail_first => 1 });
+		# so few are no outage
+		$t->wait_job(begin(server => 'spread', path => undef, batch_size => 1, max_rows => 7), 'completed', PATIENCE);
+		my @at = map { $_->[0] / 1e6 } @{ $t->mock('GET', '/mock/arrivals') };
+		is(scalar(@at), 14, 'jitter: seven requests, twice');
+		push @waits, map { $_ - $at[6] } @at[ 7 .. 13 ];
+	}
+	@waits = sort { $a <=> $b } @waits;
+	$apart = grep { $waits[$_] - $waits[ $_ - 1 ] > 0.005 } 1 .. $#waits;
+	last if $apart >= 7;
 }
-@waits = sort { $a <=> $b } @waits;
 cmp_ok($waits[0], '<', 0.6, "jitter: the first comes after $waits[0] s");
 cmp_ok($waits[-1], '>', 0.4, "jitter: the last comes after $waits[-1] s");
 cmp_ok($waits[-1], '<', 2.5, 'jitter: within backoff_base');
-# a mock that is held up sees some of them at once
-cmp_ok(scalar(grep { $waits[$_] - $waits[ $_ - 1 ] > 0.005 } 1 .. $#waits), '>=', 4, 'jitter: they do not come together');
+cmp_ok($apart, '>=', 7, 'jitter: they do not come together');
 $t->sql('TRUNCATE target');
 
 #

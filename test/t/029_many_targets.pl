@@ -206,6 +206,7 @@ foreach my $rows (200, 800, 1400)
 	}, PATIENCE);
 	$t->crash($pid);
 }
+cmp_ok($t->progress($job)->{rows_done}, '<', 3000, 'workers are killed midway');
 $t->mock_script;
 $t->mock_release;
 $progress = $t->wait_job($job, 'completed', PATIENCE);

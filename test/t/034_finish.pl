@@ -17,13 +17,6 @@ $t->sql(<<'END');
 CREATE TABLE source (id integer PRIMARY KEY, txt text);
 INSERT INTO source SELECT i, 'row ' || i FROM generate_series(1, 50) i;
 CREATE TABLE target (id integer PRIMARY KEY, upper text);
-
--- while somebody holds the advisory lock 1, writing row 5 waits for it
-CREATE FUNCTION stop_at() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
-	$$BEGIN
-		IF NEW.id = 5 THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;
-		RETURN NEW;
-	END$$;
 END
 
 # Starts a job whose last request hangs, on a target with an old row.
@@ -114,13 +107,11 @@ is_resumed($job, 'a deferred constraint');
 #
 # pg_cancel_backend while the rows are replaced
 #
-my $stuck = q{FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event = 'advisory'};
-$t->sql('CREATE TRIGGER stop_at BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION stop_at()');
+$t->halt_at('target', 5);
 $job = begin();
 $session->query_safe('SELECT pg_advisory_lock(1)');
 release();
-$t->poll("SELECT count(*) $stuck", '1', PATIENCE);
-$t->sql("SELECT pg_cancel_backend(pid) $stuck");
+$t->sql('SELECT pg_cancel_backend(' . $t->halted(PATIENCE) . ')');
 is_paused($job, 'user', qr/canceled/, 'canceled');
 $session->query_safe('SELECT pg_advisory_unlock(1)');
 is_resumed($job, 'canceled');

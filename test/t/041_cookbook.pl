@@ -56,8 +56,8 @@ END
 		is(scalar @requests, 4, 'a request a row');
 		is(join(' ', map { query_of($_) } @requests), 'key key key key', 'the key is in the query');
 		# three seconds, of which a mock that is held up may see less
-		cmp_ok($took, '>', 2, 'one a second');
-		cmp_ok(scalar(grep { $_ < 0.3 } @gaps), '<=', 1, '... one by one') or diag("@gaps");
+		cmp_ok($took, '>', 2.5, 'one a second');
+		cmp_ok(scalar(grep { $_ < 0.9 } @gaps), '<=', 1, '... one by one') or diag("@gaps");
 		is($t->sql(<<'END'), '4|1|4', 'each in its row');
 SELECT count(*), count(*) - count(latitude), count(places_found) FROM customers, value_of(street || ', ' || city) v
 WHERE latitude IS NOT DISTINCT FROM CASE WHEN v % 10 > 0 THEN ((v % 180001 - 90000) / 1000.0)::float8 END

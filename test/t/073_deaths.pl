@@ -18,15 +18,8 @@ $t->sql(<<'END');
 CREATE TABLE source (id integer PRIMARY KEY, txt text);
 INSERT INTO source SELECT i, 'row ' || i FROM generate_series(1, 1000) i;
 CREATE TABLE target (id integer PRIMARY KEY, upper text);
-
--- while somebody holds the advisory lock 1, writing row 5 waits for it
-CREATE FUNCTION stop_at() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
-	$$BEGIN
-		IF NEW.id = 5 THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;
-		RETURN NEW;
-	END$$;
-CREATE TRIGGER stop_at BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION stop_at();
 END
+$t->halt_at('target', 5);
 $t->count_writes('target');
 
 # Starts a job of a hundred requests.
@@ -121,10 +114,8 @@ is_exact($job, 'canceled in flight');
 #
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('SELECT pg_advisory_lock(1)');
-my $stuck = q{FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event = 'advisory'};
 $job = begin();
-$t->poll("SELECT count(*) $stuck", 1, PATIENCE);
-$t->sql("SELECT pg_cancel_backend(pid) $stuck");
+$t->sql('SELECT pg_cancel_backend(' . $t->halted(PATIENCE) . ')');
 is_paused($job, 'canceled in a store');
 my $sent = $t->mock_stats->{requests};
 $holder->query_safe('SELECT pg_advisory_unlock(1)');
@@ -137,12 +128,11 @@ is_exact($job, 'canceled in a store');
 # once more, if the store never ends: it leaves at once, and says what it leaves behind
 $holder->query_safe('SELECT pg_advisory_lock(1)');
 $job = begin();
-$t->poll("SELECT count(*) $stuck", 1, PATIENCE);
-$t->sql("SELECT pg_cancel_backend(pid) $stuck");
+$t->sql('SELECT pg_cancel_backend(' . $t->halted(PATIENCE) . ')');
 is_paused($job, 'canceled twice');
-$t->poll("SELECT count(*) $stuck", 1, PATIENCE);
+$pid = $t->halted(PATIENCE);
 my $position = $t->log_position;
-$t->sql("SELECT pg_cancel_backend(pid) $stuck");
+$t->sql("SELECT pg_cancel_backend($pid)");
 is_gone($job);
 like($t->log_since($position), qr/answers for \d+ rows of job $job of pg_enrich go with their worker/,
 	'canceled twice: the log says what is lost');
