@@ -106,9 +106,10 @@ is($right, 500, 'verify_tls false accepts it');
 # Who speaks no TLS is refused as well; or, where it just closes the connection, asked again
 $t->create_server('mute', url => $t->url =~ s/^http:/https:/r);
 ($job) = begin('mute');
-$progress = $t->poll_for('an error of TLS', sub {
+# what a job pauses for is shown before the pause is written
+$progress = $t->poll_for('a pause, or an outage', sub {
 	my $now = $t->progress($job);
-	return ($now->{error} // '') =~ /TLS/ && $now;
+	return ($now->{state} eq 'paused' || ($now->{error} // '') =~ /nothing but failures/) && $now;
 });
 is("$progress->{rows_done} $progress->{rows_failed}", '0 0', 'https where there is none fails no row');
 like(($progress->{reason} // 'running') . ": $progress->{error}", qr/^configuration: TLS |nothing but failures since .*in the TLS handshake/,
