@@ -91,6 +91,30 @@ worker_check_failures(Worker *worker)
 		worker->stopping = true;
 }
 
+/* Is there something to count that is not written yet? */
+static bool
+has_counters(Worker *worker)
+{
+	Counters   *unsaved = &worker->unsaved;
+
+	unsaved->throttled_us += permits_throttled(worker->slot_index);
+	return unsaved->requests + unsaved->tokens + unsaved->throttled_us > 0;
+}
+
+void
+worker_note_counters(Worker *worker)
+{
+	if (has_counters(worker))
+		catalog_note_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
+}
+
+void
+worker_counters_noted(Worker *worker)
+{
+	worker->counted_at = clock_now();
+	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+}
+
 /* By all of its workers. */
 static int64
 tokens_spent(const Worker *worker)
@@ -106,6 +130,7 @@ tokens_spent(const Worker *worker)
 static void
 pause_for_budget_step(Worker *worker)
 {
+	worker_note_counters(worker);
 	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
 						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
 									" (" INT64_FORMAT ")",
@@ -120,8 +145,8 @@ worker_check_budget(Worker *worker)
 {
 	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
 		return false;
-	if (!worker->stopping)
-		(void) worker_try(worker, pause_for_budget_step);
+	if (!worker->stopping && worker_try(worker, pause_for_budget_step))
+		worker_counters_noted(worker);
 	return true;
 }
 
@@ -157,8 +182,7 @@ worker_note_progress(Worker *worker)
 	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +
 		worker->storing.rows_skipped;
 	worker->stored_before = true;
-	worker->counted_at = clock_now();
-	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+	worker_counters_noted(worker);
 	shared_lock();
 	worker->entry->failures = 0;
 	if (worker->slot->waiting_for == WAITING_LOCK)
@@ -345,22 +369,13 @@ show_activity(Worker *worker)
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
-static void
-note_counters_step(Worker *worker)
-{
-	catalog_note_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
-}
-
 /* Where nothing is stored for a while, the world is still to see what is sent. */
 static void
 note_counters(Worker *worker)
 {
-	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
-	if (worker->unsaved.requests + worker->unsaved.tokens + worker->unsaved.throttled_us == 0 ||
-		worker->outcomes != NULL || !worker_try(worker, note_counters_step))
-		return;
-	worker->counted_at = clock_now();
-	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+	if (has_counters(worker) && worker->outcomes == NULL &&
+		worker_try(worker, worker_note_counters))
+		worker_counters_noted(worker);
 }
 
 /* Once a tick: speed, counters, and what pg_stat_activity shows. */

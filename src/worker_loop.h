@@ -261,6 +261,10 @@ extern void worker_fit_request(Worker *worker, Request *request);
 extern void worker_check_failures(Worker *worker);
 extern void worker_check_paths(Worker *worker);
 
+/* In a transaction: write what was counted since the last store; and once that is committed. */
+extern void worker_note_counters(Worker *worker);
+extern void worker_counters_noted(Worker *worker);
+
 extern void worker_note_progress(Worker *worker);	/* a store was committed */
 extern void worker_rescan(Worker *worker);	/* look at all buckets again */
 extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);

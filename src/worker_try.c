@@ -150,11 +150,18 @@ worker_pause(Worker *worker, const char *reason, const char *error, const char *
 	worker->misconfigured |= strcmp(reason, "configuration") == 0;
 	if (worker->pause.reason != NULL)
 		return;					/* the first reason counts */
+	/* Shown at once: who knows when it can be written. */
+	show_trouble(worker, error, hint);
+
+	/*
+	 * It is paused already.  Were that written, it could undo an enrich.resume of
+	 * which this worker does not know yet.
+	 */
+	if (worker->job->state != JOB_RUNNING)
+		return;
 	worker->pause.reason = MemoryContextStrdup(worker->context, reason);
 	worker->pause.error = MemoryContextStrdup(worker->context, error);
 	worker->pause.hint = MemoryContextStrdup(worker->context, hint ? hint : "");
-	/* Shown at once: who knows when it can be written. */
-	show_trouble(worker, error, hint);
 }
 
 /* False: the job is at rest already, or ended. */
@@ -165,6 +172,8 @@ write_pause_step(Worker *worker)
 {
 	const PendingPause *pause = &worker->pause;
 
+	/* Who sees the pause is to see all that was sent, too. */
+	worker_note_counters(worker);
 	/* Then whatever went wrong went wrong because of that. */
 	if (catalog_pause_without_owner(worker->job->id, worker->job->owner))
 	{
@@ -182,6 +191,8 @@ worker_write_pause(Worker *worker)
 
 	if (pause->reason == NULL || !worker_try(worker, write_pause_step))
 		return;
+	worker_counters_noted(worker);
+	worker->job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
 	if (pause_written)
 		ereport(LOG,
 				errmsg("job " INT64_FORMAT " of pg_enrich is paused, reason %s: %s",

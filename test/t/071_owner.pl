@@ -149,6 +149,34 @@ $t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
 resume($job);
 is_exact($job, 'USAGE granted again');
 
+# A store that fails when the job has been resumed meanwhile does not pause it again
+$job = begin_hanging();
+$t->sql(<<'END');
+CREATE TABLE gate AS SELECT 'closed' AS state;
+GRANT SELECT ON gate TO PUBLIC;
+CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+	DECLARE
+		found text := (SELECT state FROM gate);
+	BEGIN
+		IF found = 'open' THEN RETURN NULL; END IF;
+		IF found = 'ajar' THEN
+			WHILE (SELECT state FROM gate) = 'ajar' LOOP PERFORM pg_sleep(0.01); END LOOP;
+		END IF;
+		RAISE insufficient_privilege USING MESSAGE = 'the gate is ' || found;
+	END$$;
+CREATE TRIGGER pass_gate BEFORE INSERT ON target FOR EACH STATEMENT EXECUTE FUNCTION pass_gate();
+END
+is_paused($job, qr/^the gate is closed$/, 'gate');
+$t->sql(q{UPDATE gate SET state = 'ajar'; REVOKE USAGE ON FOREIGN SERVER api FROM PUBLIC});
+resume($job);
+is_paused($job, qr/^permission denied for foreign server api$/, 'gate and server');
+$t->poll("SELECT wait_event FROM pg_stat_activity WHERE pid = (SELECT pids[1] FROM enrich.progress WHERE job = $job)",
+	'PgSleep', PATIENCE);
+$t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
+resume($job);
+$t->sql(q{UPDATE gate SET state = 'open'});
+is_exact($job, 'gate open');
+
 # it is given up with a cancel
 $job = begin_hanging();
 $t->sql('REVOKE INSERT ON target FROM PUBLIC');
