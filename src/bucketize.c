@@ -184,15 +184,42 @@ append_wanted_rows(StringInfo sql, const Recipe *recipe)
 		append_missing(sql, recipe);
 }
 
+static int
+compare_fields(const void *a, const void *b, void *recipe)
+{
+	char	  **fields = ((const Recipe *) recipe)->fields;
+
+	return strcmp(fields[*(const int *) a], fields[*(const int *) b]);
+}
+
+/*
+ * The row's fields as text, the key columns by name: in which order the caller
+ * gave the key makes no difference to what the API is asked.
+ */
+static char *
+fields_in_order(const Recipe *recipe)
+{
+	int		   *order = palloc(sizeof(int) * recipe->field_count);
+	StringInfoData sql;
+
+	for (int i = 0; i < recipe->field_count; i++)
+		order[i] = i;
+	qsort_arg(order, recipe->key_count, sizeof(int), compare_fields, (void *) recipe);
+	initStringInfo(&sql);
+	for (int i = 0; i < recipe->field_count; i++)
+		appendStringInfo(&sql, "%sprepared.fields[%d]", i > 0 ? ", " : "", order[i] + 1);
+	return psprintf("ARRAY[%s]::pg_catalog.text", sql.data);
+}
+
 /* md5 of all that decides on the row's result: templates, paths, and the row as it is sent. */
 static char *
 fingerprint_expression(const Recipe *recipe)
 {
 	if (recipe->fingerprint_seed == NULL)
 		return "NULL::pg_catalog.text";
-	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))",
-					recipe->fingerprint_seed,
-					recipe->send_fields ? "'|', prepared.fields::pg_catalog.text" : "''");
+	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input%s%s))",
+					recipe->fingerprint_seed, recipe->send_fields ? ", '|', " : "",
+					recipe->send_fields ? fields_in_order(recipe) : "");
 }
 
 /* Rows whose result was made from what they hold now have its fingerprint beside it. */

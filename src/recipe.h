@@ -68,8 +68,8 @@ typedef struct Recipe
 	bool		key_is_unique;	/* an index on the source says so, and no key column can be NULL */
 
 	/*
-	 * Key and input columns (not expressions), each once: what {{column}} may
-	 * name.  Names in server encoding.
+	 * Key and input columns (not expressions), each once, those of the key first:
+	 * what {{column}} may name.  Names in server encoding.
 	 */
 	int			field_count;
 	char	  **fields;

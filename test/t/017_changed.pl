@@ -30,6 +30,8 @@ sub run_job
 	return ("@$progress{qw(rows_total rows_skipped)} " . ($t->mock_stats->{inputs} // 0), $job);
 }
 
+sub rows_taken { return (run_job(@_))[0] =~ s/ .*//r; }
+
 foreach my $target (undef, 'described')
 {
 	my $where = defined $target ? 'in a target' : 'in the source';
@@ -62,6 +64,16 @@ is($t->sql('SELECT count(*) FROM described JOIN town USING (id) WHERE described.
 	'a column of the row is stored beside');
 is($t->sql('SELECT count(*) FROM described WHERE town = id AND made_at > now() - interval \'1 hour\''), 31,
 	'and a number, and the time');
+
+# In which order the key is given is nothing that changes a row
+$t->sql(q{CREATE TABLE visit AS SELECT i % 5 AS town, i AS day, 'visit ' || i AS name FROM generate_series(1, 20) i;
+	ALTER TABLE visit ADD PRIMARY KEY (town, day)});
+my %visits = (source => 'visit', path => '/echo', target => 'visited', result_index => undef, results => undef,
+	request => '{"k": "{{input}} {{day}} {{town}}"}', output => '{"said text": "$.body.k", "mark text": "{{fingerprint}}"}');
+is(rows_taken(%visits), 20, 'a key of two columns: the first run takes all rows');
+is(rows_taken(%visits, key => [qw(day town)]), 0, '... the other way round nothing has changed');
+$t->sql('UPDATE visit SET day = 100 WHERE day = 7');
+is(rows_taken(%visits, key => [qw(day town)]), 1, '... a row of another key is new');
 
 # A row that is edited while its request is in flight is not marked current
 $t->sql('DROP TABLE described');
