@@ -175,11 +175,11 @@ foreach my $case (
 # a row that is alone has no item too many but of its own; so look where none of many rows' requests match
 $t->sql(<<'END');
 CREATE TABLE village (id integer PRIMARY KEY, echo text);
-INSERT INTO village SELECT i, CASE WHEN i % 60 = 1 THEN format('{"k": %s, "v": 1}, {"k": "%1$s", "v": 2}', i) ELSE '' END FROM generate_series(1, 120) i;
+INSERT INTO village SELECT i, CASE WHEN i % 15 = 1 THEN format('{"k": %s, "v": 1}, {"k": "%1$s", "v": 2}', i) ELSE '' END FROM generate_series(1, 120) i;
 END
 $job = $t->start_job(server => 'api', source => 'village', target => 'v1', input => [$input], output => '{"v text": "$.v"}', result_key => '$.k');
 like($t->wait_job($job, 'paused')->{error},
-	qr/\Ano answer matches the rows of its request so far: item \d of the answer, counted from 0, has the key "?(1|61)"?, as an item before it has\z/, 'a repeated key');
+	qr/\Ano answer matches the rows of its request so far: item \d of the answer, counted from 0, has the key "?\d+"?, as an item before it has\z/, 'a repeated key');
 enrich(source => 'town', result_key => '$.k[*]', input => [ q{('{"l": [{"k": [1, 2]}]}')} ]);
 like(reasons(), qr/has more than one key at /, 'two keys');
 $t->sql(<<'END');

@@ -136,7 +136,7 @@ my @ways = (
 			header => "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 700ms" }, 0.65, 1.2 ],
 	[ 'RateLimit', { status => 429, header => 'RateLimit: "default";r=0;t=1' }, 0.95, 1.6 ],
 	[ 'retry-after-ms', { status => 429, header => 'retry-after-ms: 700' }, 0.65, 1.2 ],
-	[ 'a date', { status => 429, retry_after => sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() + 3)) } }, 0.8, 3.6 ],
+	[ 'a date', { status => 429, retry_after => sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time() + 4)) } }, 0.8, 4.6 ],
 	[ '503 with Retry-After', { status => 503, retry_after => 1 }, 0.95, 1.6 ],
 	[ 'no word on how long', { status => 429 }, 0, 1 ],
 );
@@ -144,10 +144,14 @@ for my $way (@ways)
 {
 	my ($what, $script, $least, $most) = @$way;
 
+	# a date is one from when the requests are sent, not from when the job is begun
+	my $job = begin(max_rows => 50, concurrency => 0);
+	$t->poll("SELECT state FROM enrich.progress WHERE job = $job", 'running', PATIENCE);
 	$t->mock_reset;
 	$t->mock_script({ (map { $_ => ref $script->{$_} ? $script->{$_}->() : $script->{$_} } keys %$script),
 		fail_first => 1, match => 'early' });
-	all_is_done(begin(max_rows => 50), 50, $what);
+	$t->sql("SELECT enrich.alter($job, concurrency => 20)");
+	all_is_done($job, 50, $what);
 	($gap) = longest_gap();
 	cmp_ok($gap, '>=', $least, sprintf('%s: waited for (%.2f s)', $what, $gap));
 	cmp_ok($gap, '<', $most, "$what: and not for longer");

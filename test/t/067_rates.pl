@@ -169,6 +169,7 @@ $t->poll("SELECT requests > 20 FROM enrich.progress WHERE job = $large", 't', PA
 is_fair('a rate of 20/s', begin(target => 'small', %small));
 
 $t->sql(q{ALTER SERVER api OPTIONS (DROP requests_per_minute, ADD max_concurrency '1')});
+$t->mock_reset;
 $t->mock_script({ latency => 80 });
 is_fair('a cap of one', map { begin(target => "other_$_", %small) } 1 .. 2);
 is($t->progress($large)->{state}, 'running', 'the large job goes on');
