@@ -93,7 +93,8 @@ WHERE (t.upper = upper(s.txt) AND t.value =
 END
 	is($t->sql('SELECT count(*), count(DISTINCT id) FROM written'), ROWS . '|' . ROWS,
 		"$what: every row is written once");
-	cmp_ok($t->mock_stats->{repeats}, '<=', $deaths * 3 * CONCURRENCY,
+	# forty requests in flight, and the answers of the last tenth of a second, at some 2,000 a second
+	cmp_ok($t->mock_stats->{repeats}, '<=', $deaths * 6 * CONCURRENCY,
 		"$what: only what was in flight or being stored is repeated");
 	$t->poll(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'enrich_staging'::regnamespace},
 		'0', PATIENCE);
