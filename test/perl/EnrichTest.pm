@@ -496,6 +496,27 @@ sub pids
 	return @{ $self->progress($job, %option)->{pids} };
 }
 
+=head2 $t->states_notified($listener, $job, $last)
+
+What a session that has done LISTEN enrich heard of the job's states, from the
+beginning: joined by blanks, once $last is the last of them.  A notification comes
+somewhat later than what it tells of can be seen.
+
+=cut
+
+sub states_notified
+{
+	my ($self, $listener, $job, $last) = @_;
+	my @states;
+
+	$self->poll_for("notification of $last", sub {
+		$self->{notified} .= $listener->query_safe('SELECT 1');
+		@states = $self->{notified} =~ /notification "enrich" with payload "\{"job": $job, "state": "(\w+)"\}"/g;
+		return @states && $states[-1] eq $last;
+	});
+	return join ' ', @states;
+}
+
 =head2 $t->log_position
 
 Where the node's log ends now; for log_since().

@@ -52,43 +52,27 @@ sub release
 # Notifications
 #
 my $listener = $node->background_psql('postgres');
-my @heard;
-
-# All states a job has been notified to be in, once the last of them is there.
-sub heard_until
-{
-	my ($job, $last) = @_;
-	my @states;
-
-	$t->poll_for("notification of $last", sub {
-		push @heard, $listener->query_safe('SELECT 1') =~ /channel|notification "enrich" with payload "(\{.*?\})"/g;
-		@states = map { /^\{"job": $job, "state": "(\w+)"\}$/ ? $1 : () } @heard;
-		return @states && $states[-1] eq $last;
-	}, PATIENCE);
-	return join ' ', @states;
-}
-
 $listener->query_safe('LISTEN enrich');
 my $job = begin();
-is(heard_until($job, 'completed'), 'queued bucketizing running completed', 'notifications of a plain job');
+is($t->states_notified($listener, $job, 'completed'), 'queued bucketizing running completed', 'notifications of a plain job');
 
 $job = begin_hanging();
 $t->sql("SELECT enrich.pause($job)");
 release();
 $t->poll_for('the worker to leave', sub { !$t->pids($job) }, PATIENCE);
 $t->sql("SELECT enrich.resume($job)");
-is(heard_until($job, 'completed'), 'queued bucketizing running paused running completed',
+is($t->states_notified($listener, $job, 'completed'), 'queued bucketizing running paused running completed',
 	'notifications of a job that is paused and resumed');
 
 $job = begin_hanging();
 $t->sql("BEGIN; SELECT enrich.cancel($job); ROLLBACK");
 $t->sql("SELECT enrich.cancel($job)");
-is(heard_until($job, 'canceled'), 'queued bucketizing running canceled',
+is($t->states_notified($listener, $job, 'canceled'), 'queued bucketizing running canceled',
 	'notifications of a job that is canceled');
 
 $t->sql('CREATE VIEW broken AS SELECT id, (1 / (id - 50))::text AS txt FROM source');
 $job = begin(source => 'broken', key => ['id']);
-is(heard_until($job, 'failed'), 'queued bucketizing failed', 'notifications of a job that fails');
+is($t->states_notified($listener, $job, 'failed'), 'queued bucketizing failed', 'notifications of a job that fails');
 like($t->progress($job)->{error}, qr/division by zero/, 'its error');
 like($t->sql_error("SELECT enrich.resume($job)"), qr/55000.*it is failed/, 'it cannot be resumed');
 $listener->quit;

@@ -70,13 +70,6 @@ sub is_resumed
 	return;
 }
 
-sub states
-{
-	my ($job) = @_;
-
-	return join ' ', $listener->query_safe('SELECT 1') =~ /"job": $job, "state": "(\w+)"/g;
-}
-
 #
 # Statuses, right away and half-way
 #
@@ -94,7 +87,7 @@ foreach my $case (
 	is("@$progress{qw(requests rows_done)}", '6 0', "$status: after the requests that were in flight");
 	$t->mock_script;
 	is_resumed($job, $status);
-	is(states($job), 'queued bucketizing running paused running completed', "$status: one pause is notified");
+	is($t->states_notified($listener, $job, 'completed'), 'queued bucketizing running paused running completed', "$status: one pause is notified");
 }
 
 my $quota = '{"error": {"message": "You exceeded your current quota, please check your plan and billing details.",'
@@ -110,7 +103,7 @@ is($progress->{rows_done}, $t->sql('SELECT count(*) FROM target'), 'quota: what 
 $t->mock_script;
 is_resumed($job, 'quota');
 is($t->mock_stats->{repeats}, 0, 'quota: no answer is asked for twice');
-is(states($job), 'queued bucketizing running paused running completed', 'quota: two workers, one pause');
+is($t->states_notified($listener, $job, 'completed'), 'queued bucketizing running paused running completed', 'quota: two workers, one pause');
 
 # What an API says in characters that the database does not have
 $t->sql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");

@@ -52,6 +52,29 @@ sub is_exact
 	return;
 }
 
+# All that the job wants to know is answered, and none of it can be stored.
+sub is_held_up
+{
+	my ($job) = @_;
+
+	$t->poll_for('all requests, whatever is locked', sub { $t->mock_stats->{requests} == 100 }, PATIENCE);
+	$t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $job AND in_flight = 0", 'lock', PATIENCE);
+	return;
+}
+
+# Waits for two more tries of a store that waits for a lock.
+sub two_tries
+{
+	my $tries = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event_type = 'Lock'";
+
+	for (1, 2)
+	{
+		$t->poll($tries, '1', PATIENCE);
+		$t->poll($tries, '0', PATIENCE);
+	}
+	return;
+}
+
 sub is_written
 {
 	my ($times, $what) = @_;
@@ -68,8 +91,7 @@ $t->sql(q{INSERT INTO target SELECT id, 'old' FROM source; TRUNCATE written});
 my $locker = $node->background_psql('postgres');
 $locker->query_safe('BEGIN; UPDATE target SET upper = upper WHERE id = 500');
 my $job = begin();
-$t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $job AND in_flight = 0", 'lock', PATIENCE);
-is($t->mock_stats->{requests}, 100, 'requests go on while a row is locked');
+is_held_up($job);
 my @pids = $t->pids($job);
 is($t->sql("SELECT rows_done < 1000, error FROM enrich.progress WHERE job = $job"), 't|', 'its answers wait');
 $locker->query_safe('COMMIT');
@@ -80,7 +102,7 @@ is($t->sql('SELECT count(*), count(DISTINCT id) FROM written WHERE id <> 500'), 
 reset_all();
 $locker->query_safe('BEGIN; LOCK TABLE target IN EXCLUSIVE MODE');
 $job = begin();
-$t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $job AND in_flight = 0", 'lock', PATIENCE);
+is_held_up($job);
 $t->sql("SELECT enrich.pause($job)");
 is($t->sql("SELECT pids <> '{}' FROM enrich.progress WHERE job = $job"), 't', 'paused, the worker keeps the answers');
 $locker->query_safe('COMMIT');
@@ -93,7 +115,7 @@ is_written(1, 'paused behind a lock');
 reset_all();
 $locker->query_safe('BEGIN; LOCK TABLE target IN EXCLUSIVE MODE');
 $job = begin();
-$t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $job AND in_flight = 0", 'lock', PATIENCE);
+is_held_up($job);
 $t->sql("SELECT enrich.cancel($job)");
 $t->poll("SELECT pids FROM enrich.progress WHERE job = $job", '{}', PATIENCE);
 is($t->progress($job)->{state}, 'canceled', 'canceled behind a lock');
@@ -109,16 +131,11 @@ $t->poll('SHOW pg_enrich.worker_memory', '16MB', PATIENCE);
 $locker->query_safe('BEGIN; LOCK TABLE target IN EXCLUSIVE MODE');
 $job = begin(path => '/big?bytes=2000000', batch_size => 1, output => { 'value text' => '$.value' });
 $t->poll("SELECT waiting_for FROM enrich.progress WHERE job = $job AND in_flight = 0", 'lock', PATIENCE);
+two_tries();
 my $sent = $t->mock_stats->{requests};
 cmp_ok($sent, '>=', 4, 'requests go on ...');
 cmp_ok($sent, '<=', 20, '... until so much memory is used');
-# two more tries of the store
-my $tries = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event_type = 'Lock'";
-for (1, 2)
-{
-	$t->poll($tries, '1', PATIENCE);
-	$t->poll($tries, '0', PATIENCE);
-}
+two_tries();
 is($t->mock_stats->{requests}, $sent, '... and no further');
 $t->sql("SELECT enrich.cancel($job)");
 $locker->query_safe('COMMIT');
