@@ -193,22 +193,30 @@ compare_fields(const void *a, const void *b, void *recipe)
 }
 
 /*
- * The row's fields as text, the key columns by name: in which order the caller
- * gave the key makes no difference to what the API is asked.
+ * The row's fields, those of the key by name: the order in which the caller gave
+ * the key is no change of the row.  Where they are so anyway the array is named
+ * once, as the planner puts its expressions wherever it is.
  */
 static char *
 fields_in_order(const Recipe *recipe)
 {
-	int		   *order = palloc(sizeof(int) * recipe->field_count);
+	int		   *order = palloc(sizeof(int) * recipe->key_count);
+	bool		given_so = true;
 	StringInfoData sql;
 
-	for (int i = 0; i < recipe->field_count; i++)
+	for (int i = 0; i < recipe->key_count; i++)
 		order[i] = i;
 	qsort_arg(order, recipe->key_count, sizeof(int), compare_fields, (void *) recipe);
 	initStringInfo(&sql);
-	for (int i = 0; i < recipe->field_count; i++)
+	for (int i = 0; i < recipe->key_count; i++)
+	{
+		given_so &= order[i] == i;
 		appendStringInfo(&sql, "%sprepared.fields[%d]", i > 0 ? ", " : "", order[i] + 1);
-	return psprintf("ARRAY[%s]::pg_catalog.text", sql.data);
+	}
+	if (given_so)
+		return "prepared.fields";
+	return psprintf("(ARRAY[%s] OPERATOR(pg_catalog.||) prepared.fields[%d:])", sql.data,
+					recipe->key_count + 1);
 }
 
 /* md5 of all that decides on the row's result: templates, paths, and the row as it is sent. */
@@ -217,9 +225,11 @@ fingerprint_expression(const Recipe *recipe)
 {
 	if (recipe->fingerprint_seed == NULL)
 		return "NULL::pg_catalog.text";
-	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input%s%s))",
-					recipe->fingerprint_seed, recipe->send_fields ? ", '|', " : "",
-					recipe->send_fields ? fields_in_order(recipe) : "");
+	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))",
+					recipe->fingerprint_seed,
+					recipe->send_fields
+					? psprintf("'|', %s::pg_catalog.text", fields_in_order(recipe))
+					: "''");
 }
 
 /* Rows whose result was made from what they hold now have its fingerprint beside it. */

@@ -130,7 +130,6 @@ tokens_spent(const Worker *worker)
 static void
 pause_for_budget_step(Worker *worker)
 {
-	worker_note_counters(worker);
 	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
 						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
 									" (" INT64_FORMAT ")",
@@ -138,6 +137,7 @@ pause_for_budget_step(Worker *worker)
 						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
 						   NULL))
 		worker->stopping = true;
+	worker_note_counters(worker);
 }
 
 bool
@@ -146,7 +146,7 @@ worker_check_budget(Worker *worker)
 	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
 		return false;
 	if (!worker->stopping && worker_try(worker, pause_for_budget_step))
-		worker_counters_noted(worker);
+		worker_pause_written(worker);
 	return true;
 }
 
@@ -222,6 +222,9 @@ reread_step(Worker *worker)
 		worker_doubt_anew(worker);
 		worker_forget_attempts(worker);
 	}
+	/* Somebody else has paused it: who resumes it does not want this pause any more. */
+	if (job->state != JOB_RUNNING)
+		worker_drop_pause(worker);
 	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0 ||
 		worker->pause.reason != NULL;
 	shared_lock();

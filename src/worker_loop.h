@@ -174,6 +174,10 @@ extern void worker_pause(Worker *worker, const char *reason, const char *error, 
 /* Change the state if worker_pause is pending.  A step of the turn. */
 extern void worker_write_pause(Worker *worker);
 
+/* Not any more.  And: the worker has committed a pause, with its counters. */
+extern void worker_drop_pause(Worker *worker);
+extern void worker_pause_written(Worker *worker);
+
 /* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */
 extern void worker_note_cancel(Worker *worker);
 

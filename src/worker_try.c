@@ -172,16 +172,32 @@ write_pause_step(Worker *worker)
 {
 	const PendingPause *pause = &worker->pause;
 
+	/* Without its owner, whatever went wrong went wrong because of that. */
+	pause_written = !catalog_pause_without_owner(worker->job->id, worker->job->owner) &&
+		catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
+						   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
 	/* Who sees the pause is to see all that was sent, too. */
 	worker_note_counters(worker);
-	/* Then whatever went wrong went wrong because of that. */
-	if (catalog_pause_without_owner(worker->job->id, worker->job->owner))
-	{
-		pause_written = false;
+}
+
+void
+worker_drop_pause(Worker *worker)
+{
+	PendingPause *pause = &worker->pause;
+
+	if (pause->reason == NULL)
 		return;
-	}
-	pause_written = catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
-									   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
+	pfree(pause->reason);
+	pfree(pause->error);
+	pfree(pause->hint);
+	memset(pause, 0, sizeof(*pause));
+}
+
+void
+worker_pause_written(Worker *worker)
+{
+	worker_counters_noted(worker);
+	worker->job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
 }
 
 void
@@ -191,22 +207,21 @@ worker_write_pause(Worker *worker)
 
 	if (pause->reason == NULL || !worker_try(worker, write_pause_step))
 		return;
-	worker_counters_noted(worker);
-	worker->job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
+	worker_pause_written(worker);
 	if (pause_written)
 		ereport(LOG,
 				errmsg("job " INT64_FORMAT " of pg_enrich is paused, reason %s: %s",
 					   worker->job->id, pause->reason, pause->error),
 				pause->hint[0] != '\0' ? errhint("%s", pause->hint) : 0);
-	pfree(pause->reason);
-	pfree(pause->error);
-	pfree(pause->hint);
-	memset(pause, 0, sizeof(*pause));
+	worker_drop_pause(worker);
 }
 
 void
 worker_note_cancel(Worker *worker)
 {
+	/* What was steered since is not what is known of the job: then the cancel came last. */
+	if (worker->entry->version != worker->seen_version)
+		worker->job->state = JOB_RUNNING;
 	/* Once more: what is still to be done would not end, so let it be. */
 	if (worker->canceled && worker->pause.reason == NULL)
 		worker->abandoned = true;
@@ -250,6 +265,10 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 	if (attempts->last == ERROR_UNKNOWN && attempts->failed >= MAX_UNKNOWN)
 		attempts->last = ERROR_CONFIGURATION;
 	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
+		attempts->last = ERROR_PASSING;
+	/* The job was steered while that was stored, and perhaps resumed: then it is tried once more. */
+	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION &&
+		worker->entry->version != worker->seen_version)
 		attempts->last = ERROR_PASSING;
 	attempts->not_before = clock_now() + backoff_us(kind, attempts);
 	switch (attempts->last)

@@ -44,11 +44,13 @@ foreach my $case ([ 2, 2 ], [ 2, 4 ], [ 3, 3 ])
 	my $what = "$workers workers, $concurrency in flight";
 
 	$t->sql('DROP TABLE IF EXISTS shared');
+	$t->mock_reset;
 	$t->mock_script({ hang => 1 });
 	my $job = begin(target => 'shared', path => '/big?bytes=3000000', output => '{"position bigint": "$.index"}',
 		where_clause => "id <= @{[ROWS]}", bucket_size => 1, workers => $workers, concurrency => $concurrency);
-	# nothing is answered before all are there
-	$t->poll("SELECT cardinality(pids) FROM enrich.progress WHERE job = $job", $workers, PATIENCE);
+	# nothing is answered before all are at work
+	$t->poll("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'job $job on %in flight%'", $workers, PATIENCE);
+	$t->poll_for('requests', sub { $t->mock_stats->{hangs} == $concurrency }, PATIENCE);
 	$t->mock_script;
 	$t->mock_release;
 	is($t->wait_job($job, 'completed', PATIENCE)->{rows_done}, ROWS, "$what: all rows");

@@ -90,6 +90,16 @@ foreach my $case (
 	is($t->states_notified($listener, $job, 'completed'), 'queued bucketizing running paused running completed', "$status: one pause is notified");
 }
 
+# What was sent is counted with the pause, though some of it is not answered yet
+fresh_server();
+$t->mock_script({ hang => 1 });
+my $unanswered = begin(concurrency => 1);
+$t->poll_for('a request that hangs', sub { $t->mock_stats->{hangs} == 1 }, PATIENCE);
+$t->mock_script({ status => 401 });
+$t->sql("SELECT enrich.alter($unanswered, concurrency => 2)");
+is(join(' ', @{ $t->wait_job($unanswered, 'paused', PATIENCE) }{qw(requests in_flight)}), '2 1', 'a pause shows all that was sent');
+$t->sql("SELECT enrich.cancel($unanswered)");
+
 my $quota = '{"error": {"message": "You exceeded your current quota, please check your plan and billing details.",'
   . ' "type": "insufficient_quota", "code": "insufficient_quota"}}';
 fresh_server();

@@ -169,9 +169,10 @@ $position = $t->log_position;
 # Who ends a session, or a transaction that was begun before, leaves room.  (The function
 # beneath pg_stat_activity takes no locks, of which there are none.)
 $t->poll_for('all locks', sub {
-	$greedy->query_safe('SELECT use_up_locks(0)');
-	return $greedy->query_safe(q{SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid()
-		AND (backend_type = 'client backend' OR xact_start IS NOT NULL)}) eq '0' }, PATIENCE);
+	my $taken = $greedy->query_safe('SELECT use_up_locks(0)');
+	my $others = $greedy->query_safe(q{SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid()
+		AND (backend_type = 'client backend' OR xact_start IS NOT NULL)});
+	return $others eq '0' && $greedy->query_safe('SELECT use_up_locks(0)') eq $taken }, PATIENCE);
 $t->mock_script;
 $t->mock_release;
 $t->poll_for('the log to tell', sub {

@@ -150,8 +150,9 @@ $t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
 resume($job);
 is_exact($job, 'USAGE granted again');
 
-# A store that fails when the job has been resumed meanwhile does not pause it again
-$job = begin_hanging();
+#
+# Stores that last: their statements wait at a gate, and come to nothing if it was not open
+#
 $t->sql(<<'END');
 CREATE TABLE gate AS SELECT 'closed' AS state;
 GRANT SELECT ON gate TO PUBLIC;
@@ -165,18 +166,66 @@ CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 		END IF;
 		RAISE insufficient_privilege USING MESSAGE = 'the gate is ' || found;
 	END$$;
-CREATE TRIGGER pass_gate BEFORE INSERT ON target FOR EACH STATEMENT EXECUTE FUNCTION pass_gate();
 END
-is_paused($job, qr/^the gate is closed$/, 'gate');
-$t->sql(q{UPDATE gate SET state = 'ajar'; REVOKE USAGE ON FOREIGN SERVER api FROM PUBLIC});
+
+sub set_gate { return $t->sql("UPDATE gate SET state = '$_[0]'"); }
+
+sub begin_at_gate
+{
+	my ($state) = @_;
+	my $begun = begin_hanging();
+
+	set_gate($state);
+	$t->sql('CREATE TRIGGER pass_gate BEFORE INSERT ON target FOR EACH STATEMENT EXECUTE FUNCTION pass_gate()');
+	return $begun;
+}
+
+sub waits_at_gate
+{
+	my ($job) = @_;
+
+	$t->poll("SELECT wait_event FROM pg_stat_activity WHERE pid = (SELECT pids[1] FROM enrich.progress WHERE job = $job)",
+		'PgSleep', PATIENCE);
+	return;
+}
+
+# The job pauses for another reason while its worker holds answers; that stores, and the job is resumed meanwhile.
+sub resume_while_storing
+{
+	my $begun = begin_at_gate('closed');
+
+	is_paused($begun, qr/^the gate is closed$/, 'gate');
+	set_gate('ajar');
+	$t->sql('REVOKE USAGE ON FOREIGN SERVER api FROM PUBLIC');
+	resume($begun);
+	is_paused($begun, qr/^permission denied for foreign server api$/, 'gate and server');
+	waits_at_gate($begun);
+	$t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
+	resume($begun);
+	return $begun;
+}
+
+# What fails then does not pause the job again ...
+$job = resume_while_storing();
+set_gate('open');
+is_exact($job, 'resumed while storing');
+
+# ... unless somebody cancels it
+$job = resume_while_storing();
+$t->sql("SELECT pg_cancel_backend(pids[1]) FROM enrich.progress WHERE job = $job");
+is($t->wait_job($job, 'paused', PATIENCE)->{reason}, 'user', 'resumed, and then canceled while storing: paused');
+set_gate('open');
 resume($job);
-is_paused($job, qr/^permission denied for foreign server api$/, 'gate and server');
-$t->poll("SELECT wait_event FROM pg_stat_activity WHERE pid = (SELECT pids[1] FROM enrich.progress WHERE job = $job)",
-	'PgSleep', PATIENCE);
-$t->sql('GRANT USAGE ON FOREIGN SERVER api TO PUBLIC');
+is_exact($job, 'canceled while storing');
+
+# The same where the worker does not know of the pause either
+$job = begin_at_gate('ajar');
+release();
+waits_at_gate($job);
+$t->sql("SELECT enrich.pause($job)");
 resume($job);
-$t->sql(q{UPDATE gate SET state = 'open'});
-is_exact($job, 'gate open');
+set_gate('open');
+is_exact($job, 'paused and resumed while storing');
 
 # it is given up with a cancel
 $job = begin_hanging();
