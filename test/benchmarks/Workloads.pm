@@ -491,7 +491,7 @@ sub memory
 
 	return {
 		title => "peak private memory of the worker at $large rows; beside $small rows, the most of $runs runs",
-		unit => 'MB', most => 1.10, needs => { disk => $quick ? 500 : 6000, memory => 1000, cores => 2 }, runs => 1,
+		unit => 'MB', most => 1.10, needs => { disk => $quick ? 500 : 6000, memory => 1000, cores => 2 }, runs => 3,
 		prepare => sub { return $_[0]->server; },
 		ours => sub {
 			my ($bench, $server) = @_;
