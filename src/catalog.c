@@ -474,10 +474,14 @@ catalog_uncount_start(int64 job, int worker)
 	statement_run(&uncount_start, &a);
 }
 
-/* Who holds such a row is a worker in its first store, which forgets its own: two would wait for each other. */
+/*
+ * Who holds such a row is a worker in its first store, which forgets its own: two that
+ * waited for each other's would never end.
+ */
 static Statement forget_starts = {
-	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND worker OPERATOR(pg_catalog.=) ANY (ARRAY("
-	"SELECT worker FROM enrich.job_counters WHERE job" EQ "$1 AND starts" NE "0 FOR UPDATE SKIP LOCKED))",
+	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND worker" EQ "ANY (ARRAY("
+	"SELECT worker FROM enrich.job_counters WHERE job" EQ "$1 AND starts" NE "0"
+	" FOR UPDATE SKIP LOCKED))",
 	1, {INT8OID}, NULL
 };
 

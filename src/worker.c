@@ -193,7 +193,7 @@ bucketize_progress(int64 rows)
 		pgstat_report_activity(STATE_RUNNING, text);
 		worker.abandoned |= catalog_extension_is_wanted();
 	}
-	if (worker.entry->version != worker.seen_version)
+	if (worker_is_behind(&worker))
 	{
 		Job		   *job = catalog_load_job(worker.job->id);
 

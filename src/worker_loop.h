@@ -165,6 +165,13 @@ extern bool worker_try(Worker *worker, WorkerStep step);	/* as STEP_CONTROL */
 /* Can a transaction be had at all? */
 extern bool worker_can_begin(Worker *worker, StepKind kind);
 
+/* Was the job steered since this worker has read its row? */
+static inline bool
+worker_is_behind(const Worker *worker)
+{
+	return worker->entry->version != worker->seen_version;
+}
+
 /*
  * The job must pause.  From now on nothing new is sent; the state is changed by
  * a transaction of its own, as soon as one can be had.  Callable anywhere.
@@ -174,8 +181,10 @@ extern void worker_pause(Worker *worker, const char *reason, const char *error, 
 /* Change the state if worker_pause is pending.  A step of the turn. */
 extern void worker_write_pause(Worker *worker);
 
-/* Not any more.  And: the worker has committed a pause, with its counters. */
+/* A pause that is pending is not to be written any more. */
 extern void worker_drop_pause(Worker *worker);
+
+/* The worker has committed a pause, with its counters. */
 extern void worker_pause_written(Worker *worker);
 
 /* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */

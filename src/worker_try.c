@@ -220,7 +220,7 @@ void
 worker_note_cancel(Worker *worker)
 {
 	/* What was steered since is not what is known of the job: then the cancel came last. */
-	if (worker->entry->version != worker->seen_version)
+	if (worker_is_behind(worker))
 		worker->job->state = JOB_RUNNING;
 	/* Once more: what is still to be done would not end, so let it be. */
 	if (worker->canceled && worker->pause.reason == NULL)
@@ -267,8 +267,7 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
 		attempts->last = ERROR_PASSING;
 	/* The job was steered while that was stored, and perhaps resumed: then it is tried once more. */
-	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION &&
-		worker->entry->version != worker->seen_version)
+	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION && worker_is_behind(worker))
 		attempts->last = ERROR_PASSING;
 	attempts->not_before = clock_now() + backoff_us(kind, attempts);
 	switch (attempts->last)
