@@ -41,6 +41,7 @@
 #include "launcher.h"
 #include "pg_enrich.h"
 #include "shared.h"
+#include "wal_flush.h"
 
 /* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
 #define MAX_CLERKS 2
@@ -534,6 +535,7 @@ launcher_main(Datum argument pg_attribute_unused())
 		bool		satisfied;
 		long		timeout;
 
+		wal_flush_asked();
 		notice_changes();
 		reap_workers();
 		satisfied = send_clerks();

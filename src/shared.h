@@ -20,6 +20,7 @@
 
 #include "postgres.h"
 
+#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "storage/condition_variable.h"
 
@@ -157,6 +158,7 @@ typedef struct SharedState
 	bool		launched;		/* a launcher has begun since the server started */
 	uint64		turns;			/* had by jobs so far */
 	bool		clerk_waits;	/* hint: no worker slot is free for a clerk: new jobs go unseen */
+	XLogRecPtr	flush_to;		/* WAL that the launcher is to flush: see wal_flush.c */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
 	int			slot_count;		/* max_worker_processes */
 	DatabaseEntry databases[SHARED_MAX_DATABASES];

@@ -16,6 +16,7 @@
 #include "recipe.h"
 #include "shared.h"
 #include "store.h"
+#include "wal_flush.h"
 #include "worker_error.h"
 
 /* What a worker tries again when the database would not have it, each with its own patience. */
@@ -115,6 +116,7 @@ typedef struct Worker
 	int64		pumped_at;		/* clock of the last look at the network */
 	int64		read_at;		/* clock of the end of the last answer read */
 	StorePace	pace;
+	WalFlush	wal_flush;
 	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */

@@ -469,6 +469,7 @@ store_step(Worker *worker)
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
 		catalog_forget_starts(worker->job->id);
+	wal_flush_leave(&worker->wal_flush);
 	worker->pace.written_at = clock_now();
 }
 
@@ -563,6 +564,7 @@ turn_store(Worker *worker)
 			worker_set_waiting(worker, WAITING_LOCK);
 		return;
 	}
+	wal_flush_ask(&worker->wal_flush);
 	note_pace(&worker->pace, began, rows);
 	store_committed(worker->store);
 	worker_note_progress(worker);
