@@ -40,6 +40,7 @@
 
 #include "event.h"
 #include "http_list.h"
+#include "http_order.h"
 #include "http_signals.h"
 
 #include "compat.h"
@@ -60,6 +61,9 @@
 /* A round goes on for so long after a request has ended: then that comes first. */
 #define ROUND_US 1000
 
+/* Bytes of an answer that a socket brings at once, where it is a large one: libcurl's buffer. */
+#define LARGE_PART (16 * 1024)
+
 /* Waking up this late is the scheduler's doing and not worth a correction. */
 #define LATE_WAKEUP_US 20000
 
@@ -76,7 +80,7 @@ struct Http
 	HandleList	spare;			/* to be reused, with their easy handles */
 	HttpLoad	load;			/* kept by the handles */
 	int			submitted;		/* since the last round */
-	int			last_socket;	/* that was handled, or -1 */
+	HttpOrder	order;
 
 	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
 
@@ -283,6 +287,20 @@ run_timer(Http *http)
 		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
 }
 
+/* Returns whether a part of a large answer was read, and no more of it is there. */
+static bool
+handle_event(Http *http, const Event *event, int *running)
+{
+	int64_t		received = http->load.received_bytes;
+	int			before = *running;
+
+	(void) curl_multi_socket_action(http->multi, event->fd,
+									(event->readable ? CURL_CSELECT_IN : 0) |
+									(event->writable ? CURL_CSELECT_OUT : 0),
+									running);
+	return *running >= before && http->load.received_bytes - received >= LARGE_PART;
+}
+
 /*
  * Handles sockets that are ready; what is left of them is still so the next time.
  * Where much comes in at once, an answer that is whole does not wait for the others.
@@ -290,24 +308,21 @@ run_timer(Http *http)
 static void
 handle_events(Http *http, const Event *events, int count, bool all)
 {
+	Event		sorted[EVENT_BATCH];
 	int64_t		began = http->clock();
+	int			open = http_order_sort(&http->order, events, count, began, sorted);
 	int			running = http->running.count;
-	int			first = 0;
 
-	/* Behind the socket that was the last one: none is passed over for ever. */
-	for (int i = 0; i < count; i++)
-		if (events[i].fd == http->last_socket)
-			first = i + 1;
 	for (int i = 0; i < count; i++)
 	{
-		const Event *event = &events[(first + i) % count];
+		bool		is_open = handle_event(http, &sorted[i], &running);
+		bool		full = http_order_note(&http->order, sorted[i].fd, is_open, began);
 
-		http->last_socket = event->fd;
-		(void) curl_multi_socket_action(http->multi, event->fd,
-										(event->readable ? CURL_CSELECT_IN : 0) |
-										(event->writable ? CURL_CSELECT_OUT : 0),
-										&running);
-		if (!all && running < http->running.count && http->clock() - began > ROUND_US)
+		if (all)
+			continue;
+		if (full && i + 1 >= open)
+			break;
+		if (running < http->running.count && http->clock() - began > ROUND_US)
 			break;
 	}
 }
@@ -553,7 +568,7 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 		return NULL;
 	}
 	http->descriptor = -1;
-	http->last_socket = -1;
+	http->order.last = -1;
 	http->clock = clock;
 	http->max_connections = max_connections > 0 ? max_connections : 1;
 	http->timer_due = NEVER;

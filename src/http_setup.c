@@ -261,6 +261,7 @@ set_up_profile(HttpHandle *handle, const HttpRequest *request)
 	HANDLE_SET(handle, &code, CURLOPT_NOSIGNAL, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_TCP_KEEPALIVE, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
+	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 500L);
 	/* Else giving up a transfer waits for its resolver thread. */
 	if (code == CURLE_OK)
 		code = compat_quick_exit(handle->easy);
