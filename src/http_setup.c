@@ -33,6 +33,14 @@
 #define LONG_ANSWER (256 * 1024)
 #define LONG_READ (128 * 1024L)
 
+/*
+ * When libcurl tries a host's second address beside the first one.  That timer runs
+ * on once there is a connection, and then all that has come for requests on new ones
+ * is read at one go, and no place is filled meanwhile: with libcurl's 200 ms that is
+ * when an API has answered the first of them.  RFC 8305, 5, lets it be up to 2 s.
+ */
+#define SECOND_ADDRESS_MS 500L
+
 /* RFC 9110's token: what a method and a header's name may be made of. */
 static size_t
 token_length(const char *text)
@@ -261,7 +269,7 @@ set_up_profile(HttpHandle *handle, const HttpRequest *request)
 	HANDLE_SET(handle, &code, CURLOPT_NOSIGNAL, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_TCP_KEEPALIVE, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
-	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 500L);
+	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, SECOND_ADDRESS_MS);
 	/* Else giving up a transfer waits for its resolver thread. */
 	if (code == CURLE_OK)
 		code = compat_quick_exit(handle->easy);

@@ -13,8 +13,6 @@
 #ifndef PG_ENRICH_HTTP_SERVER_H
 #define PG_ENRICH_HTTP_SERVER_H
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +23,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "loopback.h"
 
 #define SERVER_CONNECTIONS 2000 /* at most, at once */
 
@@ -326,29 +325,6 @@ serve(int listener)
 		if (watched[1].revents != 0)
 			accept_one(listener);
 	}
-}
-
-/* The tests cannot go on: TAP's word for it. */
-static void
-bail_out(const char *why)
-{
-	printf("Bail out! %s\n", why);
-	exit(1);
-}
-
-static int
-listen_on_loopback(int backlog, int *port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t	size = sizeof(address);
-	int			listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (listener < 0 || bind(listener, (struct sockaddr *) &address, size) != 0 ||
-		listen(listener, backlog) != 0 ||
-		getsockname(listener, (struct sockaddr *) &address, &size) != 0)
-		bail_out("no socket on loopback");
-	*port = ntohs(address.sin_port);
-	return listener;
 }
 
 /*-------------------------------------------------------------------------

@@ -146,7 +146,7 @@ settle(Http *http)
 {
 	int64_t		timeout;
 
-	while ((timeout = http_timeout(http)) > 0 && timeout < 250)
+	while ((timeout = http_timeout(http)) > 0 && timeout <= 500)
 		turn(http);
 }
 
