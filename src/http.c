@@ -61,8 +61,8 @@
 /* A round goes on for so long after a request has ended: then that comes first. */
 #define ROUND_US 1000
 
-/* Bytes of an answer that a socket brings at once, where it is a large one: libcurl's buffer. */
-#define LARGE_PART (16 * 1024)
+/* Bytes that a socket brings at once, where its answer is a large one: half of libcurl's buffer. */
+#define LARGE_PART (8 * 1024)
 
 /* Waking up this late is the scheduler's doing and not worth a correction. */
 #define LATE_WAKEUP_US 20000
@@ -287,7 +287,7 @@ run_timer(Http *http)
 		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
 }
 
-/* Returns whether a part of a large answer was read, and no more of it is there. */
+/* Returns whether a part of a large answer was read, and more is to come. */
 static bool
 handle_event(Http *http, const Event *event, int *running)
 {
@@ -310,17 +310,17 @@ handle_events(Http *http, const Event *events, int count, bool all)
 {
 	Event		sorted[EVENT_BATCH];
 	int64_t		began = http->clock();
-	int			open = http_order_sort(&http->order, events, count, began, sorted);
+	int			first_kinds = http_order_sort(&http->order, events, count, began, sorted);
 	int			running = http->running.count;
 
 	for (int i = 0; i < count; i++)
 	{
-		bool		is_open = handle_event(http, &sorted[i], &running);
-		bool		full = http_order_note(&http->order, sorted[i].fd, is_open, began);
+		bool		begun = handle_event(http, &sorted[i], &running);
+		bool		enough = http_order_note(&http->order, sorted[i].fd, begun, began);
 
 		if (all)
 			continue;
-		if (full && i + 1 >= open)
+		if (enough && i + 1 >= first_kinds)
 			break;
 		if (running < http->running.count && http->clock() - began > ROUND_US)
 			break;

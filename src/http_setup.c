@@ -34,12 +34,13 @@
 #define LONG_READ (128 * 1024L)
 
 /*
- * When libcurl tries a host's second address beside the first one.  That timer runs
- * on once there is a connection, and then all that has come for requests on new ones
- * is read at one go, and no place is filled meanwhile: with libcurl's 200 ms that is
- * when an API has answered the first of them.  RFC 8305, 5, lets it be up to 2 s.
+ * When libcurl tries a host's second address beside the first one, at the latest.
+ * That timer may run on once there is a connection (7.88: always), and when it ends all
+ * that has come for requests on new connections is read at one go, and no place is
+ * filled meanwhile.  libcurl's 200 ms are a time in which many an API answers; later
+ * there are fewer first answers to be met.  RFC 8305, 5, allows for up to 2 s.
  */
-#define SECOND_ADDRESS_MS 500L
+#define SECOND_ADDRESS_MS 500
 
 /* RFC 9110's token: what a method and a header's name may be made of. */
 static size_t
@@ -250,6 +251,14 @@ set_server(HttpHandle *handle, CURLcode *code)
 	set_version(handle, code);
 }
 
+/* Where little time is given to connect, the second address is to have half of it. */
+static long
+second_address_ms(int64_t connect_timeout_ms)
+{
+	return connect_timeout_ms > 0 && connect_timeout_ms / 2 < SECOND_ADDRESS_MS
+		? (long) (connect_timeout_ms + 1) / 2 : SECOND_ADDRESS_MS;
+}
+
 /* What requests of the same profile have in common. */
 static CURLcode
 set_up_profile(HttpHandle *handle, const HttpRequest *request)
@@ -269,7 +278,8 @@ set_up_profile(HttpHandle *handle, const HttpRequest *request)
 	HANDLE_SET(handle, &code, CURLOPT_NOSIGNAL, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_TCP_KEEPALIVE, 1L);
 	HANDLE_SET(handle, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
-	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, SECOND_ADDRESS_MS);
+	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
+			   second_address_ms(handle->settings.connect_timeout_ms));
 	/* Else giving up a transfer waits for its resolver thread. */
 	if (code == CURLE_OK)
 		code = compat_quick_exit(handle->easy);

@@ -1,13 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * launcher.c
- *	  The launcher: starts clerks for databases and workers for jobs.
+ *	  The launcher: starts clerks for databases and workers for jobs, and flushes stores.
  *
  * One static process.  It reads pg_database once, when the server starts, and
  * sends a clerk to each database to look for unfinished jobs.  After that it
  * sleeps: whoever changes a job wakes it at commit, by way of the database's
  * entry in shared memory; it sends a clerk there, the clerk says how many
  * workers each job wants, and the launcher starts those that are missing.
+ *
+ * Workers wake it, too, when they have stored something: it flushes the WAL in
+ * their place (wal_flush.c).
  *
  * It runs no SQL on behalf of users and holds nothing that a restart could not
  * find again: slots whose worker never attached are reclaimed, and if it dies
@@ -419,6 +422,8 @@ start_workers(TimestampTz *due)
 		WorkerOrder order = {0};
 		int			slot;
 
+		if (!shared->jobs[job].in_use)
+			continue;
 		while ((slot = take_slot(job, now, &order, due)) >= 0)
 		{
 			char		name[BGW_MAXLEN];
@@ -535,7 +540,6 @@ launcher_main(Datum argument pg_attribute_unused())
 		bool		satisfied;
 		long		timeout;
 
-		wal_flush_asked();
 		notice_changes();
 		reap_workers();
 		satisfied = send_clerks();
@@ -546,6 +550,8 @@ launcher_main(Datum argument pg_attribute_unused())
 			log_shortage(0);
 		satisfied &= start_workers(&due);
 		timeout = time_to_sleep(satisfied, due);
+		/* Last: waiting for a lock, somewhere above, would lose a latch that was set. */
+		wal_flush_serve();
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
 						 timeout, COMPAT_WAIT_EVENT(wait_event, "PgEnrichLauncher"));

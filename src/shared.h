@@ -3,7 +3,7 @@
  * shared.h
  *	  Shared memory: which jobs want workers, who works on what, who must look.
  *
- * All of it is a cache of the catalog and may be lost at any time (a crash
+ * All of it but flush_to is a cache of the catalog and may be lost at any time (a crash
  * restart clears it): clerks fill it again.  No pointers, file descriptors or
  * other process-local values stand in it.
  *
@@ -61,7 +61,7 @@ typedef struct Claim
 /* A job that wants workers.  Made by a clerk; freed when it wants none and has none. */
 typedef struct JobEntry
 {
-	bool		in_use;
+	bool		in_use;			/* hint: whoever makes an entry wakes the launcher */
 	Oid			database;
 	int64		job;
 	Oid			owner;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * wal_flush.h
- *	  Stores whose commit does not wait for the disk: the launcher flushes them.
+ *	  Asynchronous commits of stores, flushed by the launcher.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,20 +15,23 @@
 /* A worker's commits that may not be on disk yet. */
 typedef struct WalFlush
 {
-	XLogRecPtr	oldest;			/* end of the first of them; invalid: there is none */
-	XLogRecPtr	latest;			/* ... and of the last */
-	int64		oldest_at;		/* clock of the first, or of one before it */
-	int64		latest_at;		/* clock of the last */
-	bool		left;			/* the transaction under way will not wait */
+	XLogRecPtr	first;			/* end of one of the first of them; invalid: there is none */
+	XLogRecPtr	last;			/* end of the last */
+	int64		first_at;		/* clocks of these two */
+	int64		last_at;
+	bool		deferred;		/* the transaction under way commits asynchronously */
 } WalFlush;
 
-/* Let the commit of this transaction not wait, where that costs no durability worth the name. */
-extern void wal_flush_leave(WalFlush *state);
+/*
+ * Let the transaction under way commit asynchronously; unless the flush would be too
+ * late, or somebody wants more than a flush.
+ */
+extern void wal_flush_defer(WalFlush *state);
 
 /* It is committed: have the launcher flush it. */
-extern void wal_flush_ask(WalFlush *state);
+extern void wal_flush_request(WalFlush *state);
 
-/* The launcher: flush what was asked for. */
-extern void wal_flush_asked(void);
+/* The launcher: flush what was requested. */
+extern void wal_flush_serve(void);
 
 #endif							/* PG_ENRICH_WAL_FLUSH_H */

@@ -16,7 +16,9 @@
 
 #include <poll.h>
 
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -451,6 +453,19 @@ store_is_due(const Worker *worker)
 	return !is_receiving(worker);
 }
 
+/*
+ * May the store's commit be asynchronous?  Not where it pauses the job, and others are
+ * told so; nor where something outside has taken the results for good.
+ */
+static bool
+may_defer_flush(const Worker *worker)
+{
+	char		kind = get_rel_relkind(worker->recipe->target);
+
+	return !shared_touched(worker->job->id) && kind != RELKIND_FOREIGN_TABLE &&
+		kind != RELKIND_VIEW;
+}
+
 static void
 store_step(Worker *worker)
 {
@@ -469,7 +484,8 @@ store_step(Worker *worker)
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
 		catalog_forget_starts(worker->job->id);
-	wal_flush_leave(&worker->wal_flush);
+	if (may_defer_flush(worker))
+		wal_flush_defer(&worker->wal_flush);
 	worker->pace.written_at = clock_now();
 }
 
@@ -564,7 +580,7 @@ turn_store(Worker *worker)
 			worker_set_waiting(worker, WAITING_LOCK);
 		return;
 	}
-	wal_flush_ask(&worker->wal_flush);
+	wal_flush_request(&worker->wal_flush);
 	note_pace(&worker->pace, began, rows);
 	store_committed(worker->store);
 	worker_note_progress(worker);

@@ -41,14 +41,15 @@ END
 # A job of so many requests, one at a time, none of which is answered until it is let go.
 sub begin
 {
-	my ($rows) = @_;
+	my ($rows, %parameter) = @_;
+	my $script = delete $parameter{-script} // {};
 
 	$t->sql('TRUNCATE target');
 	$t->mock_reset;
-	$t->mock_script({ hang => 1 });
+	$t->mock_script({ hang => 1, %$script });
 	my $job = $t->start_job(source => 'source', where_clause => "id <= $rows", server => 'api', path => '/items', input => ['txt'],
 		key => ['id'], results => '$.items[*]', output => { upper => '$.upper' }, target => 'target',
-		write_mode => 'insert', batch_size => 1, concurrency => 1);
+		write_mode => 'insert', batch_size => 1, concurrency => 1, %parameter);
 	asks(1);
 	# from now on there is nothing to be committed but what is stored
 	$t->poll("SELECT requests FROM enrich.progress WHERE job = $job", 1, PATIENCE);
@@ -116,6 +117,37 @@ subtest 'a disk that is slow' => sub {
 	$t->mock_release;
 	$t->wait_job($job, 'completed', PATIENCE);
 	rows_stored(3, 'and all the rest');
+};
+
+subtest 'a store that pauses its job' => sub {
+	my $job = begin(3, max_failed_rows => 0, -script => { status => 400 });
+
+	close_gate();
+	$t->mock_release;
+	waits_for_flush('worker');
+	is($t->progress($job)->{state}, 'running', 'nobody sees the pause before it is on disk');
+	open_gate();
+	is($t->wait_job($job, 'paused', PATIENCE)->{reason}, 'failures', 'then they do');
+	$t->sql("SELECT enrich.cancel($job)");
+};
+
+subtest 'synchronous_commit = off' => sub {
+	$t->sql('ALTER ROLE CURRENT_USER SET synchronous_commit = off');
+	my $job = begin(3);
+
+	close_gate();
+	$t->mock_release;
+	asks(2);
+	$t->sql('SELECT pg_sleep(0.2)');
+	$t->mock_release;
+	rows_stored(2, 'nothing waits for the disk');
+	is($t->sql("SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'pg_enrich launcher' AND lower(wait_event) IN ('walwrite', 'walsync')"), 0, 'and nobody flushes');
+	open_gate();
+	asks(3);
+	$t->mock_release;
+	$t->wait_job($job, 'completed', PATIENCE);
+	$t->sql('ALTER ROLE CURRENT_USER RESET synchronous_commit');
 };
 
 subtest 'a standby that is waited for' => sub {

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "http.h"
 #include "loopback.h"
@@ -115,11 +116,23 @@ send_pieces(void)
 	}
 }
 
+/* Has the server a request on a new connection? */
+static bool
+has_new_request(void)
+{
+	struct pollfd watched = {accept(listener, NULL, NULL), POLLIN, 0};
+	bool		has = watched.fd >= 0 && poll(&watched, 1, 0) > 0;
+
+	if (watched.fd >= 0)
+		close(watched.fd);
+	return has;
+}
+
 static void
 test_large(void)
 {
 	char		error[256];
-	Http	   *http = http_create(ANSWERS, test_clock, error, sizeof(error));
+	Http	   *http = http_create(ANSWERS + 1, test_clock, error, sizeof(error));
 	HttpResult	result;
 	int			whole = 0;
 
@@ -130,7 +143,12 @@ test_large(void)
 	http_pump(http);
 	ok(http_received_bytes(http) >= PIECE, "something is received");
 	ok(http_received_bytes(http) <= ANSWERS / 2 * PIECE, "but not of all answers at a time");
-	for (int i = 0; i < ANSWERS; i++)
+	send_pieces();
+	start(http);
+	http_pump(http);
+	http_pump(http);
+	ok(has_new_request(), "a new request waits for none of them");
+	for (int i = 0; i < ANSWERS + 1; i++)
 	{
 		while (!http_next_finished(http, &result))
 		{
