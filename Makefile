@@ -6,14 +6,14 @@ DATA = pg_enrich--1.0.sql
 PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
-PURE = buffer event float_pool health http http_handle http_order http_setup http_verdict json json_string \
+PURE = buffer clock event float_pool health http http_handle http_order http_setup http_verdict json json_string \
 	key_runs latency number path_walk placeholder quota rate_headers request response \
 	response_detach response_error response_place response_reason response_rows similar template \
 	template_body url verdict
 
 # Files that run in the server.
 SERVER = activity bucket bucketize bucketize_check call catalog catalog_bucket catalog_clerk \
-	catalog_statement claims clerk clock convert convert_array credentials encoding failed_rows \
+	catalog_statement claims clerk convert convert_array credentials encoding failed_rows \
 	functions intake job launcher mask match option_json option_number option_reader option_text \
 	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
 	recipe_target secret server server_options settings shared staging start store store_plan store_sql \

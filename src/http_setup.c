@@ -253,10 +253,11 @@ set_server(HttpHandle *handle, CURLcode *code)
 
 /* Where little time is given to connect, the second address is to have half of it. */
 static long
-second_address_ms(int64_t connect_timeout_ms)
+second_address_ms(int connect_timeout_ms)
 {
-	return connect_timeout_ms > 0 && connect_timeout_ms / 2 < SECOND_ADDRESS_MS
-		? (long) (connect_timeout_ms + 1) / 2 : SECOND_ADDRESS_MS;
+	long		half = (connect_timeout_ms + 1L) / 2;
+
+	return half > 0 && half < SECOND_ADDRESS_MS ? half : SECOND_ADDRESS_MS;
 }
 
 /* What requests of the same profile have in common. */

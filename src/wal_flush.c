@@ -99,7 +99,7 @@ wal_flush_serve(void)
 	shared_lock();
 	flush_to = shared->flush_to;
 	shared_unlock();
-	if (flush_to == InvalidXLogRecPtr || flush_to <= GetFlushRecPtr(NULL))
+	if (flush_to <= GetFlushRecPtr(NULL))
 		return;
 	XLogFlush(flush_to);
 	pgstat_report_wal(false);	/* or pg_stat_wal would not know before we end */

@@ -76,6 +76,10 @@ lines for postgresql.conf
 
 reference to the arguments of the node's init()
 
+=item preload
+
+a library that the server runs with: F<test/lib/NAME.c>, which is compiled for it
+
 =item extension
 
 0: no CREATE EXTENSION
@@ -105,10 +109,24 @@ max_worker_processes = 32
 log_min_messages = info
 @{[ $option{conf} // '' ]}
 END
-	$self->node->start;
+	{
+		local $ENV{LD_PRELOAD} = join ':', grep { defined } _compile($option{preload}), $ENV{LD_PRELOAD}
+		  if defined $option{preload};
+		$self->node->start;
+	}
 	$self->sql('CREATE EXTENSION pg_enrich') if $option{extension} // 1;
 	$self->start_mock if !exists $option{mock} || $option{mock};
 	return $self;
+}
+
+# A shared library of test/lib; returns its path.
+sub _compile
+{
+	my ($name) = @_;
+	my $library = PostgreSQL::Test::Utils::tempdir() . "/$name.so";
+
+	system_or_bail($ENV{CC} // 'cc', '-shared', '-fPIC', '-o', $library, "test/lib/$name.c", '-ldl');
+	return $library;
 }
 
 =head2 $t->node

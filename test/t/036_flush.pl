@@ -10,16 +10,12 @@ use Test::More;
 
 use constant PATIENCE => 30;
 
-my $directory = PostgreSQL::Test::Utils::tempdir();
-my $gate = "$directory/gate";
-my $library = "$directory/slow_disk.so";
-system_or_bail($ENV{CC} // 'cc', '-shared', '-fPIC', '-o', $library, 'test/lib/slow_disk.c', '-ldl');
+my $gate = PostgreSQL::Test::Utils::tempdir() . '/gate';
 
 my $t;
 {
 	local $ENV{SLOW_DISK} = $gate;
-	local $ENV{LD_PRELOAD} = join ':', grep { defined } $library, $ENV{LD_PRELOAD};
-	$t = EnrichTest->new(conf => <<'END');
+	$t = EnrichTest->new(preload => 'slow_disk', conf => <<'END');
 fsync = on
 wal_sync_method = fdatasync
 wal_writer_delay = 10s
@@ -86,12 +82,20 @@ sub rows_stored
 	return;
 }
 
+# A query: how many such processes wait for the disk?
+sub at_disk
+{
+	my ($process) = @_;
+
+	return "SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'pg_enrich $process' AND lower(wait_event) IN ('walwrite', 'walsync')";
+}
+
 sub waits_for_flush
 {
 	my ($process) = @_;
 
-	$t->poll("SELECT lower(wait_event) IN ('walwrite', 'walsync') FROM pg_stat_activity
-		WHERE backend_type = 'pg_enrich $process'", 't', PATIENCE);
+	$t->poll(at_disk($process), 1, PATIENCE);
 	pass("the $process waits for the disk");
 	return;
 }
@@ -141,8 +145,7 @@ subtest 'synchronous_commit = off' => sub {
 	$t->sql('SELECT pg_sleep(0.2)');
 	$t->mock_release;
 	rows_stored(2, 'nothing waits for the disk');
-	is($t->sql("SELECT count(*) FROM pg_stat_activity
-		WHERE backend_type = 'pg_enrich launcher' AND lower(wait_event) IN ('walwrite', 'walsync')"), 0, 'and nobody flushes');
+	is($t->sql(at_disk('launcher')), 0, 'and nobody flushes');
 	open_gate();
 	asks(3);
 	$t->mock_release;

@@ -15,14 +15,7 @@ use constant PATIENCE => 30;
 # A look-up that hangs does so for ever; whoever waits for one is far beyond this.
 use constant AT_ONCE => 10;
 
-my $library = PostgreSQL::Test::Utils::tempdir() . '/slow_dns.so';
-system_or_bail($ENV{CC} // 'cc', '-shared', '-fPIC', '-o', $library, 'test/lib/slow_dns.c', '-ldl');
-
-my $t;
-{
-	local $ENV{LD_PRELOAD} = join ':', grep { defined } $library, $ENV{LD_PRELOAD};
-	$t = EnrichTest->new;
-}
+my $t = EnrichTest->new(preload => 'slow_dns');
 my ($port) = $t->url =~ /:(\d+)$/;
 
 # A single attempt: whatever is charged fails.

@@ -10,9 +10,9 @@
  */
 #include <fcntl.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "http.h"
 #include "loopback.h"
 #include "tap.h"
@@ -34,15 +34,6 @@ static int	listener;
 static int	port;
 static char answer[sizeof(HEAD) + BODY];
 static size_t answer_length;
-
-static int64_t
-test_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
 
 static void
 start(Http *http)
@@ -132,7 +123,7 @@ static void
 test_large(void)
 {
 	char		error[256];
-	Http	   *http = http_create(ANSWERS + 1, test_clock, error, sizeof(error));
+	Http	   *http = http_create(ANSWERS + 1, clock_now, error, sizeof(error));
 	HttpResult	result;
 	int			whole = 0;
 

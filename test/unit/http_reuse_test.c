@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "http.h"
 #include "http_server.h"
 #include "tap.h"
@@ -21,20 +22,11 @@ static HttpSettings settings = {
 	.timeout_ms = 60000, .connect_timeout_ms = 10000, .max_response_size = 1024 * 1024
 };
 
-static int64_t
-test_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
-}
-
 static Http *
 create(void)
 {
 	char		error[256];
-	Http	   *http = http_create(10, test_clock, error, sizeof(error));
+	Http	   *http = http_create(10, clock_now, error, sizeof(error));
 
 	if (http == NULL)
 		bail_out(error);

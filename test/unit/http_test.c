@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "http.h"
 #include "http_server.h"
 #include "tap.h"
@@ -42,10 +43,7 @@ static HttpSettings settings = {
 static int64_t
 test_clock(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * SECOND + now.tv_nsec / 1000 + clock_offset;
+	return clock_now() + clock_offset;
 }
 
 /*
