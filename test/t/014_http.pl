@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use Certificate qw(make_certificate);
 use EnrichTest;
 use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
@@ -17,13 +18,10 @@ my ($mock_port) = $t->url('') =~ /:(\d+)/;
 my ($plain, $tls) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 2;
 my $value = q{('x' || substr(md5(name), 1, 8))::bit(32)::bigint % 1000000};
 
-# A certificate for 127.0.0.1 that signs itself: its own authority.
-system_or_bail('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2,
-	'-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1',
-	'-keyout', "$dir/key.pem", '-out', "$dir/cert.pem");
+my ($certificate, $key) = make_certificate($dir);
 my $proxy = IPC::Run::start([ $nghttpx, '--conf=/dev/null', '--errorlog-file=' . "$dir/nghttpx.log",
 		'--workers=1', "--frontend=127.0.0.1,$plain;no-tls", "--frontend=127.0.0.1,$tls",
-		"--backend=127.0.0.1,$mock_port", "$dir/key.pem", "$dir/cert.pem" ],
+		"--backend=127.0.0.1,$mock_port", $key, $certificate ],
 	'<', \undef, '>', "$dir/out", '2>', "$dir/err");
 foreach my $port ($plain, $tls)
 {
@@ -66,14 +64,14 @@ my ($last) = $t->mock_last;
 like($last->{headers}{via} // '', qr/^2 nghttpx/, 'it was HTTP/2');
 
 # HTTP/2 by TLS, where it is negotiated; the certificate is checked
-$t->create_server('h2', url => "https://127.0.0.1:$tls", ca_file => "$dir/cert.pem");
+$t->create_server('h2', url => "https://127.0.0.1:$tls", ca_file => $certificate);
 ($progress, $right) = run_job('h2');
 is($right, 500, 'HTTP/2 by TLS: every row has its answer');
 ($last) = $t->mock_last;
 like($last->{headers}{via} // '', qr/^2 nghttpx/, 'it was HTTP/2');
 
 # HTTP/1.1 where that is asked for
-$t->create_server('h1', url => "https://127.0.0.1:$tls", ca_file => "$dir/cert.pem", http_version => '1.1');
+$t->create_server('h1', url => "https://127.0.0.1:$tls", ca_file => $certificate, http_version => '1.1');
 ($progress, $right) = run_job('h1');
 is($right, 500, 'HTTP/1.1 by TLS: every row has its answer');
 ($last) = $t->mock_last;
@@ -87,12 +85,12 @@ is("@$progress{qw(reason rows_failed)}", 'configuration 0', 'an untrusted certif
 like($progress->{error}, qr/^TLS certificate not accepted \(127\.0\.0\.1:$tls\)/, 'and the reason is the certificate');
 like($t->sql("SELECT hint FROM enrich.jobs WHERE job = $job"), qr/ca_file and verify_tls/, 'with the options that count');
 is($t->mock_stats->{requests}, 0, 'nothing was sent');
-$t->sql("ALTER SERVER untrusted OPTIONS (ADD ca_file '$dir/cert.pem')");
+$t->sql("ALTER SERVER untrusted OPTIONS (ADD ca_file '$certificate')");
 $t->sql("SELECT enrich.resume($job)");
 $t->wait_job($job);
 is($t->sql("SELECT count(*) FROM $table WHERE value = $value"), 500, 'resumed with its authority: every row has its answer');
 # ... and so does one that is another host's
-$t->create_server('misnamed', url => "https://localhost:$tls", ca_file => "$dir/cert.pem");
+$t->create_server('misnamed', url => "https://localhost:$tls", ca_file => $certificate);
 ($job) = begin('misnamed');
 $progress = $t->wait_job($job, 'paused');
 like("$progress->{reason}: $progress->{error}", qr/^configuration: TLS certificate not accepted \(localhost:$tls\)/,
