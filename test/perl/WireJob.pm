@@ -5,8 +5,8 @@ WireJob - a job whose every row must get its own answer, from a peer that misbeh
 
 =head1 SYNOPSIS
 
-  my $job = WireJob->start($t, $peer, rows => 150, server => { timeout => '1s' });
-  $job->wait(20);
+  my $job = WireJob->start($t, { $peer->server_options, timeout => '1s' }, concurrency => 20);
+  $job->wait(10);
   is($job->outcome, 'completed: 150 own, 0 of others, 0 failed', 'a silent connection');
 
 =cut
@@ -20,33 +20,31 @@ use Test::More;
 
 my $jobs = 0;
 
-=head2 WireJob->start($t, $peer, %options)
+=head2 WireJob->start($t, \%server, %options)
 
-Rows C<row 1> and so on, a request each.  Options, none of them needed: C<rows>, how many
-(150); C<server>, further options of the server, and C<job>, of enrich.start, both
-references to hashes.
+Rows C<row 1> and so on, a request each, through a server with these options.  The others
+are those of enrich.start, and C<rows>, how many (150).
 
 =cut
 
 sub start
 {
-	my ($class, $t, $peer, %option) = @_;
+	my ($class, $t, $server, %option) = @_;
 	my $name = 'wire' . ++$jobs;
-	my $rows = $option{rows} // 150;
+	my $rows = delete $option{rows} // 150;
 
-	$t->create_server($name, $peer->server_options, backoff_base => '20ms', backoff_max => '200ms',
-		%{ $option{server} // {} });
+	$t->create_server($name, backoff_base => '20ms', backoff_max => '200ms', %$server);
 	$t->sql("CREATE TABLE $name AS SELECT i AS id, 'row ' || i AS name, NULL::text AS v FROM generate_series(1, $rows) i;
 		ALTER TABLE $name ADD PRIMARY KEY (id)");
 	my $job = $t->start_job(source => $name, server => $name, input => ['name'],
-		request => '{"v": "{{input}}"}', output => '{"v": "$.v"}', concurrency => 10, %{ $option{job} // {} });
+		request => '{"v": "{{input}}"}', output => '{"v": "$.v"}', %option);
 	return bless { t => $t, table => $name, job => $job, rows => $rows }, $class;
 }
 
 =head2 $job->wait($seconds)
 
-Until it is completed, paused or failed, but no longer; cancels it then, and returns its
-progress from before that.
+Until it is completed, paused or failed, but no longer, and cancels what is left of it then.
+Returns its progress from before that; undef where the server is down.
 
 =cut
 
@@ -60,7 +58,8 @@ sub wait
 			$self->{progress} = $t->progress($job);
 			return $self->{progress}{state} =~ /^(completed|paused|failed)$/;
 		}, $seconds);
-	};
+		1;
+	} or $@ =~ /timed out/ or return undef;
 	$t->sql("SELECT enrich.cancel($job)") if $self->{progress}{state} ne 'completed';
 	return $self->{progress};
 }

@@ -61,6 +61,10 @@ IO::Socket::SSL
 
 1: HTTP/2, which over TLS is negotiated
 
+=item proxy
+
+1: not encrypted before the test's function calls start_tls(), as for a CONNECT
+
 =item settings
 
 called for what the SETTINGS of HTTP/2 hold: a list of numbers and values
@@ -208,7 +212,7 @@ sub serve
 	setsockopt($self->{socket}, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1);
 	$self->note('accepted');
 	$peer->{accepted}->($self) if $peer->{accepted};
-	$self->start_tls if $peer->{tls};
+	$self->start_tls if $peer->{tls} && !$peer->{proxy};
 	$peer->{http2} ? $self->_serve_http2 : $self->_serve_http1;
 	$self->close;
 	return;
