@@ -91,6 +91,7 @@ count_answer(Health *health, const HealthReport *report, int cap)
 static void
 end_failures(Health *health, const HealthScene *scene)
 {
+	health->answered = true;
 	health->last_answer_at = scene->now;
 	health->failing_since = 0;
 	health->failed = 0;
@@ -217,6 +218,14 @@ int
 health_limit(const Health *health, int cap)
 {
 	return health->limit > 0 ? min_int(health->limit, cap) : cap;
+}
+
+bool
+health_others_pass(const Health *health, bool may_pass)
+{
+	if (health->out && health->probes >= HEALTH_HOPELESS_PROBES)
+		return false;
+	return may_pass || health->answered;
 }
 
 int64_t

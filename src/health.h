@@ -35,6 +35,12 @@
 #define HEALTH_OUT_AFTER_UNREACHED 3
 
 /*
+ * A handshake that fails, or a proxy that refuses, may be one machine of many, or the
+ * configuration.  It is the latter when an outage goes on over so many probes.
+ */
+#define HEALTH_HOPELESS_PROBES 2
+
+/*
  * From then on probes that did reach the server are charged.  Rows that the API
  * chokes on look like an outage when there are many of them and nothing else is
  * left: so they come to their end.  Requests take turns as probes: where many are
@@ -88,6 +94,7 @@ typedef struct Health
 	int64_t		throttled_us;	/* all pauses by throttling, up to their ends */
 
 	/* Failures since the last answer */
+	bool		answered;		/* ever */
 	int64_t		last_answer_at;
 	int64_t		failing_since;	/* 0: the last request was answered */
 	int			failed;			/* requests, each once */
@@ -111,6 +118,12 @@ extern bool health_note(Health *health, const HealthReport *report, const Health
 
 /* The most requests in flight that the server bears now; "cap" where there is no limit. */
 extern int	health_limit(const Health *health, int cap);
+
+/*
+ * A request could not get through for a reason that may be the configuration; may_pass:
+ * or one connection.  Is it to be tried again, since others get through, or may?
+ */
+extern bool health_others_pass(const Health *health, bool may_pass);
 
 /* How long to send nothing; 0: now is as good a time as any. */
 extern int64_t health_pause(const Health *health, int64_t now);

@@ -42,6 +42,7 @@
 #include "http_list.h"
 #include "http_order.h"
 #include "http_signals.h"
+#include "http_watchdog.h"
 
 #include "compat.h"
 
@@ -73,11 +74,13 @@ struct Http
 	int			descriptor;		/* of event.c */
 	int64_t		(*clock) (void);
 	int			max_connections;
+	bool		watched;		/* watchdog_stop is owed */
 
 	HandleList	waiting;		/* not given to libcurl yet, oldest first */
 	HandleList	running;		/* libcurl has them */
 	HandleList	finished;		/* ended, not yet taken, oldest first */
-	HandleList	spare;			/* to be reused, with their easy handles */
+	HandleList	spare;			/* to be reused */
+	HttpProfile *profile;		/* of the request started last */
 	HttpLoad	load;			/* kept by the handles */
 	int			submitted;		/* since the last round */
 	HttpOrder	order;
@@ -168,6 +171,7 @@ static void
 move_to_finished(Http *http, HttpHandle *handle)
 {
 	handle->result.elapsed_us = http->clock() - handle->started_at;
+	handle_drop_easy(handle);
 	list_remove(&http->running, handle);
 	list_append(&http->finished, handle);
 	if (http->running.first == NULL)
@@ -175,8 +179,8 @@ move_to_finished(Http *http, HttpHandle *handle)
 }
 
 /*
- * Gives a running handle to libcurl; again, when it follows a redirect.  The
- * connect deadline is then a new one, the other stays.
+ * Gives a running handle to libcurl; again, when it follows a redirect or is to have
+ * another connection.  The connect deadline is then a new one, the other stays.
  */
 static void
 submit(Http *http, HttpHandle *handle)
@@ -184,7 +188,7 @@ submit(Http *http, HttpHandle *handle)
 	int64_t		now = attended_now(http);
 	const HttpSettings *settings = &handle->settings;
 
-	if (handle->redirects == 0)
+	if (handle->deadline == 0)
 		handle->deadline = settings->timeout_ms > 0 ?
 			now + settings->timeout_ms * INT64_C(1000) : NEVER;
 	handle->connect_deadline = settings->connect_timeout_ms > 0 ?
@@ -234,12 +238,29 @@ collect_finished(Http *http)
 			continue;
 		(void) curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
 		handle = (HttpHandle *) private;
+		http->load.put_off |= handle->again == AGAIN_LATER;
 		(void) curl_multi_remove_handle(http->multi, handle->easy);	/* message is gone now */
 		if (handle_finish(handle, code))
 			submit(http, handle);
 		else
 			move_to_finished(http, handle);
 	}
+}
+
+/*
+ * Nothing came for a request, and nothing for any other on its connection since it was
+ * sent: something between here and the server may have lost it, and whatever is sent on it.
+ * A connection that it had for itself is closed by now; one of HTTP/2 would be
+ * used again and again.
+ */
+static void
+give_up_silent(Http *http, const HttpHandle *handle)
+{
+	const HttpSocket *socket = socket_get(&http->load.sockets, handle->socket);
+
+	if (socket != NULL && handle->phase == HANDLE_CONNECTED &&
+		socket->heard_at <= handle->connected_at)
+		socket_shut(&http->load.sockets, handle->socket, SHUT_SILENT);
 }
 
 /* Ends what is over its deadline, and finds the next that can be. */
@@ -255,6 +276,7 @@ expire_overdue(Http *http, int64_t now)
 		if (handle_deadline(handle) <= now)
 		{
 			(void) curl_multi_remove_handle(http->multi, handle->easy);
+			give_up_silent(http, handle);
 			handle_expire(handle);
 			move_to_finished(http, handle);
 		}
@@ -275,6 +297,8 @@ run_timer(Http *http)
 	long		milliseconds = -1;
 
 	http->timer_due = NEVER;
+	http->load.now = http->clock();
+	watchdog_enter(&http->load.sockets, SOCKET_NONE);
 	(void) curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	if (http->timer_due != NEVER)
 		return;
@@ -294,6 +318,7 @@ handle_event(Http *http, const Event *event, int *running)
 	int64_t		received = http->load.received_bytes;
 	int			before = *running;
 
+	watchdog_enter(&http->load.sockets, event->fd);
 	(void) curl_multi_socket_action(http->multi, event->fd,
 									(event->readable ? CURL_CSELECT_IN : 0) |
 									(event->writable ? CURL_CSELECT_OUT : 0),
@@ -313,6 +338,8 @@ handle_events(Http *http, const Event *events, int count, bool all)
 	int			first_kinds = http_order_sort(&http->order, events, count, began, sorted);
 	int			running = http->running.count;
 
+	http->load.now = began;
+	http->load.put_off = false;
 	for (int i = 0; i < count; i++)
 	{
 		bool		begun = handle_event(http, &sorted[i], &running);
@@ -327,10 +354,27 @@ handle_events(Http *http, const Event *events, int count, bool all)
 	}
 }
 
+/*
+ * May requests share a connection?  Not any more, once a peer has said HTTP/2 that does
+ * not speak it.
+ */
+static void
+set_multiplexing(Http *http, bool wanted)
+{
+	wanted = wanted && !http->load.sockets.false_http2;
+	if (wanted == http->load.multiplexes)
+		return;
+	http->load.multiplexes = wanted;
+	(void) curl_multi_setopt(http->multi, CURLMOPT_PIPELINING,
+							 (long) (wanted ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING));
+}
+
 /* What has ended makes room for what waits. */
 static void
 end_round(Http *http)
 {
+	watchdog_enter(&http->load.sockets, SOCKET_NONE);
+	set_multiplexing(http, http->load.multiplexes);
 	collect_finished(http);
 	http->submitted = 0;
 	submit_waiting(http);
@@ -385,6 +429,7 @@ http_pump(Http *http)
 		expire_overdue(http, now);
 		submit_waiting(http);
 	}
+	watchdog_leave();
 	restore_signals(&before);
 
 	http->accounted = http->clock();	/* the time in here was attended */
@@ -392,13 +437,13 @@ http_pump(Http *http)
 
 /*
  * A new request is a timer that is due, and on a new connection it goes when that
- * is there.  What comes back is left to the next pump, as far as it can be, and so
+ * is there, or on an old one when that was read.  What comes back is left to the next pump, as far as it can be, and so
  * are deadlines.
  */
 static bool
 flush_round(Http *http)
 {
-	if (http->load.connecting > 0)
+	if (http->load.connecting > 0 || http->load.put_off)
 		return pump_round(http, false);
 	if (http->timer_due > http->clock())
 		return false;
@@ -417,6 +462,7 @@ http_flush(Http *http)
 	block_signals(&before);
 	while (rounds-- > 0 && flush_round(http) && http->finished.first == NULL)
 		;
+	watchdog_leave();
 	restore_signals(&before);
 	http->accounted = http->clock();	/* as in http_pump */
 }
@@ -463,7 +509,8 @@ http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
 		return false;
 
 	handle->started_at = http->accounted;
-	if (!handle_prepare(handle, settings, request))
+	set_multiplexing(http, http_multiplexes(settings));
+	if (!handle_prepare(handle, &http->profile, settings, request))
 	{
 		list_append(&http->finished, handle);
 		return true;
@@ -550,7 +597,7 @@ set_up_multi(Http *http)
 		curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
-		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
 						  (long) http->max_connections) == CURLM_OK &&
@@ -575,10 +622,14 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 	http->earliest = NEVER;
 	http->accounted = clock();
 
-	if (!libcurl_ready() || !set_up_multi(http))
+	if (!sockets_init(&http->load.sockets))
+		snprintf(error, error_size, "out of memory");
+	else if (!libcurl_ready() || !set_up_multi(http))
 		snprintf(error, error_size, "libcurl could not be set up");
 	else if ((http->descriptor = event_open()) < 0)
 		snprintf(error, error_size, "could not watch sockets: %s", strerror(errno));
+	else if (!(http->watched = watchdog_start()))
+		snprintf(error, error_size, "could not set a timer: %s", strerror(errno));
 	else
 		return http;
 	http_destroy(http);
@@ -602,14 +653,18 @@ http_destroy(Http *http)
 {
 	if (http == NULL)
 		return;
+	if (http->watched)
+		watchdog_stop();
 	for (HttpHandle *handle = http->running.first; handle != NULL; handle = handle->next)
 		(void) curl_multi_remove_handle(http->multi, handle->easy);
 	free_list(&http->running);
 	free_list(&http->waiting);
 	free_list(&http->finished);
 	free_list(&http->spare);
+	profile_release(http->profile);
 	if (http->multi != NULL)
 		(void) curl_multi_cleanup(http->multi); /* still calls on_socket */
 	event_close(http->descriptor);
+	sockets_free(&http->load.sockets);
 	free(http);
 }

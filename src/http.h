@@ -17,13 +17,18 @@
 
 typedef struct Http Http;
 
-/* How to reach a server.  Strings must outlive the requests started with them. */
+/*
+ * How to reach a server.  The version is settled by the TLS handshake, where none is
+ * given: HTTP/2 if the server offers it.  But a connection carries one request at a time,
+ * unless HTTP/2 was asked for by name.  Strings must outlive the requests started with
+ * them.
+ */
 typedef struct HttpSettings
 {
 	int			timeout_ms;		/* for a whole request; 0: none */
 	int			connect_timeout_ms;
 	int64_t		max_response_size;	/* bytes, after decompression */
-	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: its choice */
+	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: see below */
 	const char *proxy;			/* or NULL: none (the environment's is not used) */
 	const char *ca_file;		/* or NULL: the system's */
 	bool		verify_tls;
@@ -71,12 +76,15 @@ typedef struct HttpResult
 	void	   *tag;
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
-	bool		reached;		/* the request may have reached the server */
+	bool		may_pass;		/* of HTTP_REFUSED: may be of this one connection only */
+	bool		reached;		/* the server may have worked on it, and failed by it; where it
+								 * surely has not, or only its connection was lost: false */
 	int			status;			/* HTTP status, 0 when none came */
+	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
 	bool		noted;			/* http_note_answered has counted it */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
-	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for; -1: nothing */
+	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a proxy's too; -1: nothing */
 	int64_t		elapsed_us;		/* from start to end */
 	int64_t		bytes_in;		/* on the wire, headers included */
 	int64_t		bytes_out;

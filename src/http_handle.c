@@ -3,12 +3,13 @@
  * http_handle.c
  *	  One request: what libcurl calls, collecting what arrives.
  *
- * A handle owns its easy handle, the list of header lines and the body that
- * collects in its result; http_next_finished hands that body on.  libcurl
- * copies every string given to it but the request's body.
+ * A handle owns its easy handle and the body that collects in its result;
+ * http_next_finished hands that body on.
  *
  * The callbacks never allocate but through ByteBuffer, and never fail but by
- * breaking the transfer off and noting why (broke_off).
+ * breaking the transfer off and noting why: broke_off, or again where it is to begin
+ * once more.  That is how a connection is refused which libcurl has chosen, and
+ * which would not do: see judge_connection.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,12 +19,21 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "http_watchdog.h"
 
 /*
  * What a Content-Length is believed without proof, which an earlier answer of that
  * length is.  Once that much has arrived the rest is reserved in one piece.
  */
 #define UNPROVEN_RESERVE (1024 * 1024)
+
+/*
+ * While a connection of HTTP/2 has something to read, no request is put on it: so often
+ * at most.  What was there before has been read by then.
+ */
+#define MAX_PUT_OFF 3
 
 /*-------------------------------------------------------------------------
  * Phases
@@ -65,24 +75,82 @@ on_lookup(void *resolver, void *reserved, void *state)
 static curl_socket_t
 on_open_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	HttpHandle *handle = state;
 	int			type = address->socktype;
+	int			fd;
 
 	(void) purpose;
-	handle_advance(state, HANDLE_CONNECTING);
+	handle_advance(handle, HANDLE_CONNECTING);
 #ifdef SOCK_CLOEXEC
 	type |= SOCK_CLOEXEC;
 #endif
-	return socket(address->family, type, address->protocol);
+	fd = socket(address->family, type, address->protocol);
+	socket_opened(&handle->load->sockets, fd, &handle->opened);
+	watchdog_progress(WATCHDOG_STEP);
+	return fd;
 }
 
+/* Of a connection, which outlives the request that has made it. */
+static int
+on_close_socket(void *state, curl_socket_t fd)
+{
+	HttpLoad   *load = state;
+
+	socket_closed(&load->sockets, fd);
+	return close(fd);
+}
+
+/*
+ * May the request go out on this connection, which others have used before?
+ *
+ * What an idle connection has to say nobody has asked for; as the answer to the next
+ * request it would become another row's (libcurl looks for that from 8.0 on).  Or it
+ * says that the connection is closed, or about to be: so much the better to know now.
+ * Over TLS a session ticket may come late; then a new connection is made in vain.
+ *
+ * On a connection of HTTP/2 that others use, something to read is mostly theirs.  But
+ * it could be an answer on the very stream that is opened now, so it is read first.
+ */
+static HandleAgain
+judge_connection(HttpHandle *handle, const HttpSocket *socket)
+{
+	HttpSockets *sockets = &handle->load->sockets;
+	SocketInput input;
+
+	if (socket->users > 1 && sockets->false_http2 && !socket->is_http2)
+		return AGAIN_ELSEWHERE; /* libcurl takes it for one that multiplexes */
+	input = socket_input(handle->socket);
+	if (input == SOCKET_QUIET)
+		return AGAIN_NOT;
+	if (socket->users == 1)
+	{
+		socket_shut(sockets, handle->socket, SHUT_INPUT);
+		return AGAIN_ELSEWHERE;
+	}
+	return input == SOCKET_HAS_INPUT && handle->put_off < MAX_PUT_OFF ? AGAIN_LATER : AGAIN_NOT;
+}
+
+/* libcurl has a connection for the request: may it be sent? */
 static int
 on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
+	HttpHandle *handle = state;
+	HttpLoad   *load = handle->load;
+	const HttpSocket *socket;
+
 	(void) remote_ip;
-	(void) local_ip;
 	(void) remote_port;
-	(void) local_port;
-	handle_advance(state, HANDLE_CONNECTED);
+	watchdog_progress(WATCHDOG_STEP);
+	socket_leave(&load->sockets, handle->socket);	/* found dead: libcurl has taken another one */
+	handle->socket = socket_use(&load->sockets, &handle->opened, local_ip, local_port, load->now);
+	socket = socket_get(&load->sockets, handle->socket);
+	handle->reuses = socket != NULL && socket->requests > 1;
+	if (handle->reuses)
+		handle->again = judge_connection(handle, socket);
+	if (handle->again != AGAIN_NOT)
+		return CURL_PREREQFUNC_ABORT;
+	handle->connected_at = load->now;
+	handle_advance(handle, HANDLE_CONNECTED);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -104,14 +172,51 @@ is_error_line(const char *line, size_t length)
 	return space != NULL && space + 1 < line + length && (space[1] == '4' || space[1] == '5');
 }
 
-/* libcurl gives one line at a time, a folded one as one, not NUL-terminated. */
+/* The connection has brought something of an answer: it is alive. */
+static HttpSocket *
+note_heard(const HttpHandle *handle)
+{
+	HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
+
+	if (socket != NULL)
+		socket->heard_at = handle->load->now;
+	return socket;
+}
+
+/*
+ * The status line says HTTP/2.  Only what came in HTTP/2's frames has the pseudo-header
+ * that the line was made of; any other peer can write such a line, and libcurl, in
+ * versions before 8.10, then has the connection carry several requests, whose answers get mixed up.
+ * Returns whether this answer is surely this request's.
+ */
+static bool
+verify_http2(HttpHandle *handle, HttpSocket *socket)
+{
+	struct curl_header *status;
+
+	if (curl_easy_header(handle->easy, ":status", 0, CURLH_PSEUDO, -1, &status) == CURLHE_OK)
+	{
+		if (socket != NULL)
+			socket->is_http2 = true;
+		return true;
+	}
+	handle->load->sockets.false_http2 = true;
+	return !handle->load->multiplexes || (socket != NULL && socket->users == 1);
+}
+
+/*
+ * libcurl gives one line at a time, a folded one as one, not NUL-terminated.  What comes
+ * before the connection is ready says a proxy that is asked for a tunnel.
+ */
 static size_t
 on_header(char *line, size_t size, size_t count, void *state)
 {
 	HttpHandle *handle = state;
 	size_t		length = size * count;
+	HttpSocket *socket = note_heard(handle);
 
-	handle_advance(handle, HANDLE_RECEIVING);
+	if (handle->phase >= HANDLE_CONNECTED)
+		handle_advance(handle, HANDLE_RECEIVING);
 	handle->header_bytes += (int64_t) length;
 	if (handle->header_bytes > HANDLE_MAX_HEADER_BYTES)
 	{
@@ -123,6 +228,11 @@ on_header(char *line, size_t size, size_t count, void *state)
 		/* What came before was a 1xx answer.  Of a success nobody asks how long to wait. */
 		rate_headers_clear(&handle->rate_headers);
 		handle->is_error = is_error_line(line, length);
+		if (length > 5 && line[5] == '2' && !verify_http2(handle, socket))
+		{
+			handle->broke_off = HTTP_TRANSIENT;
+			return 0;
+		}
 	}
 	else if (handle->is_error)
 		rate_headers_note(&handle->rate_headers, line, length, wall_clock_ms());
@@ -163,6 +273,8 @@ on_body(char *bytes, size_t size, size_t count, void *state)
 	curl_off_t	expected = -1;
 
 	handle_advance(handle, HANDLE_RECEIVING);
+	(void) note_heard(handle);
+	watchdog_progress(length);
 	if (length + body->length >= body->capacity)
 		(void) curl_easy_getinfo(handle->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
 	if (total > handle->settings.max_response_size ||
@@ -185,18 +297,29 @@ on_body(char *bytes, size_t size, size_t count, void *state)
 void
 handle_set_callbacks(HttpHandle *handle, CURLcode *code)
 {
-	HANDLE_SET(handle, code, CURLOPT_PRIVATE, handle);
-	HANDLE_SET(handle, code, CURLOPT_ERRORBUFFER, handle->curl_error);
-	HANDLE_SET(handle, code, CURLOPT_HEADERFUNCTION, on_header);
-	HANDLE_SET(handle, code, CURLOPT_HEADERDATA, handle);
-	HANDLE_SET(handle, code, CURLOPT_WRITEFUNCTION, on_body);
-	HANDLE_SET(handle, code, CURLOPT_WRITEDATA, handle);
-	HANDLE_SET(handle, code, CURLOPT_RESOLVER_START_FUNCTION, on_lookup);
-	HANDLE_SET(handle, code, CURLOPT_RESOLVER_START_DATA, handle);
-	HANDLE_SET(handle, code, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-	HANDLE_SET(handle, code, CURLOPT_OPENSOCKETDATA, handle);
-	HANDLE_SET(handle, code, CURLOPT_PREREQFUNCTION, on_connected);
-	HANDLE_SET(handle, code, CURLOPT_PREREQDATA, handle);
+	CURL	   *easy = handle->easy;
+
+	EASY_SET(easy, code, CURLOPT_PRIVATE, handle);
+	EASY_SET(easy, code, CURLOPT_ERRORBUFFER, handle->curl_error);
+	EASY_SET(easy, code, CURLOPT_HEADERDATA, handle);
+	EASY_SET(easy, code, CURLOPT_WRITEDATA, handle);
+	EASY_SET(easy, code, CURLOPT_RESOLVER_START_DATA, handle);
+	EASY_SET(easy, code, CURLOPT_OPENSOCKETDATA, handle);
+	EASY_SET(easy, code, CURLOPT_CLOSESOCKETDATA, handle->load);
+	EASY_SET(easy, code, CURLOPT_PREREQDATA, handle);
+}
+
+void
+profile_set_callbacks(HttpProfile *profile, CURLcode *code)
+{
+	CURL	   *easy = profile->easy;
+
+	EASY_SET(easy, code, CURLOPT_HEADERFUNCTION, on_header);
+	EASY_SET(easy, code, CURLOPT_WRITEFUNCTION, on_body);
+	EASY_SET(easy, code, CURLOPT_RESOLVER_START_FUNCTION, on_lookup);
+	EASY_SET(easy, code, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	EASY_SET(easy, code, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	EASY_SET(easy, code, CURLOPT_PREREQFUNCTION, on_connected);
 }
 
 /*-------------------------------------------------------------------------
@@ -212,20 +335,36 @@ handle_create(HttpLoad *load)
 		return NULL;
 	handle->load = load;
 	handle->phase = HANDLE_ENDED;
-	handle->easy = curl_easy_init();
-	if (handle->easy == NULL)
-	{
-		free(handle);
-		return NULL;
-	}
+	handle->socket = SOCKET_NONE;
 	return handle;
+}
+
+void
+handle_leave_socket(HttpHandle *handle)
+{
+	socket_leave(&handle->load->sockets, handle->socket);
+	handle->socket = SOCKET_NONE;
+	handle->opened.count = 0;
+	handle->reuses = false;
+}
+
+void
+handle_drop_easy(HttpHandle *handle)
+{
+	handle_leave_socket(handle);
+	if (handle->easy != NULL)
+		curl_easy_cleanup(handle->easy);
+	handle->easy = NULL;
+	curl_slist_free_all(handle->headers);
+	handle->headers = NULL;
+	profile_release(handle->profile);
+	handle->profile = NULL;
 }
 
 void
 handle_free(HttpHandle *handle)
 {
-	curl_easy_cleanup(handle->easy);
-	curl_slist_free_all(handle->headers);
+	handle_drop_easy(handle);
 	buffer_free(&handle->result.body);
 	free(handle);
 }

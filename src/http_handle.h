@@ -16,6 +16,7 @@
 #include <curl/curl.h>
 
 #include "http.h"
+#include "http_socket.h"
 #include "rate_headers.h"
 
 /*
@@ -45,8 +46,38 @@ typedef struct HttpLoad
 	int64_t		received_bytes; /* of bodies, in handles that have not ended */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
+	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
 	int64_t		longest;		/* body that came so far, in bytes */
+	int64_t		now;			/* Http's clock, when the call of libcurl under way began */
+	bool		multiplexes;	/* may requests share a connection? */
+	HttpSockets sockets;
 } HttpLoad;
+
+/*
+ * What all requests of a profile have in common: an easy handle that is set up for them
+ * and never used itself.  Each transfer has a copy of it: a handle that is used again
+ * keeps what the transfer before has left in it, and in some versions of libcurl a
+ * peer can make harm of that (see README.md).
+ */
+typedef struct HttpProfile
+{
+	unsigned	number;			/* HttpRequest.profile */
+	int			users;			/* handles, and Http while it is the last one used */
+	CURL	   *easy;
+	struct curl_slist *headers; /* the copies share them */
+	HttpSettings settings;
+	bool		sends_body;
+	bool		is_get_or_head;
+} HttpProfile;
+
+/* Why a transfer that has ended is to begin again, without anybody being told. */
+typedef enum HandleAgain
+{
+	AGAIN_NOT,
+	AGAIN_REDIRECTED,
+	AGAIN_ELSEWHERE,			/* its connection would not do: another one may */
+	AGAIN_LATER					/* its connection is to be read first */
+} HandleAgain;
 
 typedef struct HttpHandle
 {
@@ -54,17 +85,22 @@ typedef struct HttpHandle
 	struct HttpHandle *next;
 	HttpLoad   *load;
 
-	CURL	   *easy;			/* reused from request to request */
-	struct curl_slist *headers; /* must outlive the transfer */
+	CURL	   *easy;			/* of the transfer under way; else NULL */
+	HttpProfile *profile;
+	struct curl_slist *headers; /* where they are not the profile's; must outlive the transfer */
 	char		curl_error[CURL_ERROR_SIZE];
 
 	HandlePhase phase;
-	unsigned	profile;		/* of the requests that the easy handle is set up for; 0: none */
-	bool		sends_body;
 	HttpSettings settings;
 	HttpResult	result;			/* body collects here while it arrives */
 	bool		is_get_or_head;
 	int			redirects;
+	HandleAgain again;			/* said by a callback that has ended the transfer for it */
+	int			moved;			/* times by AGAIN_ELSEWHERE ... */
+	int			put_off;		/* ... and by AGAIN_LATER */
+	OpenedSockets opened;
+	int			socket;			/* of its connection, once that is ready; or SOCKET_NONE */
+	bool		reuses;			/* a connection that others have used before */
 	int64_t		header_bytes;
 	bool		is_error;		/* the status line said 4xx or 5xx */
 	RateHeaders rate_headers;	/* then collected */
@@ -74,15 +110,16 @@ typedef struct HttpHandle
 
 	/* http.c's: microseconds */
 	int64_t		started_at;
-	int64_t		deadline;
+	int64_t		deadline;		/* 0: not submitted yet */
 	int64_t		connect_deadline;	/* counts up to HANDLE_CONNECTED */
+	int64_t		connected_at;	/* clock of when its connection was ready */
 } HttpHandle;
 
 /* Sets an option; the first failure stays. */
-#define HANDLE_SET(handle, code, option, value) \
+#define EASY_SET(easy, code, option, value) \
 	do { \
 		if (*(code) == CURLE_OK) \
-			*(code) = curl_easy_setopt((handle)->easy, option, value); \
+			*(code) = curl_easy_setopt((easy), option, value); \
 	} while (0)
 
 /* NULL when memory ran out. */
@@ -94,17 +131,33 @@ extern void handle_free(HttpHandle *handle);
 /* Moves to a later phase, and keeps the load.  No effect when it is not later. */
 extern void handle_advance(HttpHandle *handle, HandlePhase phase);
 
-/* What libcurl is to call, with the handle as its state. */
+/* What libcurl is to call ... */
+extern void profile_set_callbacks(HttpProfile *profile, CURLcode *code);
+
+/* ... and with what: of an easy handle that is a copy of the profile's. */
 extern void handle_set_callbacks(HttpHandle *handle, CURLcode *code);
+
+/* It has nothing to do with its connection any more. */
+extern void handle_leave_socket(HttpHandle *handle);
+
+/* libcurl has let go of its easy handle, which is not needed any more. */
+extern void handle_drop_easy(HttpHandle *handle);
 
 /* In http_setup.c */
 
 /*
- * Sets a new or ended handle up for a request.  False when the request is
+ * Sets a new or ended handle up for a request.  *last: the profile used last, or NULL;
+ * it is replaced where the request has another one.  False when the request is
  * refused: the handle has then ended, with a result that says why.
  */
-extern bool handle_prepare(HttpHandle *handle, const HttpSettings *settings,
+extern bool handle_prepare(HttpHandle *handle, HttpProfile **last, const HttpSettings *settings,
 						   const HttpRequest *request);
+
+/* Is it asked for that requests share connections?  Only the user can know that it is worth it. */
+extern bool http_multiplexes(const HttpSettings *settings);
+
+/* One user less; the last one frees it.  NULL is no fault. */
+extern void profile_release(HttpProfile *profile);
 
 /*
  * Sets an answered handle up again, for the URL that its redirect names.
@@ -112,11 +165,14 @@ extern bool handle_prepare(HttpHandle *handle, const HttpSettings *settings,
  */
 extern bool handle_repeat(HttpHandle *handle, const char *url, bool as_get);
 
+/* Sets a handle up for the same once more, as handle->again says.  False: it has ended. */
+extern bool handle_renew(HttpHandle *handle);
+
 /* In http_verdict.c */
 
 /*
- * libcurl is done with it and has let go of it.  True when it follows a
- * redirect and wants to be given to libcurl again; false: it has ended.
+ * libcurl is done with it and has let go of it.  True when it is to be given to
+ * libcurl again; false: it has ended.
  */
 extern bool handle_finish(HttpHandle *handle, CURLcode code);
 

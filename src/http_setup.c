@@ -93,15 +93,15 @@ url_fault(const char *url)
 	return NULL;
 }
 
-/* Why a request cannot be sent at all, or NULL. */
+/* Why a request cannot be sent at all, or NULL.  is_known: its profile was found good before. */
 static const char *
-request_fault(const HttpHandle *handle, const HttpRequest *request)
+request_fault(const HttpRequest *request, bool is_known)
 {
 	const char *fault = url_fault(request->url);
 	size_t		method_length;
 
-	if (request->profile != 0 && request->profile == handle->profile)
-		return fault;			/* the rest was found good before */
+	if (is_known)
+		return fault;
 	method_length = token_length(request->method);
 	if (method_length == 0 || request->method[method_length] != '\0')
 		fault = "the HTTP method is malformed";
@@ -111,32 +111,32 @@ request_fault(const HttpHandle *handle, const HttpRequest *request)
 }
 
 static bool
-add_header(HttpHandle *handle, const char *line)
+add_header(struct curl_slist **headers, const char *line)
 {
-	struct curl_slist *longer = curl_slist_append(handle->headers, line);
+	struct curl_slist *longer = curl_slist_append(*headers, line);
 
 	if (longer == NULL)
 		return false;
-	handle->headers = longer;
+	*headers = longer;
 	return true;
 }
 
 /* libcurl takes "Name:" as "leave that header out", and "Name;" as one without a value. */
 static bool
-add_given_header(HttpHandle *handle, const char *line)
+add_given_header(struct curl_slist **headers, const char *line)
 {
 	size_t		length = token_length(line);
 	bool		added;
 	char	   *empty;
 
 	if (line[length + 1 + strspn(line + length + 1, " \t")] != '\0')
-		return add_header(handle, line);
+		return add_header(headers, line);
 	empty = malloc(length + 2);
 	if (empty == NULL)
 		return false;
 	memcpy(empty, line, length);
 	strcpy(empty + length, ";");
-	added = add_header(handle, empty);
+	added = add_header(headers, empty);
 	free(empty);
 	return added;
 }
@@ -153,26 +153,27 @@ is_given(const HttpRequest *request, const char *name)
 }
 
 static bool
-add_headers(HttpHandle *handle, const HttpRequest *request, bool has_body)
+add_headers(struct curl_slist **headers, const HttpRequest *request, bool has_body)
 {
 	bool		added = true;
 
 	for (int i = 0; i < request->header_count; i++)
-		added = added && add_given_header(handle, request->headers[i]);
+		added = added && add_given_header(headers, request->headers[i]);
 	if (!is_given(request, "Accept"))
-		added = added && add_header(handle, "Accept: " DEFAULT_JSON_TYPE);
+		added = added && add_header(headers, "Accept: " DEFAULT_JSON_TYPE);
 	if (has_body && !is_given(request, "Content-Type"))
-		added = added && add_header(handle, "Content-Type: " DEFAULT_JSON_TYPE);
+		added = added && add_header(headers, "Content-Type: " DEFAULT_JSON_TYPE);
 
 	/* Waiting for "100 Continue" would cost a round trip, and a second where none comes. */
 	if (!is_given(request, "Expect"))
-		added = added && add_header(handle, "Expect:");
+		added = added && add_header(headers, "Expect:");
 	return added;
 }
 
 static void
-set_method(HttpHandle *handle, const HttpRequest *request, CURLcode *code)
+set_method(HttpProfile *profile, const HttpRequest *request, CURLcode *code)
 {
+	CURL	   *easy = profile->easy;
 	bool		is_post = strcmp(request->method, "POST") == 0;
 	bool		is_get = strcmp(request->method, "GET") == 0;
 	bool		is_head = strcmp(request->method, "HEAD") == 0;
@@ -180,75 +181,82 @@ set_method(HttpHandle *handle, const HttpRequest *request, CURLcode *code)
 		strcmp(request->method, "PATCH") != 0;
 	bool		sends_body = !is_get && !is_head && (request->body != NULL || !may_lack_body);
 
-	handle->is_get_or_head = is_get || is_head;
-	handle->sends_body = sends_body;
+	profile->is_get_or_head = is_get || is_head;
+	profile->sends_body = sends_body;
 	if (is_head)
-		HANDLE_SET(handle, code, CURLOPT_NOBODY, 1L);
+		EASY_SET(easy, code, CURLOPT_NOBODY, 1L);
 	else if (!is_get && !is_post)
-		HANDLE_SET(handle, code, CURLOPT_CUSTOMREQUEST, request->method);
-	if (*code == CURLE_OK && !add_headers(handle, request, sends_body && request->body != NULL))
+		EASY_SET(easy, code, CURLOPT_CUSTOMREQUEST, request->method);
+	if (*code == CURLE_OK &&
+		!add_headers(&profile->headers, request, sends_body && request->body != NULL))
 		*code = CURLE_OUT_OF_MEMORY;
-	HANDLE_SET(handle, code, CURLOPT_HTTPHEADER, handle->headers);
+	EASY_SET(easy, code, CURLOPT_HTTPHEADER, profile->headers);
 }
 
-/*
- * Requests wait for a connection that is being made, to share it, only where
- * HTTP/2 was asked for by name: elsewhere that would hold back the first burst
- * for a server that then turns out to speak HTTP/1.1.
- */
-static void
-set_version(HttpHandle *handle, CURLcode *code)
+bool
+http_multiplexes(const HttpSettings *settings)
 {
-	const char *version = handle->settings.http_version;
-	long		wanted;
+	const char *version = settings->http_version;
+
+	return version != NULL && version[0] == '2';
+}
+
+static void
+set_version(HttpProfile *profile, CURLcode *code)
+{
+	static const struct
+	{
+		const char *name;
+		long		wanted;
+	}			versions[] = {
+		{"1.0", CURL_HTTP_VERSION_1_0},
+		{"1.1", CURL_HTTP_VERSION_1_1},
+		{"2", CURL_HTTP_VERSION_2TLS},
+		{"2-prior-knowledge", CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE}
+	};
+	const char *version = profile->settings.http_version;
+	CURL	   *easy = profile->easy;
 
 	if (version == NULL)
 		return;
-	if (strcmp(version, "1.0") == 0)
-		wanted = CURL_HTTP_VERSION_1_0;
-	else if (strcmp(version, "1.1") == 0)
-		wanted = CURL_HTTP_VERSION_1_1;
-	else if (strcmp(version, "2") == 0)
-		wanted = CURL_HTTP_VERSION_2_0;
-	else if (strcmp(version, "2-prior-knowledge") == 0)
-		wanted = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-	else
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
 	{
-		*code = CURLE_UNSUPPORTED_PROTOCOL;
+		if (strcmp(version, versions[i].name) != 0)
+			continue;
+		EASY_SET(easy, code, CURLOPT_HTTP_VERSION, versions[i].wanted);
+		if (versions[i].wanted == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE &&
+			compat_curl_breaks_prior_knowledge())
+		{
+			EASY_SET(easy, code, CURLOPT_FRESH_CONNECT, 1L);
+			EASY_SET(easy, code, CURLOPT_FORBID_REUSE, 1L);
+		}
 		return;
 	}
-	HANDLE_SET(handle, code, CURLOPT_HTTP_VERSION, wanted);
-	if (wanted == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && compat_curl_breaks_prior_knowledge())
-	{
-		HANDLE_SET(handle, code, CURLOPT_FRESH_CONNECT, 1L);
-		HANDLE_SET(handle, code, CURLOPT_FORBID_REUSE, 1L);
-	}
-	else if (version[0] == '2')
-		HANDLE_SET(handle, code, CURLOPT_PIPEWAIT, 1L);
+	*code = CURLE_UNSUPPORTED_PROTOCOL;
 }
 
 /* Who is talked to, by which way, and how far it is trusted. */
 static void
-set_server(HttpHandle *handle, CURLcode *code)
+set_server(HttpProfile *profile, CURLcode *code)
 {
-	const HttpSettings *settings = &handle->settings;
+	const HttpSettings *settings = &profile->settings;
+	CURL	   *easy = profile->easy;
 
 	if (*code == CURLE_OK)
-		*code = compat_allow_http(handle->easy);
+		*code = compat_allow_http(easy);
 
 	/* An empty string, unlike NULL, keeps libcurl from asking the environment. */
-	HANDLE_SET(handle, code, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
-	HANDLE_SET(handle, code, CURLOPT_NOPROXY, "");
-	HANDLE_SET(handle, code, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	EASY_SET(easy, code, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
+	EASY_SET(easy, code, CURLOPT_NOPROXY, "");
 
-	HANDLE_SET(handle, code, CURLOPT_SSL_VERIFYPEER, settings->verify_tls ? 1L : 0L);
-	HANDLE_SET(handle, code, CURLOPT_SSL_VERIFYHOST, settings->verify_tls ? 2L : 0L);
+	EASY_SET(easy, code, CURLOPT_SSL_VERIFYPEER, settings->verify_tls ? 1L : 0L);
+	EASY_SET(easy, code, CURLOPT_SSL_VERIFYHOST, settings->verify_tls ? 2L : 0L);
 	if (settings->ca_file != NULL)
 	{
-		HANDLE_SET(handle, code, CURLOPT_CAINFO, settings->ca_file);
-		HANDLE_SET(handle, code, CURLOPT_CAPATH, NULL);	/* else the system's count too */
+		EASY_SET(easy, code, CURLOPT_CAINFO, settings->ca_file);
+		EASY_SET(easy, code, CURLOPT_CAPATH, NULL); /* else the system's count too */
 	}
-	set_version(handle, code);
+	set_version(profile, code);
 }
 
 /* Where little time is given to connect, the second address is to have half of it. */
@@ -260,85 +268,128 @@ second_address_ms(int connect_timeout_ms)
 	return half > 0 && half < SECOND_ADDRESS_MS ? half : SECOND_ADDRESS_MS;
 }
 
-/* What requests of the same profile have in common. */
+/* Some thirty options and a list of headers: setting them costs a tenth of a small request. */
 static CURLcode
-set_up_profile(HttpHandle *handle, const HttpRequest *request)
+set_up_profile(HttpProfile *profile, const HttpRequest *request)
 {
 	CURLcode	code = CURLE_OK;
+	CURL	   *easy = profile->easy;
 
-	curl_easy_reset(handle->easy);
-	curl_slist_free_all(handle->headers);
-	handle->headers = NULL;
-	handle_set_callbacks(handle, &code);
-	set_method(handle, request, &code);
-	set_server(handle, &code);
-	HANDLE_SET(handle, &code, CURLOPT_USERAGENT, DEFAULT_USER_AGENT);
-	HANDLE_SET(handle, &code, CURLOPT_ACCEPT_ENCODING, "");	/* all that libcurl can undo */
+	profile_set_callbacks(profile, &code);
+	set_method(profile, request, &code);
+	set_server(profile, &code);
+	EASY_SET(easy, &code, CURLOPT_USERAGENT, DEFAULT_USER_AGENT);
+	EASY_SET(easy, &code, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can undo */
 	if (request->userpwd != NULL)
-		HANDLE_SET(handle, &code, CURLOPT_USERPWD, request->userpwd);
-	HANDLE_SET(handle, &code, CURLOPT_NOSIGNAL, 1L);
-	HANDLE_SET(handle, &code, CURLOPT_TCP_KEEPALIVE, 1L);
-	HANDLE_SET(handle, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
-	HANDLE_SET(handle, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
-			   second_address_ms(handle->settings.connect_timeout_ms));
+		EASY_SET(easy, &code, CURLOPT_USERPWD, request->userpwd);
+	EASY_SET(easy, &code, CURLOPT_NOSIGNAL, 1L);
+	EASY_SET(easy, &code, CURLOPT_TCP_KEEPALIVE, 1L);
+	EASY_SET(easy, &code, CURLOPT_CONNECTTIMEOUT_MS, NO_CONNECT_TIMEOUT_MS);
+	EASY_SET(easy, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
+			 second_address_ms(profile->settings.connect_timeout_ms));
 	/* Else giving up a transfer waits for its resolver thread. */
 	if (code == CURLE_OK)
-		code = compat_quick_exit(handle->easy);
+		code = compat_quick_exit(easy);
 	return code;
 }
 
-/*
- * Did the transfer before go well, on a connection that was there?  If one is dead
- * libcurl resends on a new one, but only five times until a handle is reset.
- */
-static bool
-has_gone_well(const HttpHandle *handle)
+void
+profile_release(HttpProfile *profile)
 {
-	long		connections = 1;
+	if (profile == NULL || --profile->users > 0)
+		return;
+	curl_easy_cleanup(profile->easy);
+	curl_slist_free_all(profile->headers);
+	free(profile);
+}
 
-	(void) curl_easy_getinfo(handle->easy, CURLINFO_NUM_CONNECTS, &connections);
-	return connections == 0 && handle->curl_error[0] == '\0';
+/* With one user.  NULL: *code says why not. */
+static HttpProfile *
+make_profile(const HttpSettings *settings, const HttpRequest *request, CURLcode *code)
+{
+	HttpProfile *profile = calloc(1, sizeof(HttpProfile));
+
+	*code = CURLE_OUT_OF_MEMORY;
+	if (profile == NULL)
+		return NULL;
+	profile->users = 1;
+	profile->number = request->profile;
+	profile->settings = *settings;
+	profile->easy = curl_easy_init();
+	if (profile->easy != NULL)
+		*code = set_up_profile(profile, request);
+	if (*code == CURLE_OK)
+		return profile;
+	profile_release(profile);
+	return NULL;
+}
+
+/* The request's profile, with one more user: the last one, or one that takes its place. */
+static HttpProfile *
+use_profile(HttpProfile **last, bool is_known, const HttpSettings *settings,
+			const HttpRequest *request, CURLcode *code)
+{
+	*code = CURLE_OK;
+	if (!is_known)
+	{
+		profile_release(*last);
+		*last = make_profile(settings, request, code);
+	}
+	if (*last != NULL)
+		(*last)->users++;
+	return *last;
 }
 
 /*
- * Some thirty options and a list of headers cost as much as a tenth of a small
- * request: they are set again only where they may be others.
+ * Has the request to wait for a connection that is being made, to share it?  Only where
+ * sharing was asked for, and over TLS: there it is known when the connection is ready
+ * whether it can be shared, elsewhere only by the first answer.
  */
+static bool
+waits_to_share(const HttpHandle *handle, const char *url)
+{
+	return handle->load->multiplexes && http_multiplexes(&handle->settings) &&
+		strncasecmp(url, "https:", 6) == 0;
+}
+
+/* An easy handle for the request. */
 static CURLcode
 set_up(HttpHandle *handle, const HttpRequest *request)
 {
 	size_t		length = request->body != NULL ? request->body_length : 0;
 	CURLcode	code = CURLE_OK;
+	CURL	   *easy = curl_easy_duphandle(handle->profile->easy);
 
-	if (request->profile == 0 || request->profile != handle->profile)
+	handle->easy = easy;
+	if (easy == NULL)
+		return CURLE_OUT_OF_MEMORY;
+	handle_set_callbacks(handle, &code);
+	if (handle->profile->sends_body)
 	{
-		handle->profile = 0;
-		code = set_up_profile(handle, request);
+		EASY_SET(easy, &code, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
+		EASY_SET(easy, &code, CURLOPT_POSTFIELDS, length > 0 ? request->body : "");
 	}
-	if (handle->sends_body)
-	{
-		HANDLE_SET(handle, &code, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
-		HANDLE_SET(handle, &code, CURLOPT_POSTFIELDS, length > 0 ? request->body : "");
-	}
+	if (waits_to_share(handle, request->url))
+		EASY_SET(easy, &code, CURLOPT_PIPEWAIT, 1L);
+	/* Only a wish: what it changes is how fast a long answer is read. */
 	if (handle->load->longest >= LONG_ANSWER)
-		HANDLE_SET(handle, &code, CURLOPT_BUFFERSIZE, LONG_READ);
-	HANDLE_SET(handle, &code, CURLOPT_URL, request->url);
-	if (code == CURLE_OK)
-		handle->profile = request->profile;
+		(void) curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, LONG_READ);
+	EASY_SET(easy, &code, CURLOPT_URL, request->url);
 	return code;
 }
 
-bool
-handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpRequest *request)
+/* What the request before has left. */
+static void
+clear_handle(HttpHandle *handle, const HttpSettings *settings, const HttpRequest *request)
 {
-	const char *fault = request_fault(handle, request);
-	bool		went_well = has_gone_well(handle);
-	CURLcode	code;
-
 	handle->curl_error[0] = '\0';
 	handle->phase = HANDLE_WAITING;
 	handle->settings = *settings;
+	handle->deadline = 0;
 	handle->redirects = 0;
+	handle->again = AGAIN_NOT;
+	handle->moved = 0;
+	handle->put_off = 0;
 	handle->header_bytes = 0;
 	handle->broke_off = HTTP_ANSWERED;
 	handle->seen = false;
@@ -346,23 +397,53 @@ handle_prepare(HttpHandle *handle, const HttpSettings *settings, const HttpReque
 	handle->result.tag = request->tag;
 	handle->result.retry_after_ms = -1;
 	rate_headers_clear(&handle->rate_headers);
+}
 
+bool
+handle_prepare(HttpHandle *handle, HttpProfile **last, const HttpSettings *settings,
+			   const HttpRequest *request)
+{
+	bool		is_known = request->profile != 0 && *last != NULL &&
+		request->profile == (*last)->number;
+	const char *fault = request_fault(request, is_known);
+	CURLcode	code;
+
+	clear_handle(handle, settings, request);
 	if (fault != NULL)
 	{
 		handle_fail(handle, HTTP_REFUSED, fault);
 		return false;
 	}
-	if (!went_well)
-		handle->profile = 0;
-	code = set_up(handle, request);
+	handle->profile = use_profile(last, is_known, settings, request, &code);
+	if (handle->profile != NULL)
+	{
+		handle->is_get_or_head = handle->profile->is_get_or_head;
+		code = set_up(handle, request);
+	}
 	if (code == CURLE_OK)
 		return true;
 	handle_fail(handle, code == CURLE_OUT_OF_MEMORY ? HTTP_INTERNAL : HTTP_REFUSED,
 				curl_easy_strerror(code));
+	handle_drop_easy(handle);
 	return false;
 }
 
-/* The answer so far was a redirect's: forget it, for what comes next. */
+/* A new easy handle, set up as the one before, which goes: false when memory ran out. */
+static bool
+copy_easy(HttpHandle *handle, CURLcode *code)
+{
+	CURL	   *easy = curl_easy_duphandle(handle->easy);
+
+	if (easy == NULL)
+		return false;
+	handle_leave_socket(handle);
+	curl_easy_cleanup(handle->easy);
+	handle->easy = easy;
+	handle_set_callbacks(handle, code);
+	return true;
+}
+
+/* Forget the answer so far, for what comes next. */
 static void
 start_over(HttpHandle *handle)
 {
@@ -370,6 +451,7 @@ start_over(HttpHandle *handle)
 	buffer_reset(&handle->result.body);
 	rate_headers_clear(&handle->rate_headers);
 	handle->header_bytes = 0;
+	handle->broke_off = HTTP_ANSWERED;
 	handle->curl_error[0] = '\0';
 	handle->phase = HANDLE_WAITING;
 }
@@ -378,21 +460,20 @@ start_over(HttpHandle *handle)
 static CURLcode
 turn_into_get(HttpHandle *handle)
 {
-	struct curl_slist *all = handle->headers;
+	struct curl_slist *kept = NULL;
 	CURLcode	code = CURLE_OK;
 
-	handle->headers = NULL;
-	for (struct curl_slist *line = all; line != NULL; line = line->next)
+	for (struct curl_slist *line = handle->profile->headers; line != NULL; line = line->next)
 	{
-		if (strncasecmp(line->data, "Content-", 8) != 0 && !add_header(handle, line->data))
+		if (strncasecmp(line->data, "Content-", 8) != 0 && !add_header(&kept, line->data))
 			code = CURLE_OUT_OF_MEMORY;
 	}
+	curl_slist_free_all(handle->headers);
+	handle->headers = kept;
 	handle->is_get_or_head = true;
-	HANDLE_SET(handle, &code, CURLOPT_HTTPGET, 1L);
-	HANDLE_SET(handle, &code, CURLOPT_CUSTOMREQUEST, NULL);
-	if (curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, handle->headers) != CURLE_OK)
-		code = CURLE_OUT_OF_MEMORY;
-	curl_slist_free_all(all);	/* only now: libcurl had it until the line above */
+	EASY_SET(handle->easy, &code, CURLOPT_HTTPGET, 1L);
+	EASY_SET(handle->easy, &code, CURLOPT_CUSTOMREQUEST, NULL);
+	EASY_SET(handle->easy, &code, CURLOPT_HTTPHEADER, kept);
 	return code;
 }
 
@@ -400,12 +481,33 @@ bool
 handle_repeat(HttpHandle *handle, const char *url, bool as_get)
 {
 	CURLcode	code = CURLE_OK;
+	char	   *target = strdup(url);	/* it is the easy handle's, which goes */
 
-	handle->profile = 0;
 	start_over(handle);
-	if (as_get)
+	if (target == NULL || !copy_easy(handle, &code))
+		code = CURLE_OUT_OF_MEMORY;
+	if (code == CURLE_OK && as_get)
 		code = turn_into_get(handle);
-	HANDLE_SET(handle, &code, CURLOPT_URL, url);
+	EASY_SET(handle->easy, &code, CURLOPT_URL, target);
+	free(target);
+	if (code != CURLE_OK)
+		handle_fail(handle, HTTP_INTERNAL, curl_easy_strerror(code));
+	return code == CURLE_OK;
+}
+
+bool
+handle_renew(HttpHandle *handle)
+{
+	CURLcode	code = CURLE_OK;
+
+	start_over(handle);
+	if (!copy_easy(handle, &code))
+		code = CURLE_OUT_OF_MEMORY;
+	if (handle->again == AGAIN_LATER)
+		handle->put_off++;
+	else if (handle->moved++ > 0)	/* a kept one will not do, either */
+		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);
+	handle->again = AGAIN_NOT;
 	if (code != CURLE_OK)
 		handle_fail(handle, HTTP_INTERNAL, curl_easy_strerror(code));
 	return code == CURLE_OK;

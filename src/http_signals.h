@@ -14,7 +14,7 @@
 /*
  * A thread inherits the mask of the thread that starts it, and libcurl starts
  * resolver threads: the process's signals must not be delivered there.  Faults
- * of the program itself stay deliverable.
+ * of the program itself stay deliverable, and so does the watchdog's timer.
  */
 static inline void
 block_signals(sigset_t *before)
@@ -28,6 +28,7 @@ block_signals(sigset_t *before)
 	sigdelset(&all, SIGFPE);
 	sigdelset(&all, SIGABRT);
 	sigdelset(&all, SIGTRAP);
+	sigdelset(&all, SIGPROF);	/* http_watchdog.c's, which watches just that */
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 

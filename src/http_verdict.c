@@ -110,10 +110,12 @@ typedef struct Meaning
 	HttpFault	fault;
 	HttpRefusal refusal;
 	const char *what;
+	bool		may_pass;
 } Meaning;
 
-#define REFUSED(code, refusal, what) {code, HTTP_REFUSED, HTTP_REFUSED_##refusal, what}
-#define FAILED(code, fault, what) {code, HTTP_##fault, 0, what}
+#define REFUSED(code, refusal, what) {code, HTTP_REFUSED, HTTP_REFUSED_##refusal, what, false}
+#define MAY_PASS(code, refusal, what) {code, HTTP_REFUSED, HTTP_REFUSED_##refusal, what, true}
+#define FAILED(code, fault, what) {code, HTTP_##fault, 0, what, false}
 
 /*
  * What is not listed is taken as transient: the caller's bound on attempts
@@ -125,7 +127,7 @@ static const Meaning meanings[] = {
 	REFUSED(CURLE_UNSUPPORTED_PROTOCOL, PROTOCOL, "protocol not supported"),
 	REFUSED(CURLE_URL_MALFORMAT, REQUEST, "malformed URL"),
 	REFUSED(CURLE_NOT_BUILT_IN, PROTOCOL, "not supported by this libcurl"),
-	REFUSED(CURLE_SSL_CONNECT_ERROR, TLS, "TLS handshake failed"),
+	MAY_PASS(CURLE_SSL_CONNECT_ERROR, TLS, "TLS handshake failed"),
 	REFUSED(CURLE_PEER_FAILED_VERIFICATION, TLS, "TLS certificate not accepted"),
 	REFUSED(CURLE_SSL_CERTPROBLEM, TLS, "TLS failed"),
 	REFUSED(CURLE_SSL_CIPHER, TLS, "TLS failed"),
@@ -221,12 +223,25 @@ host_is_unknown(const HttpHandle *handle, CURLcode code)
 	return means_unknown(result);
 }
 
+/*
+ * Does the server want a certificate that it was not shown?  In TLS 1.3 it says so when
+ * the client thinks that the handshake is over.  In words of OpenSSL and of GnuTLS.
+ */
+static bool
+wants_client_certificate(const HttpHandle *handle)
+{
+	return strstr(handle->curl_error, "certificate required") != NULL ||
+		strstr(handle->curl_error, "Certificate is required") != NULL;
+}
+
 /* The same code for a setting that cannot work and for a server that just went away. */
 static Meaning
 refine(const HttpHandle *handle, Meaning meaning)
 {
 	const char *detail = handle->curl_error;
 
+	if (wants_client_certificate(handle))
+		return (Meaning) REFUSED(meaning.code, TLS, "the server demands a client certificate");
 	if (meaning.code == CURLE_UNSUPPORTED_PROTOCOL && handle->phase >= HANDLE_CONNECTED)
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "malformed answer");
 	if (meaning.code == CURLE_SSL_CONNECT_ERROR &&
@@ -255,6 +270,22 @@ libcurl_detail(HttpHandle *handle, CURLcode code)
 	return strchr(handle->curl_error, '?') == NULL ? handle->curl_error : "";
 }
 
+/*
+ * Is it sure that the server has not looked at the request?  It says so of a stream
+ * (REFUSED_STREAM), or of those that it has not begun when it closes a connection
+ * (GOAWAY).  libcurl sends such a request again five times; of the latter some
+ * versions only say that the session is over, with no word of why.
+ */
+static bool
+was_not_processed(const HttpHandle *handle, CURLcode code)
+{
+	if (handle->phase != HANDLE_CONNECTED || handle->broke_off != HTTP_ANSWERED)
+		return false;
+	return (code == CURLE_HTTP2 && handle->curl_error[0] == '\0') ||
+		(code == CURLE_SEND_ERROR && strncmp(handle->curl_error, "Connection died", 15) == 0) ||
+		(code != CURLE_OK && strstr(handle->curl_error, "REFUSED_STREAM") != NULL);
+}
+
 /* One of our own callbacks ended the transfer. */
 static void
 fail_broken_off(HttpHandle *handle)
@@ -264,6 +295,8 @@ fail_broken_off(HttpHandle *handle)
 	if (handle->broke_off == HTTP_INTERNAL)
 		snprintf(error, sizeof(error), "out of memory after %zu bytes of the answer",
 				 handle->result.body.length);
+	else if (handle->broke_off == HTTP_TRANSIENT)
+		snprintf(error, sizeof(error), "the answer says HTTP/2 on a connection of HTTP/1.1");
 	else if (handle->header_bytes > HANDLE_MAX_HEADER_BYTES)
 		snprintf(error, sizeof(error), "the headers of the answer exceed %d bytes",
 				 HANDLE_MAX_HEADER_BYTES);
@@ -271,6 +304,63 @@ fail_broken_off(HttpHandle *handle)
 		snprintf(error, sizeof(error), "the answer exceeds max_response_size, %lld bytes",
 				 (long long) handle->settings.max_response_size);
 	handle_fail(handle, handle->broke_off, error);
+}
+
+/*
+ * The proxy said no when it was asked for a tunnel.  What it says of being overloaded, or
+ * of a server that it could not reach, passes.
+ */
+static void
+fail_at_proxy(HttpHandle *handle, int status)
+{
+	HttpResult *result = &handle->result;
+
+	result->proxy_status = status;
+	if (status == 429 || status >= 500)
+	{
+		result->retry_after_ms = rate_headers_wait(&handle->rate_headers);
+		fail_at_host(handle, HTTP_TRANSIENT, "the proxy refused the connection",
+					 handle->curl_error);
+	}
+	else
+		refuse_at_host(handle, HTTP_REFUSED_PROXY, "the proxy refused the connection",
+					   handle->curl_error);
+}
+
+/* Its connection was given up while it was under way.  False: it was not. */
+static bool
+fail_if_shut(HttpHandle *handle)
+{
+	const HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
+
+	if (socket == NULL || socket->shut == SHUT_NOT || socket->shut == SHUT_INPUT)
+		return false;
+	if (socket->shut == SHUT_FLOOD)
+	{
+		fail_at_host(handle, HTTP_TRANSIENT, "the connection was closed",
+					 "the server sent without end what is no part of an answer");
+		return true;
+	}
+	fail_at_host(handle, HTTP_TRANSIENT, "the connection was given up",
+				 socket->shut == SHUT_SILENT ? "nothing came any more on it"
+				 : "another request has failed on it");
+	handle->result.reached = false;
+	return true;
+}
+
+/*
+ * Others on that connection would not be told by all versions of libcurl, and wait for
+ * answers that cannot come.
+ */
+static void
+give_up_broken(HttpHandle *handle, CURLcode code)
+{
+	HttpSockets *sockets = &handle->load->sockets;
+	const HttpSocket *socket = socket_get(sockets, handle->socket);
+
+	if (socket != NULL && socket->users > 1 &&
+		(code == CURLE_HTTP2 || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR))
+		socket_shut(sockets, handle->socket, SHUT_BROKEN);
 }
 
 static void
@@ -285,10 +375,19 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 		return;
 	}
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-	if (proxy_status >= 400 && proxy_status < 500)
+	if (proxy_status >= 300)
 	{
-		refuse_at_host(handle, HTTP_REFUSED_PROXY, "the proxy refused the connection",
-					   handle->curl_error);
+		fail_at_proxy(handle, (int) proxy_status);
+		return;
+	}
+	if (fail_if_shut(handle))
+		return;
+	give_up_broken(handle, code);
+	if (was_not_processed(handle, code))
+	{
+		fail_at_host(handle, HTTP_TRANSIENT, "the server ended the connection or the stream "
+					 "before it took the request", "");
+		handle->result.reached = false;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
@@ -298,6 +397,7 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 	}
 	meaning = refine(handle, meaning);
 	handle->result.refusal = meaning.refusal;
+	handle->result.may_pass = meaning.may_pass;
 	fail_at_host(handle, meaning.fault, meaning.what, libcurl_detail(handle, code));
 }
 
@@ -394,6 +494,16 @@ follow_redirect(HttpHandle *handle, const char *target)
 	return handle_repeat(handle, target, as_get);
 }
 
+/*
+ * 408 is what some servers say of a connection on which nothing has come for a while
+ * (RFC 9110, 15.5.9), and may cross the request on its way: it was not read then.
+ */
+static bool
+says_connection_was_idle(HttpHandle *handle, CURLcode code)
+{
+	return code == CURLE_OK && handle->result.status == 408 && handle->reuses;
+}
+
 bool
 handle_finish(HttpHandle *handle, CURLcode code)
 {
@@ -403,6 +513,11 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	handle->result.status = (int) status;
 	count_bytes(handle);
+	if (handle->again == AGAIN_NOT && handle->moved == 0 &&
+		(says_connection_was_idle(handle, code) || was_not_processed(handle, code)))
+		handle->again = AGAIN_ELSEWHERE;
+	if (handle->again != AGAIN_NOT)
+		return handle_renew(handle);
 	if (code != CURLE_OK)
 	{
 		fail_with_code(handle, code);

@@ -208,6 +208,18 @@ permits_judge(int slot_index, const Trial *trial)
 	return charge;
 }
 
+bool
+permits_others_pass(int slot_index, bool may_pass)
+{
+	bool		pass;
+
+	shared_lock();
+	pass = health_others_pass(&shared->servers[shared->slots[slot_index].server_index].health,
+							  may_pass);
+	shared_unlock();
+	return pass;
+}
+
 /*
  * Giving back.
  */

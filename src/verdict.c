@@ -398,6 +398,9 @@ of_status(const VerdictCase *ended)
 static Verdict
 of_refusal(const VerdictCase *ended)
 {
+	if (ended->others_pass &&
+		(ended->refusal == HTTP_REFUSED_TLS || ended->refusal == HTTP_REFUSED_PROXY))
+		return simply(VERDICT_TRANSIENT);
 	switch (ended->refusal)
 	{
 		case HTTP_REFUSED_HOST:
@@ -431,6 +434,10 @@ verdict_of(const VerdictCase *ended)
 		case HTTP_TOO_LARGE:
 			return simply(VERDICT_BAD_ROWS);
 		case HTTP_TRANSIENT:
+			if (ended->proxy_status == 429 ||
+				(ended->proxy_status == 503 && ended->asks_to_wait))
+				return simply(VERDICT_THROTTLED);
+			break;
 		case HTTP_INTERNAL:
 			break;
 	}

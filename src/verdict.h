@@ -27,6 +27,8 @@ typedef struct VerdictCase
 {
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
+	bool		others_pass;	/* of HTTP_REFUSED, by TLS or a proxy: other requests get through */
+	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
 	int			status;			/* of HTTP_ANSWERED */
 	bool		asks_to_wait;	/* Retry-After, or a header that says when a limit is reset */
 	const char *body;			/* of an error answer; may be NULL where the length is 0 */

@@ -77,7 +77,7 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 
 	if (result->fault == HTTP_INTERNAL)
 		sign = HEALTH_NO_SIGN;
-	else if (result->fault == HTTP_TRANSIENT && !result->reached)
+	else if (result->fault != HTTP_ANSWERED && !result->reached)
 		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
 	if (worker_judge(worker, request, sign, result, &wait_us))
@@ -261,6 +261,9 @@ judge(const Worker *worker, const Request *request, const HttpResult *result)
 {
 	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
 
+	ended.others_pass = result->fault == HTTP_REFUSED &&
+		permits_others_pass(worker->slot_index, result->may_pass);
+	ended.proxy_status = result->proxy_status;
 	ended.status = result->status;
 	ended.asks_to_wait = result->retry_after_ms >= 0;
 	ended.body = result->body.data;

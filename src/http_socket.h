@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_socket.h
+ *	  What http.c knows of libcurl's sockets: which are open, what they are for,
+ *	  and who uses them.
+ *
+ * libcurl decides which connection a request takes, and trusts connections more
+ * than some peers deserve.  To look at one before a request is sent, or to give
+ * up one that is dead, its socket must be known, and libcurl names it to nobody.
+ * It does name a connection's local address and port, though, to the callback
+ * before a request is sent; and it has us open and close every socket.
+ *
+ * Nothing here allocates after sockets_init.  Failures are return values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_HTTP_SOCKET_H
+#define PG_ENRICH_HTTP_SOCKET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SOCKET_NONE (-1)
+
+/* Why a connection was given up. */
+typedef enum SocketShut
+{
+	SHUT_NOT,
+	SHUT_INPUT,					/* it said something that nobody had asked for */
+	SHUT_SILENT,				/* nothing came any more, as if it was lost on the way */
+	SHUT_BROKEN,				/* another request has failed by it */
+	SHUT_FLOOD					/* it sent without end what brings nothing */
+} SocketShut;
+
+typedef struct HttpSocket
+{
+	bool		is_open;
+	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
+	SocketShut	shut;			/* by us, and why: what is under way on it is lost */
+	int			users;			/* requests under way on it */
+	int64_t		requests;		/* that it was ready for, so far */
+	int64_t		heard_at;		/* clock of the last part of any answer, or of the first request */
+	int			port;			/* local; 0: not connected yet */
+	int			next;			/* the next one with that port, plus 1; 0: none */
+	char		address[INET6_ADDRSTRLEN];	/* local */
+} HttpSocket;
+
+/* All zero: none is known. */
+typedef struct HttpSockets
+{
+	HttpSocket *sockets;		/* by descriptor */
+	int			limit;			/* of descriptors; what is beyond is not known */
+	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
+	bool		false_http2;	/* a peer said HTTP/2 on a connection that is HTTP/1.1 */
+} HttpSockets;
+
+/* What a connection that nobody uses has for us. */
+typedef enum SocketInput
+{
+	SOCKET_QUIET,
+	SOCKET_HAS_INPUT,			/* somebody has said something, unasked */
+	SOCKET_CLOSED				/* by its peer, or broken */
+} SocketInput;
+
+/* False: out of memory. */
+extern bool sockets_init(HttpSockets *sockets);
+extern void sockets_free(HttpSockets *sockets);
+
+/* The sockets that one request has opened: several, where a host has several addresses. */
+#define SOCKETS_OPENED 4
+
+typedef struct OpenedSockets
+{
+	int			fds[SOCKETS_OPENED];	/* the last ones */
+	int			count;			/* of all of them */
+} OpenedSockets;
+
+extern void socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened);
+
+/* fd is about to be closed. */
+extern void socket_closed(HttpSockets *sockets, int fd);
+
+/*
+ * A connection with this local address and port is ready for a request, which may have
+ * opened it: returns its socket, which the request uses from now on; SOCKET_NONE: it is
+ * not known.
+ */
+extern int	socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *address,
+					   int port, int64_t now);
+
+/* A request uses it no longer.  SOCKET_NONE, or one that is closed by now, is no fault. */
+extern void socket_leave(HttpSockets *sockets, int fd);
+
+/* NULL: not known. */
+extern HttpSocket *socket_get(const HttpSockets *sockets, int fd);
+
+/* Looks, and takes nothing. */
+extern SocketInput socket_input(int fd);
+
+/*
+ * Its connection is given up: libcurl finds it closed, whoever uses it.  Safe in a
+ * signal handler.
+ */
+extern void socket_shut(HttpSockets *sockets, int fd, SocketShut why);
+
+#endif							/* PG_ENRICH_HTTP_SOCKET_H */
