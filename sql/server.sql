@@ -13,6 +13,8 @@ CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'ftp://api.example
 CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://');
 CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://api.example.com:99999');
 CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://{{host}}.example.com');
+CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://bücher.example');
+CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'http://[::%31]');
 CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://api.example.com/{{id');
 CREATE SERVER api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'https://api.example.com/a b');
 DO $$

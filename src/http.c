@@ -311,11 +311,26 @@ run_timer(Http *http)
 		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
 }
 
+/*
+ * Did a connection with requests under way bring something, and no part of an answer?  It
+ * may have been the end of its session (a GOAWAY, or something that breaks HTTP/2), of
+ * which libcurl, in versions before 8.2, tells the request that was reading only when it
+ * reads again: and nothing more may come.
+ */
+static bool
+is_to_be_read_again(const Http *http, const Event *event, int64_t heard)
+{
+	const HttpSocket *socket = socket_get(&http->load.sockets, event->fd);
+
+	return event->readable && http->load.heard == heard && socket != NULL && socket->users > 0;
+}
+
 /* Returns whether a part of a large answer was read, and more is to come. */
 static bool
 handle_event(Http *http, const Event *event, int *running)
 {
 	int64_t		received = http->load.received_bytes;
+	int64_t		heard = http->load.heard;
 	int			before = *running;
 
 	watchdog_enter(&http->load.sockets, event->fd);
@@ -323,6 +338,8 @@ handle_event(Http *http, const Event *event, int *running)
 									(event->readable ? CURL_CSELECT_IN : 0) |
 									(event->writable ? CURL_CSELECT_OUT : 0),
 									running);
+	if (is_to_be_read_again(http, event, heard))
+		(void) curl_multi_socket_action(http->multi, event->fd, CURL_CSELECT_IN, running);
 	return *running >= before && http->load.received_bytes - received >= LARGE_PART;
 }
 

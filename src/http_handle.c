@@ -178,6 +178,7 @@ note_heard(const HttpHandle *handle)
 {
 	HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
 
+	handle->load->heard++;
 	if (socket != NULL)
 		socket->heard_at = handle->load->now;
 	return socket;

@@ -151,6 +151,7 @@ static const Meaning meanings[] = {
 	FAILED(CURLE_HTTP2, TRANSIENT, "HTTP/2 failed"),
 	FAILED(CURLE_HTTP2_STREAM, TRANSIENT, "HTTP/2 stream closed"),
 	FAILED(CURLE_BAD_CONTENT_ENCODING, TRANSIENT, "malformed answer"),
+	FAILED(CURLE_WRITE_ERROR, TRANSIENT, "malformed answer"),
 	FAILED(CURLE_WEIRD_SERVER_REPLY, TRANSIENT, "malformed answer")
 };
 
@@ -242,6 +243,14 @@ refine(const HttpHandle *handle, Meaning meaning)
 
 	if (wants_client_certificate(handle))
 		return (Meaning) REFUSED(meaning.code, TLS, "the server demands a client certificate");
+	if (meaning.code == CURLE_SSL_CONNECT_ERROR &&
+		strstr(detail, "alert handshake failure") != NULL)
+		return (Meaning) MAY_PASS(meaning.code, TLS, "TLS handshake failed, "
+								  "perhaps for want of a client certificate");
+	/* What libcurl says of its arguments is said of the answer's headers, once there are some. */
+	if ((meaning.code == CURLE_BAD_FUNCTION_ARGUMENT || meaning.code == CURLE_FAILED_INIT) &&
+		handle->phase >= HANDLE_CONNECTED)
+		return (Meaning) FAILED(meaning.code, TRANSIENT, "malformed answer");
 	if (meaning.code == CURLE_UNSUPPORTED_PROTOCOL && handle->phase >= HANDLE_CONNECTED)
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "malformed answer");
 	if (meaning.code == CURLE_SSL_CONNECT_ERROR &&
@@ -256,6 +265,21 @@ refine(const HttpHandle *handle, Meaning meaning)
 	return meaning;
 }
 
+/* "HTTP/2 stream 7 was …" without its number, which says nothing and makes reasons differ. */
+static void
+drop_stream_number(char *text)
+{
+	static const char opening[] = "HTTP/2 stream ";
+	char	   *number = text + sizeof(opening) - 1;
+	size_t		digits;
+
+	if (strncmp(text, opening, sizeof(opening) - 1) != 0)
+		return;
+	digits = strspn(number, "0123456789");
+	if (digits > 0 && number[digits] == ' ')
+		memmove(number, number + digits + 1, strlen(number + digits + 1) + 1);
+}
+
 /* libcurl's own words, where they say more than ours and cannot hold a query. */
 static const char *
 libcurl_detail(HttpHandle *handle, CURLcode code)
@@ -267,7 +291,23 @@ libcurl_detail(HttpHandle *handle, CURLcode code)
 	if (code == CURLE_COULDNT_CONNECT &&
 		curl_easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &os_error) == CURLE_OK && os_error != 0)
 		return strerror((int) os_error);
+	/* So it says where it could not undo a compression. */
+	if (code == CURLE_WRITE_ERROR)
+		return "its compressed body is broken, or something follows it";
+	if (code == CURLE_BAD_CONTENT_ENCODING && handle->curl_error[0] == '\0')
+		return "its body is not compressed as its Content-Encoding says";
+	if (code == CURLE_BAD_FUNCTION_ARGUMENT || code == CURLE_FAILED_INIT)
+		return handle->curl_error[0] == '\0' ? "a header or trailer that is none" : handle->curl_error;
+	drop_stream_number(handle->curl_error);
 	return strchr(handle->curl_error, '?') == NULL ? handle->curl_error : "";
+}
+
+/* Has the transfer failed before anything of an answer had come? */
+static bool
+failed_unanswered(const HttpHandle *handle, CURLcode code)
+{
+	return code != CURLE_OK && handle->phase == HANDLE_CONNECTED &&
+		handle->broke_off == HTTP_ANSWERED;
 }
 
 /*
@@ -279,11 +319,21 @@ libcurl_detail(HttpHandle *handle, CURLcode code)
 static bool
 was_not_processed(const HttpHandle *handle, CURLcode code)
 {
-	if (handle->phase != HANDLE_CONNECTED || handle->broke_off != HTTP_ANSWERED)
-		return false;
-	return (code == CURLE_HTTP2 && handle->curl_error[0] == '\0') ||
-		(code == CURLE_SEND_ERROR && strncmp(handle->curl_error, "Connection died", 15) == 0) ||
-		(code != CURLE_OK && strstr(handle->curl_error, "REFUSED_STREAM") != NULL);
+	return failed_unanswered(handle, code) &&
+		((code == CURLE_HTTP2 && handle->curl_error[0] == '\0') ||
+		 strncmp(handle->curl_error, "Connection died", 15) == 0 ||
+		 strstr(handle->curl_error, "REFUSED_STREAM") != NULL);
+}
+
+/*
+ * A connection of HTTP/2 has ended without a word on this request.  It may have crossed
+ * a GOAWAY, as at each restart of a server, and libcurl does not tell.
+ */
+static bool
+lost_http2_connection(const HttpHandle *handle, CURLcode code)
+{
+	return failed_unanswered(handle, code) && code == CURLE_PARTIAL_FILE &&
+		strncmp(handle->curl_error, "HTTP/2 ", 7) == 0;
 }
 
 /* One of our own callbacks ended the transfer. */
@@ -375,7 +425,7 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 		return;
 	}
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-	if (proxy_status >= 300)
+	if (proxy_status != 0 && proxy_status / 100 != 2)
 	{
 		fail_at_proxy(handle, (int) proxy_status);
 		return;
@@ -514,7 +564,8 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	handle->result.status = (int) status;
 	count_bytes(handle);
 	if (handle->again == AGAIN_NOT && handle->moved == 0 &&
-		(says_connection_was_idle(handle, code) || was_not_processed(handle, code)))
+		(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
+		 lost_http2_connection(handle, code)))
 		handle->again = AGAIN_ELSEWHERE;
 	if (handle->again != AGAIN_NOT)
 		return handle_renew(handle);

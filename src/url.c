@@ -186,13 +186,43 @@ check_port(const UrlCheck *check, const char *port, size_t length)
 	return true;
 }
 
-/* Letters, digits, "-", "_" and ".", and letters beyond ASCII; colons too between brackets. */
 static bool
-is_host_character(char c, bool in_brackets)
+is_host_character(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		c == '-' || c == '_' || c == '.' || (c & 0x80) != 0 ||
-		(in_brackets && (c == ':' || c == '%'));
+		c == '-' || c == '_' || c == '.';
+}
+
+static const char *
+skip_host(const char *p, const char *end)
+{
+	while (p < end && is_host_character(*p))
+		p++;
+	return p;
+}
+
+/*
+ * An IPv6 address, and "%25" with a zone (RFC 6874): what follows a "]" that must be there.
+ * NULL: it is none.  libcurl would take what is encoded there for something else.
+ */
+static const char *
+skip_address(const char *p, const char *end)
+{
+	const char *start = p;
+	const char *zone;
+
+	while (p < end && (isxdigit((unsigned char) *p) || *p == ':' || *p == '.'))
+		p++;
+	if (p == start)
+		return NULL;
+	if (end - p > 3 && strncmp(p, "%25", 3) == 0)
+	{
+		zone = p + 3;
+		p = skip_host(zone, end);
+		if (p == zone)
+			return NULL;
+	}
+	return p < end && *p == ']' ? p + 1 : NULL;
 }
 
 /* host, host:port, [address] or [address]:port */
@@ -200,19 +230,23 @@ static bool
 check_authority(const UrlCheck *check, const char *host, size_t length)
 {
 	const char *end = host + length;
-	const char *p = host;
-	bool		in_brackets = length > 0 && *host == '[';
-	size_t		characters = 0;
+	const char *p;
 
 	if (memchr(host, '@', length) != NULL)
 		return refuse(check, host, MAPPING_HINT, "holds a user or a password");
-	if (in_brackets)
-		p++;
-	for (; p < end && is_host_character(*p, in_brackets); p++)
-		characters++;
-	if (in_brackets && (p == end || *p++ != ']'))
+	if (length == 2 && strncmp(host, "[]", 2) == 0)
+		p = host;
+	else if (length > 0 && *host == '[')
+		p = skip_address(host + 1, end);
+	else
+		p = skip_host(host, end);
+	if (p == NULL)
 		return refuse(check, host, URL_HINT, "has a malformed host");
-	if (characters == 0)
+	/* What such a name is in ASCII libcurl would decide by the process's locale. */
+	if (p < end && (*p & 0x80) != 0)
+		return refuse(check, p, "Write the host in its ASCII form, which begins with \"xn--\".",
+					  "has a host with characters that are not ASCII");
+	if (p == host)
 		return refuse(check, host, URL_HINT, "has no host");
 	if (p == end)
 		return true;

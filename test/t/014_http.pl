@@ -110,8 +110,10 @@ $progress = $t->poll_for('a pause, or an outage', sub {
 	return ($now->{state} eq 'paused' || ($now->{error} // '') =~ /nothing but failures/) && $now;
 });
 is("$progress->{rows_done} $progress->{rows_failed}", '0 0', 'https where there is none fails no row');
-like(($progress->{reason} // 'running') . ": $progress->{error}", qr/^configuration: TLS |nothing but failures since .*in the TLS handshake/,
+like(($progress->{reason} // 'running') . ": $progress->{error}", qr/^configuration: TLS |nothing but failures since .*TLS handshake/,
 	'and is said to be that');
+$progress = $t->wait_job($job, 'paused');
+like("$progress->{reason}: $progress->{error}", qr/^configuration: TLS handshake failed/, 'in the end it is why the job pauses');
 $t->sql("SELECT enrich.cancel($job)");
 
 # Compressed answers, connections reused
