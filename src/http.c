@@ -298,7 +298,7 @@ run_timer(Http *http)
 
 	http->timer_due = NEVER;
 	http->load.now = http->clock();
-	watchdog_enter(&http->load.sockets, SOCKET_NONE);
+	watchdog_enter(&http->load.sockets);
 	(void) curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	if (http->timer_due != NEVER)
 		return;
@@ -333,7 +333,7 @@ handle_event(Http *http, const Event *event, int *running)
 	int64_t		heard = http->load.heard;
 	int			before = *running;
 
-	watchdog_enter(&http->load.sockets, event->fd);
+	watchdog_enter(&http->load.sockets);
 	(void) curl_multi_socket_action(http->multi, event->fd,
 									(event->readable ? CURL_CSELECT_IN : 0) |
 									(event->writable ? CURL_CSELECT_OUT : 0),
@@ -390,7 +390,7 @@ set_multiplexing(Http *http, bool wanted)
 static void
 end_round(Http *http)
 {
-	watchdog_enter(&http->load.sockets, SOCKET_NONE);
+	watchdog_enter(&http->load.sockets);
 	set_multiplexing(http, http->load.multiplexes);
 	collect_finished(http);
 	http->submitted = 0;

@@ -86,7 +86,6 @@ on_open_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
 #endif
 	fd = socket(address->family, type, address->protocol);
 	socket_opened(&handle->load->sockets, fd, &handle->opened);
-	watchdog_progress(WATCHDOG_STEP);
 	return fd;
 }
 
@@ -140,7 +139,6 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 
 	(void) remote_ip;
 	(void) remote_port;
-	watchdog_progress(WATCHDOG_STEP);
 	socket_leave(&load->sockets, handle->socket);	/* found dead: libcurl has taken another one */
 	handle->socket = socket_use(&load->sockets, &handle->opened, local_ip, local_port, load->now);
 	socket = socket_get(&load->sockets, handle->socket);
@@ -185,24 +183,45 @@ note_heard(const HttpHandle *handle)
 }
 
 /*
- * The status line says HTTP/2.  Only what came in HTTP/2's frames has the pseudo-header
- * that the line was made of; any other peer can write such a line, and libcurl, in
- * versions before 8.10, then has the connection carry several requests, whose answers get mixed up.
- * Returns whether this answer is surely this request's.
+ * Did the answer come in HTTP/2's frames?  Then it has the pseudo-header that its status
+ * line was made of; the line itself any peer can write.
  */
 static bool
-verify_http2(HttpHandle *handle, HttpSocket *socket)
+is_http2(const HttpHandle *handle)
 {
 	struct curl_header *status;
 
-	if (curl_easy_header(handle->easy, ":status", 0, CURLH_PSEUDO, -1, &status) == CURLHE_OK)
+	return curl_easy_header(handle->easy, ":status", 0, CURLH_PSEUDO, -1, &status) == CURLHE_OK;
+}
+
+/*
+ * A status line has come.  Is this answer surely this request's?
+ *
+ * libcurl, in versions before 8.10, has all connections of a host carry several requests
+ * once one of them was HTTP/2, or has only said so in an answer's status line.  On one of
+ * HTTP/1.1 their answers get mixed up: what comes on such a connection is nobody's, it is
+ * given up, and from then on no connection is shared.
+ */
+static bool
+belongs_to_request(HttpHandle *handle, HttpSocket *socket, const char *line, size_t length)
+{
+	HttpSockets *sockets = &handle->load->sockets;
+	bool		says_http2 = length > 5 && line[5] == '2';
+
+	if (socket == NULL || socket->is_http2)
+		return true;
+	if (says_http2 && is_http2(handle))
 	{
-		if (socket != NULL)
-			socket->is_http2 = true;
+		socket->is_http2 = true;
 		return true;
 	}
-	handle->load->sockets.false_http2 = true;
-	return !handle->load->multiplexes || (socket != NULL && socket->users == 1);
+	if (!says_http2 && !socket->was_shared)
+		return true;
+	sockets->false_http2 = true;
+	if (!socket->was_shared)
+		return true;
+	socket_shut(sockets, handle->socket, SHUT_BROKEN);
+	return false;
 }
 
 /*
@@ -229,7 +248,7 @@ on_header(char *line, size_t size, size_t count, void *state)
 		/* What came before was a 1xx answer.  Of a success nobody asks how long to wait. */
 		rate_headers_clear(&handle->rate_headers);
 		handle->is_error = is_error_line(line, length);
-		if (length > 5 && line[5] == '2' && !verify_http2(handle, socket))
+		if (!belongs_to_request(handle, socket, line, length))
 		{
 			handle->broke_off = HTTP_TRANSIENT;
 			return 0;

@@ -66,6 +66,8 @@ socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 	socket = &sockets->sockets[fd];
 	memset(socket, 0, sizeof(*socket));
 	socket->is_open = true;
+	if (fd >= sockets->end)
+		sockets->end = fd + 1;
 	opened->fds[opened->count++ % SOCKETS_OPENED] = fd;
 }
 
@@ -154,6 +156,7 @@ socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *addres
 	else if ((fd = find_known(sockets, address, port)) == SOCKET_NONE)
 		return SOCKET_NONE;
 	socket = &sockets->sockets[fd];
+	socket->was_shared |= socket->users > 0;
 	socket->users++;
 	socket->requests++;
 	return fd;

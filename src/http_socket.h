@@ -38,9 +38,11 @@ typedef struct HttpSocket
 	bool		is_open;
 	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
 	SocketShut	shut;			/* by us, and why: what is under way on it is lost */
+	bool		was_shared;		/* by requests that were under way at the same time */
 	int			users;			/* requests under way on it */
 	int64_t		requests;		/* that it was ready for, so far */
 	int64_t		heard_at;		/* clock of the last part of any answer, or of the first request */
+	int64_t		read_before;	/* http_watchdog.c's: bytes */
 	int			port;			/* local; 0: not connected yet */
 	int			next;			/* the next one with that port, plus 1; 0: none */
 	char		address[INET6_ADDRSTRLEN];	/* local */
@@ -52,7 +54,8 @@ typedef struct HttpSockets
 	HttpSocket *sockets;		/* by descriptor */
 	int			limit;			/* of descriptors; what is beyond is not known */
 	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
-	bool		false_http2;	/* a peer said HTTP/2 on a connection that is HTTP/1.1 */
+	int			end;			/* above the highest descriptor that was ever known */
+	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
 } HttpSockets;
 
 /* What a connection that nobody uses has for us. */

@@ -346,7 +346,7 @@ fail_broken_off(HttpHandle *handle)
 		snprintf(error, sizeof(error), "out of memory after %zu bytes of the answer",
 				 handle->result.body.length);
 	else if (handle->broke_off == HTTP_TRANSIENT)
-		snprintf(error, sizeof(error), "the answer says HTTP/2 on a connection of HTTP/1.1");
+		snprintf(error, sizeof(error), "the answer came on a connection of HTTP/1.1 that was taken for HTTP/2");
 	else if (handle->header_bytes > HANDLE_MAX_HEADER_BYTES)
 		snprintf(error, sizeof(error), "the headers of the answer exceed %d bytes",
 				 HANDLE_MAX_HEADER_BYTES);

@@ -3,13 +3,14 @@
  * http_watchdog.c
  *	  Ends a call of libcurl that a peer keeps busy.
  *
- * A tick of the timer that finds the same call at work as the one before, and
- * little that has come in since, shuts down its socket; of a call that may handle
- * any, all those that have input.  libcurl then finds the connection closed, and the
- * call ends.
+ * The first tick of the timer in a call notes how much was read of each socket.  A
+ * later one that finds the same call at work, and little of any body come in since,
+ * shuts down those sockets of which much was read.  libcurl then finds the connection
+ * closed, and the call ends.  (A call for one socket also does what is due for
+ * others: so it takes a look at all of them to see which one it is.)
  *
- * The handler only shuts sockets down and counts.  All it shares with the rest are
- * volatile words; the array of sockets does not move while it is watched.
+ * The handler only looks at sockets, shuts them down and counts.  All it shares with
+ * the rest are volatile words, and the array of sockets, which does not move.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,55 +20,92 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
+#ifdef __linux__
+#include <linux/tcp.h>			/* with tcpi_bytes_received, unlike netinet/tcp.h */
+#endif
+
 /*
- * Processor time between two ticks.  A call that is at work for its own sake takes a
- * few milliseconds at most; 6 MB out of a socket's buffer, decrypted and inflated,
- * some 200, but they bring something.
+ * Processor time between two ticks.  What a call does for many connections at once,
+ * such as hundreds of TLS handshakes, may take longer: but it reads little of each.
  */
 #define TICK_US 50000
 
-/* Ticks in a call that has brought nothing, after which it is ended: 50 to 100 ms. */
-#define TICKS 2
-
-/* Bytes of bodies in a tick that are worth its time. */
+/* Bytes of bodies in a tick with which it was not in vain. */
 #define WORTH_A_TICK (64 * 1024)
+
+/*
+ * Bytes read of one socket, since the first tick, that are a flood.  A handshake reads some
+ * 5 kB; a flood 5 MB in a tick, or 100 kB where libcurl reads byte by byte.
+ */
+#define FLOOD_BYTES (64 * 1024)
 
 static int	starts = 0;
 
-static volatile sig_atomic_t inside = 0;	/* a call; then those below count */
-static volatile sig_atomic_t ticks;
-static HttpSockets *volatile watched;
-static volatile int current;	/* the socket at work, or SOCKET_NONE */
+static HttpSockets *volatile inside;	/* those of the call under way; NULL: none is */
+static volatile sig_atomic_t ticks; /* in that call, since something came in */
 static volatile size_t progress;	/* since the last tick */
 
-static void
-shut_current(void)
+/* Bytes that were read of a socket so far; -1: not known. */
+static int64_t
+bytes_read(int fd)
 {
-	if (current != SOCKET_NONE)
+#ifdef __linux__
+	struct tcp_info info;
+	socklen_t	length = sizeof(info);
+	int			unread = 0;
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+		length >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received) &&
+		ioctl(fd, FIONREAD, &unread) == 0)
+		return (int64_t) info.tcpi_bytes_received - unread;
+#else
+	(void) fd;
+#endif
+	return -1;
+}
+
+static void
+note_bytes(HttpSockets *sockets)
+{
+	for (int fd = 0; fd < sockets->end; fd++)
 	{
-		socket_shut(watched, current, SHUT_FLOOD);
-		return;
+		if (sockets->sockets[fd].is_open)
+			sockets->sockets[fd].read_before = bytes_read(fd);
 	}
-	for (int fd = 0; fd < watched->limit; fd++)
+}
+
+static void
+shut_floods(HttpSockets *sockets)
+{
+	for (int fd = 0; fd < sockets->end; fd++)
 	{
-		if (watched->sockets[fd].is_open && socket_input(fd) == SOCKET_HAS_INPUT)
-			socket_shut(watched, fd, SHUT_FLOOD);
+		const HttpSocket *socket = &sockets->sockets[fd];
+
+		if (socket->is_open && socket->read_before >= 0 &&
+			bytes_read(fd) - socket->read_before >= FLOOD_BYTES)
+			socket_shut(sockets, fd, SHUT_FLOOD);
 	}
 }
 
 static void
 on_tick(int signal_number)
 {
+	HttpSockets *sockets = inside;
 	int			saved = errno;
 
 	(void) signal_number;
-	if (inside && progress >= WORTH_A_TICK)
+	if (progress >= WORTH_A_TICK)
 		ticks = 0;
-	else if (inside && ++ticks >= TICKS)
-		shut_current();
 	progress = 0;
+	if (sockets != NULL && ticks++ == 0)
+		note_bytes(sockets);
+	else if (sockets != NULL)
+		shut_floods(sockets);
 	errno = saved;
 }
 
@@ -106,25 +144,23 @@ watchdog_start(void)
 void
 watchdog_stop(void)
 {
-	inside = 0;
+	inside = NULL;
 	if (starts > 0 && --starts == 0)
 		(void) set_timer(0);
 }
 
 void
-watchdog_enter(HttpSockets *sockets, int fd)
+watchdog_enter(HttpSockets *sockets)
 {
-	inside = 0;
-	watched = sockets;
-	current = fd;
+	inside = NULL;
 	ticks = 0;
-	inside = 1;
+	inside = sockets;
 }
 
 void
 watchdog_leave(void)
 {
-	inside = 0;
+	inside = NULL;
 }
 
 void
