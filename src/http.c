@@ -59,6 +59,12 @@
 #define ROUNDS 8
 #define ROUNDS_BEFORE_EXPIRY 64
 
+/*
+ * ... but no longer than this, once all have been read in turn: a peer that sends faster
+ * than it is read would hold up everything else for as many megabytes.
+ */
+#define PUMP_MOST_US 100000
+
 /* A round goes on for so long after a request has ended: then that comes first. */
 #define ROUND_US 1000
 
@@ -439,6 +445,8 @@ http_pump(Http *http)
 	while (rounds-- > 0 && pump_round(http, overdue))
 	{
 		if (!overdue && http->finished.first != NULL)
+			break;
+		if (http->clock() - http->accounted > PUMP_MOST_US)
 			break;
 	}
 	if (overdue)
