@@ -337,6 +337,33 @@ test_patience(void)
 	ok(health.out && !note(HEALTH_FAILED, now, 0, false), "patience begins anew");
 }
 
+/* A handshake that failed, say: one of many, or the configuration? */
+static void
+test_others_pass(void)
+{
+	begin(8);
+	ok(health_others_pass(&health, true), "what may be one connection only is tried again");
+	ok(!health_others_pass(&health, false), "what looks like configuration is, before any answer");
+	answers(1, send(1));
+	now += MS;
+	ok(health_others_pass(&health, false), "and is not, once there was one");
+	for (int i = 0; i < HEALTH_OUT_AFTER_UNREACHED; i++)
+		(void) note(HEALTH_UNREACHED, send(1), 0, true);
+	ok(health.out && health_others_pass(&health, false), "nor when an outage begins");
+	for (int i = 0; i < HEALTH_HOPELESS_PROBES; i++)
+	{
+		ok(health_others_pass(&health, false), "nor after few probes");
+		wait_out_pause();
+		(void) note(HEALTH_UNREACHED, send(1), 0, false);
+	}
+	ok(!health_others_pass(&health, false) && !health_others_pass(&health, true),
+	   "in the end it is");
+	answers(1, now);
+	ok(health_others_pass(&health, true), "until the server answers");
+	health_forget(&health, now);
+	ok(!health_others_pass(&health, false), "another server has not answered yet");
+}
+
 static void
 test_changes(void)
 {
@@ -370,6 +397,7 @@ main(void)
 	test_unreached();
 	test_poison();
 	test_patience();
+	test_others_pass();
 	test_changes();
 	return done_testing();
 }

@@ -56,6 +56,10 @@ static const struct
 		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", KEEP},
 	{"/partial", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", KEEP},
 	{"/announced", "HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\nhello", KEEP},
+	{"/folded", "HTTP/1.1 200 OK\r\n folded: x\r\nContent-Length: 5\r\n\r\nhello", KEEP},
+	{"/nameless", "HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 5\r\n\r\nhello", KEEP},
+	{"/bad-trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"5\r\nhello\r\n0\r\nno trailer\r\n\r\n", KEEP},
 	{"/seconds", "HTTP/1.1 429 Slow\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n", KEEP},
 	{"/rate-reset", "HTTP/1.1 429 Slow\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 4\r\n"
 		"Content-Length: 0\r\n\r\n", KEEP},
@@ -75,11 +79,15 @@ static const struct
 	"Content-Length: 0\r\n\r\n", KEEP}
 };
 
+static const char says_tired[] =
+	"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 typedef struct Connection
 {
 	int			fd;				/* -1: free */
 	int			number;			/* counts the connections made */
 	bool		held;			/* waits to be told to go on */
+	bool		tired;			/* then says so, and closes */
 	bool		used;			/* has answered before */
 	ByteBuffer	in;
 } Connection;
@@ -179,6 +187,14 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 								  length - (size_t) (strstr(request, "\r\n\r\n") + 4 - request)));
 	else if (strcmp(path, "/gzip") == 0)
 		put_body(connection, "Content-Encoding: gzip\r\n", gzip, sizeof(gzip) - 1);
+	else if (strcmp(path, "/gzip-and-more") == 0)
+	{
+		char		more[sizeof(gzip) + 3];
+
+		memcpy(more, gzip, sizeof(gzip) - 1);
+		memcpy(more + sizeof(gzip) - 1, "more", 4);
+		put_body(connection, "Content-Encoding: gzip\r\n", more, sizeof(more));
+	}
 	else if (strcmp(path, "/bomb") == 0)
 		put_bomb(connection);
 	else if (strcmp(path, "/endless") == 0)
@@ -196,6 +212,30 @@ answer_specially(Connection *connection, const char *path, const char *request, 
 			hang_up(connection, false);
 		else
 			put_body(connection, "", "once", 4);
+	}
+	else if (strcmp(path, "/once-408") == 0)
+	{
+		/* the same, in words */
+		if (connection->used)
+			put(connection, says_tired, strlen(says_tired));
+		else
+			put_body(connection, "", "once", 4);
+		if (connection->used)
+			hang_up(connection, false);
+	}
+	else if (strcmp(path, "/then-unasked") == 0 || strcmp(path, "/then-tired") == 0)
+	{
+		put_body(connection, "", "first", 5);
+		connection->held = true;
+		connection->tired = strcmp(path, "/then-tired") == 0;
+	}
+	else if (strncmp(path, "/says-http2/", 12) == 0)
+	{
+		char		lie[256];
+
+		put(connection, lie,
+			(size_t) snprintf(lie, sizeof(lie), "HTTP/2 200\r\nContent-Length: %zu\r\n\r\n%s",
+							  strlen(path), path));
 	}
 	else if (strcmp(path, "/date") == 0)
 	{
@@ -293,9 +333,14 @@ obey(void)
 		return false;
 	for (int i = 0; i < connection_count; i++)
 	{
-		if (connections[i].fd >= 0 && connections[i].held)
+		if (connections[i].fd >= 0 && connections[i].held && connections[i].tired)
+		{
+			put(&connections[i], says_tired, strlen(says_tired));
+			hang_up(&connections[i], false);
+		}
+		else if (connections[i].fd >= 0 && connections[i].held)
 			put_body(&connections[i], "", "held", 4);
-		connections[i].held = false;
+		connections[i].held = connections[i].tired = false;
 	}
 	(void) !write(control, "g", 1);
 	return true;

@@ -109,6 +109,27 @@ test_faults(void)
 	}
 	ended.refusal = HTTP_REFUSED_TLS;
 	ok(strstr(verdict_of(&ended).hint, "ca_file") != NULL, "the hint is the refusal's own");
+	ended.others_pass = true;
+	is_int(verdict_of(&ended).kind, VERDICT_TRANSIENT, "a handshake that fails while others pass");
+	ended.refusal = HTTP_REFUSED_PROXY;
+	is_int(verdict_of(&ended).kind, VERDICT_TRANSIENT, "a proxy that refuses, the same");
+	ended.refusal = HTTP_REFUSED_HOST;
+	is_int(verdict_of(&ended).kind, VERDICT_CONFIGURATION, "but an unknown host stays unknown");
+}
+
+/* A proxy that would not make a tunnel. */
+static void
+test_proxies(void)
+{
+	VerdictCase ended = {.fault = HTTP_TRANSIENT, .proxy_status = 429};
+
+	is_int(verdict_of(&ended).kind, VERDICT_THROTTLED, "a proxy's 429");
+	ended.proxy_status = 503;
+	is_int(verdict_of(&ended).kind, VERDICT_TRANSIENT, "a proxy's 503");
+	ended.asks_to_wait = true;
+	is_int(verdict_of(&ended).kind, VERDICT_THROTTLED, "... with Retry-After");
+	ended.proxy_status = 502;
+	is_int(verdict_of(&ended).kind, VERDICT_TRANSIENT, "a proxy's 502");
 }
 
 /* Answers as providers give them, shortened. */
@@ -225,6 +246,7 @@ main(void)
 	test_statuses();
 	test_look_up();
 	test_faults();
+	test_proxies();
 	test_too_many_requests();
 	test_bad_request();
 	return done_testing();

@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_socket_test.c
+ *	  Unit tests of http_socket.c, on real sockets of loopback.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_socket.h"
+#include "loopback.h"
+#include "tap.h"
+
+static HttpSockets sockets;
+static int	listener;
+static int	port;
+
+/* A connection to ourselves: the socket, its other end, and the local port of the first. */
+static int
+connect_one(int *other, int *local)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
+	socklen_t	length = sizeof(name);
+	int			fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(fd, (struct sockaddr *) &name, sizeof(name)) != 0)
+		bail_out("connect");
+	*other = accept(listener, NULL, NULL);
+	getsockname(fd, (struct sockaddr *) &name, &length);
+	*local = ntohs(name.sin_port);
+	return fd;
+}
+
+static void
+test_use(void)
+{
+	OpenedSockets opened = {{0}, 0};
+	OpenedSockets none = {{0}, 0};
+	int			far;
+	int			local;
+	int			fd = connect_one(&far, &local);
+	int			unconnected = socket(AF_INET, SOCK_STREAM, 0);
+
+	socket_opened(&sockets, fd, &opened);
+	socket_opened(&sockets, unconnected, &opened);
+	ok(socket_get(&sockets, fd) != NULL && socket_get(&sockets, -1) == NULL &&
+	   socket_get(&sockets, sockets.limit) == NULL, "what was opened is known, and nothing else");
+	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 1), SOCKET_NONE,
+		   "a connection that nobody is known to have made");
+	is_int(socket_use(&sockets, &opened, "127.0.0.1", local, 1), fd,
+		   "of the sockets that were opened the connected one is used");
+	is_int(socket_get(&sockets, fd)->requests, 1, "for the first time");
+	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 2), fd, "then it is found by its port");
+	is_int(socket_get(&sockets, fd)->users, 2, "two use it");
+	ok(socket_get(&sockets, fd)->was_shared, "and so it was shared");
+	is_int(socket_use(&sockets, &none, "127.0.0.2", local, 2), SOCKET_NONE,
+		   "the same port of another address is another");
+	socket_leave(&sockets, fd);
+	socket_leave(&sockets, SOCKET_NONE);
+	is_int(socket_get(&sockets, fd)->users, 1, "one has left");
+	socket_closed(&sockets, fd);
+	ok(socket_get(&sockets, fd) == NULL, "what was closed is not known any more");
+	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 3), SOCKET_NONE, "nor is its port");
+	socket_leave(&sockets, fd);	/* no fault */
+	socket_opened(&sockets, fd, &none);
+	is_int(socket_get(&sockets, fd)->requests, 0, "its number can be another's");
+	close(fd);
+	close(far);
+	close(unconnected);
+}
+
+/* More addresses than are kept: the last ones count. */
+static void
+test_many_opened(void)
+{
+	OpenedSockets opened = {{0}, 0};
+	int			tried[2 * SOCKETS_OPENED];
+	int			far;
+	int			local;
+	int			fd;
+
+	for (int i = 0; i < 2 * SOCKETS_OPENED; i++)
+	{
+		tried[i] = socket(AF_INET, SOCK_STREAM, 0);
+		socket_opened(&sockets, tried[i], &opened);
+	}
+	fd = connect_one(&far, &local);
+	socket_opened(&sockets, fd, &opened);
+	is_int(socket_use(&sockets, &opened, "127.0.0.1", local, 1), fd, "the ninth address answers");
+	for (int i = 0; i < 2 * SOCKETS_OPENED; i++)
+		close(tried[i]);
+	close(fd);
+	close(far);
+}
+
+static void
+test_input(void)
+{
+	OpenedSockets opened = {{0}, 0};
+	int			far;
+	int			local;
+	int			fd = connect_one(&far, &local);
+	char		byte;
+
+	is_int(socket_input(fd), SOCKET_QUIET, "nothing was said");
+	(void) !write(far, "x", 1);
+	is_int(socket_input(fd), SOCKET_HAS_INPUT, "something was");
+	is_int(socket_input(fd), SOCKET_HAS_INPUT, "and is still there");
+	(void) !read(fd, &byte, 1);
+	close(far);
+	is_int(socket_input(fd), SOCKET_CLOSED, "the other end was closed");
+	close(fd);
+
+	fd = connect_one(&far, &local);
+	socket_opened(&sockets, fd, &opened);
+	socket_shut(&sockets, fd, SHUT_SILENT);
+	socket_shut(&sockets, fd, SHUT_FLOOD);
+	is_int(socket_get(&sockets, fd)->shut, SHUT_SILENT, "the first reason to give it up counts");
+	is_int(socket_input(fd), SOCKET_CLOSED, "and it is found closed");
+	close(fd);
+	close(far);
+}
+
+int
+main(void)
+{
+	if (!sockets_init(&sockets))
+		bail_out("out of memory");
+	listener = listen_on_loopback(10, &port);
+	test_use();
+	test_many_opened();
+	test_input();
+	sockets_free(&sockets);
+	close(listener);
+	return done_testing();
+}
