@@ -110,9 +110,11 @@ sub _set_up_tls
 	require IO::Socket::SSL;
 	my ($certificate, $key) = make_certificate($self->{dir});
 	$self->{certificate} = $certificate;
-	$self->{tls} = {
+	# once for all connections, whose processes would each take long to make it
+	$self->{context} = IO::Socket::SSL::SSL_Context->new(
 		SSL_server => 1, SSL_cert_file => $certificate, SSL_key_file => $key,
-		SSL_alpn_protocols => [ $self->{http2} ? 'h2' : 'http/1.1' ], %more };
+		SSL_alpn_protocols => [ $self->{http2} ? 'h2' : 'http/1.1' ], %more)
+	  or die "no TLS: $IO::Socket::SSL::SSL_ERROR";
 	return;
 }
 
@@ -228,7 +230,8 @@ sub start_tls
 {
 	my ($self) = @_;
 
-	IO::Socket::SSL->start_SSL($self->{socket}, %{ $self->{peer}{tls} }) or $self->leave;
+	IO::Socket::SSL->start_SSL($self->{socket}, SSL_server => 1, SSL_reuse_ctx => $self->{peer}{context})
+	  or $self->leave;
 	return;
 }
 

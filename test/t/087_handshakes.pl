@@ -51,17 +51,17 @@ sub start_peer
 foreach my $what (sort keys %answers)
 {
 	my $peer = start_peer($answers{$what}, sub { $_[0] % 5 == 2 });
-	my $job = WireJob->start($t, { $peer->server_options, max_attempts => 1 }, rows => 60);
+	my $job = WireJob->start($t, { $peer->server_options, max_attempts => 1 }, rows => 30);
 
 	$job->wait(15);
-	is($job->outcome, 'completed: 60 own, 0 of others, 0 failed', "one handshake in five: $what");
+	is($job->outcome, 'completed: 30 own, 0 of others, 0 failed', "one handshake in five: $what");
 }
 
 # Nothing but that is what somebody has to see to
 foreach my $what ('alert 80', 'close_notify')
 {
 	my $peer = start_peer($answers{$what}, sub { 1 });
-	my $job = WireJob->start($t, { $peer->server_options, max_attempts => 1 }, rows => 60);
+	my $job = WireJob->start($t, { $peer->server_options, max_attempts => 1 }, rows => 30);
 	my $progress = $job->wait(15);
 
 	is($job->outcome, 'paused (configuration): 0 own, 0 of others, 0 failed', "every handshake: $what");
