@@ -26,7 +26,8 @@ finishing=				# a function to call before the work directory goes
 # Packages besides PostgreSQL's own; build-essential brings the sanitizers.  Where
 # fuzzing is wanted, find_fuzzer adds what it needs.
 packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
-	zlib1g-dev libipc-run-perl perl curl openssl ca-certificates nghttp2-proxy)
+	zlib1g-dev libipc-run-perl libio-socket-ssl-perl perl curl openssl ca-certificates
+	nghttp2-proxy nginx)
 
 die()
 {
@@ -151,19 +152,30 @@ install_packages()
 	}
 }
 
-# PostgreSQL's package would create a cluster and start it: see that it does not,
-# and leave no trace of that setting.
+# PostgreSQL's package would create a cluster and start it, nginx's a web server: see that
+# they do not, and leave no trace of these settings.
 apt_install()
 {
-	local conf=/etc/postgresql-common/createcluster.conf saved status=0
+	local conf=/etc/postgresql-common/createcluster.conf policy=/usr/sbin/policy-rc.d
+	local saved status=0 ours=false
 
-	quiet_apt postgresql-common || return 1
-	saved=$(mktemp)
-	cp -p "$conf" "$saved"
-	echo 'create_main_cluster = false' >>"$conf"
-	quiet_apt "$@" || status=1
-	cp -p "$saved" "$conf"
-	rm -f "$saved"
+	[ -e "$policy" ] || {
+		ours=true
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	}
+	if quiet_apt postgresql-common
+	then
+		saved=$(mktemp)
+		cp -p "$conf" "$saved"
+		echo 'create_main_cluster = false' >>"$conf"
+		quiet_apt "$@" || status=1
+		cp -p "$saved" "$conf"
+		rm -f "$saved"
+	else
+		status=1
+	fi
+	! $ours || rm -f "$policy"
 	return $status
 }
 

@@ -25,7 +25,7 @@ Skips the test file where the package is not installed.
 
 sub skip_without
 {
-	plan skip_all => "nginx (package nginx-light) is not installed" if !-x $program;
+	plan skip_all => 'nginx (package nginx) is not installed' if !-x $program;
 	return;
 }
 

@@ -7,14 +7,13 @@ use EnrichTest;
 use Http2Frames qw(:all);
 use Socket qw(IPPROTO_TCP TCP_CORK);
 use Test::More;
-use Time::HiRes qw(sleep);
 use WireJob;
 use WirePeer;
 
 my $t = EnrichTest->new(mock => 0);
 
-# One request at a time, 50 ms apart: the connection is idle in between.
-my %idle = (server => { requests_per_minute => 1200 }, job => { rows => 16, concurrency => 1 });
+# One request at a time, 100 ms apart: the connection is idle in between.
+my %idle = (server => { requests_per_minute => 600 }, job => { rows => 11, concurrency => 1 });
 
 # A peer that does this after each fifth answer of a connection, instead of only giving it.
 sub every_fifth
@@ -27,6 +26,17 @@ sub every_fifth
 		return $connection->answer($request) if $request->{number} % 5;
 		$act->($connection, $request);
 	};
+}
+
+# The answer, and these bytes once the client has had it and has nothing more to say.
+sub write_idle
+{
+	my ($connection, $request, $bytes) = @_;
+
+	$connection->answer($request);
+	return 0 if $connection->read(0.02);
+	$connection->note('unasked');
+	return $connection->write($bytes);
 }
 
 sub unasked
@@ -45,6 +55,7 @@ sub is_right
 
 	$job->wait(20);
 	is($job->outcome, "completed: $rows own, 0 of others, 0 failed", $what);
+	isnt(scalar(grep { $_->[1] eq 'unasked' } $peer->notes), 0, "$what: it was idle") if $option{server};
 	return;
 }
 
@@ -68,14 +79,11 @@ foreach my $tls (0, 1)
 		setsockopt($connection->{socket}, IPPROTO_TCP, TCP_CORK, 0);
 	}));
 	is_right("$how: behind the answer", $peer);
-	is_right("$how: behind the answer, to requests that are apart", $peer, undef, %idle);
 
 	$peer = WirePeer->start(tls => $tls, request => every_fifth(sub {
 		my ($connection, $request) = @_;
 
-		$connection->answer($request);
-		sleep(0.02);
-		$connection->write(unasked($connection));
+		write_idle($connection, $request, unasked($connection));
 	}));
 	is_right("$how: on the idle connection", $peer, undef, %idle);
 
@@ -83,32 +91,27 @@ foreach my $tls (0, 1)
 	$peer = WirePeer->start(tls => $tls, request => every_fifth(sub {
 		my ($connection, $request) = @_;
 
-		$connection->answer($request);
-		sleep(0.02);
-		$connection->write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-		$connection->close;
+		write_idle($connection, $request, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		  and $connection->close;
 	}));
 	is_right("$how: 408 and the end, on the idle connection", $peer, undef, %idle);
 }
 
 # On the stream that is opened next.  Only where there can be no other open: by default a connection carries one
 # request at a time, and else one at a time is made.
-foreach my $pause (0, 0.02)
+foreach my $idle (0, 1)
 {
 	my $peer = WirePeer->start(tls => 1, http2 => 1, request => every_fifth(sub {
 		my ($connection, $request) = @_;
 		my $next = $request->{stream} + 2;
 		my $unasked = headers($next, 200) . data($next, '{"v": "unasked"}', END_STREAM);
-		my $answer = $connection->answer_bytes($request);
 
-		return $connection->write($answer . $unasked) if !$pause;
-		$connection->write($answer);
-		sleep($pause);
-		$connection->write($unasked);
+		return write_idle($connection, $request, $unasked) if $idle;
+		$connection->write($connection->answer_bytes($request) . $unasked);
 	}));
-	my $how = 'HTTP/2, ' . ($pause ? 'on the idle connection' : 'with the answer');
-	is_right("$how: as it is by default", $peer, undef, $pause ? %idle : ());
-	is_right("$how: http_version 2", $peer, '2', $pause ? %idle : (job => { rows => 50, concurrency => 1 }));
+	my $how = 'HTTP/2, ' . ($idle ? 'on the idle connection' : 'with the answer');
+	is_right("$how: as it is by default", $peer, undef, $idle ? %idle : ());
+	is_right("$how: http_version 2", $peer, '2', $idle ? %idle : (job => { rows => 50, concurrency => 1 }));
 }
 
 $t->stop;

@@ -108,8 +108,8 @@ foreach my $flood (@floods)
 	$t->sql("SELECT enrich.cancel($job)");
 
 	my $left = noted($peer, 'left');
-	my $began = time;
 	$job = start_in_flood($flood, timeout => '1s', connect_timeout => '1s');
+	my $began = time;
 	eval { $t->poll_for('the end of it', sub { noted($peer, 'left') > $left }, 1 + AT_ONCE) };
 	cmp_ok(time - $began, '<', 1 + AT_ONCE, "$what: the timeout");
 	$t->sql("SELECT enrich.cancel($job)");
