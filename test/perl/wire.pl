@@ -1,7 +1,7 @@
 # The wire: jobs against a peer that breaks HTTP, in a server under sanitizers.  See test/check, stage wire.
 #
 # Rounds are played until WIRE_SECONDS are over.  WIRE_SEED is the first one's seed; each next one has the
-# next seed.  What a seed fixes is what the job and the peer do; what meets what is the machine's to say.
+# next seed.  WIRE_MENU, a pattern, chooses among what may go wrong.  What a seed fixes is what the job and the peer do; what meets what is the machine's to say.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ use constant MAX_ATTEMPTS => 6;
 use constant BACKOFF_MAX => 0.2;
 
 # So often a job is resumed when it has paused.
-use constant RESUMES => 5;
+use constant RESUMES => 12;
 
 my $seconds = $ENV{WIRE_SECONDS} || 60;
 my $seed = $ENV{WIRE_SEED} || time() * 1000 % 1_000_000_000;
@@ -98,6 +98,8 @@ sub draw_menu
 	my $may_h1 = !$may_h2 || @$alpn > 1;
 	my @names = shuffle(grep { /^h2/ ? $may_h2 : /^open/ || $may_h1 } FuzzPeer::menu());
 	my $most = any(1, 3, 3, 6, 6, scalar @names);
+
+	@names = grep { /$ENV{WIRE_MENU}/ } @names if $ENV{WIRE_MENU};
 
 	return sort @names[0 .. min($most, scalar @names) - 1];
 }
@@ -178,7 +180,7 @@ sub follow
 		push @faults, act($round, $seen) if $round->{action} && time > $began + $round->{after};
 		if (time > $moved + $round->{timeout} + BACKOFF_MAX + STALL_SECONDS || time > $began + $bound)
 		{
-			push @faults, sprintf 'after %.1f s, %.1f without a change: %s', time - $began, time - $moved, join ', ', map { defined $seen->{$_} ? "$_ $seen->{$_}" : () } sort keys %$seen;
+			push @faults, sprintf 'after %.1f s, %.1f without a change: %s', time - $began, time - $moved, join ', ', map { "$_ " . ($seen->{$_} // '-') } qw(state reason waiting_for error requests rows_done rows_failed in_flight effective_concurrency);
 			cancel($round);
 		}
 		return (@faults, 'too many faults') if @faults > 3;
