@@ -192,8 +192,8 @@ my %mutations = (
 		_insert($answer, any(headers($other, 200), data($other, 'x', any(0, 1)), _whole($answer, $other), rst_stream($other, 8), window_update($other, 1), frame(PRIORITY, 0, $other, "\0\0\0\0\7")));
 	},
 	'h2 stream: the next, early' => sub {
-		my ($answer, $connection, $stream) = @_;
-		$answer->{early} = sub { my ($next) = @_; return _whole($answer, $next); };
+		my ($answer) = @_;
+		$answer->{early} = { at_once => any(0, 1), frames => sub { my ($next) = @_; return _whole($answer, $next); } };
 	},
 	'h2 rst: any' => sub {
 		my ($answer, undef, $stream) = @_;
@@ -449,11 +449,17 @@ sub _write_due
 	my @due = sort { $a->{due} <=> $b->{due} } grep { $_->{due} <= $now } @$queue;
 
 	@$queue = grep { $_->{due} > $now } @$queue;
-	foreach my $entry (@due)
+	while (my $entry = shift @due)
 	{
 		next if $connection->{mute};
 		$connection->dirty($entry->{bad}) if $entry->{bad} && $connection->{clean};
 		my $clean = $connection->{clean};
+		# what comes with the last frame goes out in one with it
+		if (@due && $due[0]{last} && $due[0]{stream} == $entry->{stream} && ($due[0]{last}{early} // {})->{at_once})
+		{
+			_write_early($connection, delete $due[0]{last}{early}, $entry->{bytes}) or return 0;
+			next;
+		}
 		$connection->put($entry->{bytes}) or return 0;
 		_finish($connection, $entry->{stream}, $entry->{last}, $clean) or return 0 if $entry->{last};
 	}
@@ -468,23 +474,24 @@ sub _finish
 	delete $connection->{open}{$stream};
 	$connection->{starved_at} //= time if $last->{starves};
 	return 0 if $last->{deliver} && !$last->{deliver}->();
-	_write_early($connection, $last->{early}) if $last->{early};
+	_write_early($connection, $last->{early}, '') if $last->{early};
 	$connection->end($last->{end}) if $last->{end} !~ /^(keep|silent)$/;
 	$connection->mute if $last->{end} eq 'silent';
 	return 1;
 }
 
-# On a stream that the client has not opened, as far as can be known.
+# Behind some bytes, on a stream that the client has not opened, as far as can be known.  One that has a
+# single request at a time opens none before it has read what is behind the answer to that.
 sub _write_early
 {
-	my ($connection, $answer) = @_;
+	my ($connection, $early, $bytes) = @_;
 	my $stream = $connection->{last} + 2;
 
-	return if length $connection->{in} || !$connection->is_quiet;
-	$connection->put($answer->($stream));
-	$connection->{early}{$stream} //= time;
+	return $connection->put($bytes) if length $connection->{in} || !$connection->is_quiet;
+	$connection->put($bytes . $early->{frames}->($stream)) or return 0;
+	$connection->{early}{$stream} //= time if $connection->{option}{most} > 1 || !length $bytes;
 	$connection->is_quiet;
-	return;
+	return 1;
 }
 
 1;

@@ -68,11 +68,11 @@ sub draw_round
 
 	srand($round_seed);
 	my ($tls, $alpn, $version) = draw_protocol();
-	my $concurrency = any(5, 10, 20, 50);
+	my $concurrency = any(1, 5, 10, 20, 50);
 	my $pad = any(0, 0, 0, 300, 20_000, 400_000);
 	my %round = (seed => $round_seed, count => {}, reasons => {}, stops => [], state => 'none', resumes => 0, concurrency => $concurrency,
-		rows => $concurrency * any(3 .. 8), timeout => any(0.4, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'),
-		after => rand(2), rate => rand() < 0.15 ? 60 * $concurrency : undef);
+		rows => max(15, $concurrency * any(3 .. 8)), timeout => any(0.4, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'),
+		after => rand(2), rate => rand() < 0.15 ? 60 * max(5, $concurrency) : undef);
 	$round{rows} = min($round{rows}, 60) if $pad > 100_000 || $round{rate};
 	$round{peer_options} = {
 		seed => $round_seed, tls => $tls, alpn => $alpn, old_tls => rand() < 0.3, bad => any(0.1, 0.33, 0.33, 0.5),
@@ -283,7 +283,9 @@ sub report
 {
 	my ($round, @faults) = @_;
 
-	diag("again: WIRE_SEED=$round->{seed} WIRE_SECONDS=1 test/check wire");
+	my $menu = $ENV{WIRE_MENU} ? "WIRE_MENU='$ENV{WIRE_MENU}' " : '';
+
+	diag("again: ${menu}WIRE_SEED=$round->{seed} WIRE_SECONDS=1 test/check wire");
 	diag("what is wrong:\n" . join "\n", @faults);
 	diag(sprintf "%d in 100 answers are bad: %s\n", 100 * $round->{peer_options}{bad}, join ', ', @{ $round->{peer_options}{menu} });
 	return;
