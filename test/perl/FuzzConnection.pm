@@ -16,6 +16,7 @@ use strict;
 use warnings;
 
 use FuzzAnswer qw(any);
+use Fcntl qw(LOCK_EX LOCK_NB);
 use IO::Socket::SSL;
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
@@ -220,6 +221,30 @@ sub _write
 		$done += $written;
 	}
 	return 1;
+}
+
+=head2 $connection->flood($first, $bytes)
+
+Those bytes again and again behind the first, for as long as the client bears it, but no more than four
+seconds; notes for how long that was.  One connection does so at a time: others, that would take the client's
+processor, only begin.
+
+=cut
+
+sub flood
+{
+	my ($self, $first, $bytes) = @_;
+	my $done = $self->put($first . $bytes);
+
+	open(my $turn, '>>', $self->{option}{turns}) or die $!;
+	return $done if !flock $turn, LOCK_EX | LOCK_NB;
+	my $began = time;
+	while ($done && time < $began + 4)
+	{
+		$done = $self->put($bytes);
+	}
+	$self->note('flood', '-', sprintf '%.3f', time - $began);
+	return $done;
 }
 
 =head2 wait_for($seconds)

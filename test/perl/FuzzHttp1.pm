@@ -279,13 +279,25 @@ my %mutations = (
 	'twice: later' => sub { my ($answer) = @_; $answer->{later} = { seconds => any(0, 0.005, 0.05, 0.2), bytes => _unasked($answer) }; },
 	'after: closed' => sub { $_[0]->{after} = any('close', 'drop', 'reset', 'notify'); },
 	'after: silent' => sub { $_[0]->{after} = 'silent'; },
-	'after: a flood' => sub {
-		my ($answer, $connection) = @_;
-		my $bytes = any("HTTP/1.1 100 Continue\r\n\r\n", "\r\n", "0\r\n\r\n", "1\r\nx\r\n") x 1000;
-
-		$answer->{deliver} = sub { my $until = time + 4; $connection->put($_[0]) or return 0; while (time < $until) { $connection->put($bytes) or return 0 } 1 };
-	},
 );
+
+#
+# ... and without end, as far as the client lets it
+#
+my %floods = ('interim answers' => "HTTP/1.1 100 Continue\r\n\r\n", 'empty lines' => "\r\n", 'chunks' => "1\r\nx\r\n", 'a body' => 'x' x 1000, 'answers' => "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+foreach my $what (keys %floods)
+{
+	my $flood = $floods{$what} x 1000;
+
+	$mutations{"flood: $what"} = sub {
+		my ($answer, $connection) = @_;
+
+		@$answer{qw(framing after)} = ('close', 'drop') if $what eq 'a body';
+		$answer->{deliver} = sub { $connection->flood($what =~ /interim/ ? '' : $what eq 'chunks' ? _chunked_head() : $_[0], $flood) };
+	};
+}
+
+sub _chunked_head { return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"; }
 
 =head2 menu()
 

@@ -261,12 +261,25 @@ my %mutations = (
 	},
 	'h2 after: closed' => sub { $_[0]->{end} = any('close', 'drop', 'reset', 'notify'); },
 	'h2 after: silent' => sub { $_[0]->{end} = 'silent'; },
-	'h2 after: a flood' => sub {
-		my ($answer, $connection, $stream) = @_;
-		my $bytes = any(data($stream, ''), data($stream, ''), ping(), frame(PRIORITY, 0, $stream, "\0\0\0\0\7"), window_update(0, 1), frame(0xbe, 0, 0, ''), settings()) x 1000;
-		$answer->{deliver} = sub { my $until = time + 4; while (time < $until) { $connection->put($bytes) or return 0 } 1 };
-	},
 );
+
+#
+# ... and without end, as far as the client lets it; $_ is the stream
+#
+my %floods = ('empty data' => sub { data($_, '') }, 'padding' => sub { frame(DATA, PADDED, $_, "\xff" . "\0" x 255) }, 'pings' => sub { ping() }, 'priorities' => sub { frame(PRIORITY, 0, $_, "\0\0\0\0\7") },
+	'windows' => sub { window_update(0, 1) }, 'unknown frames' => sub { frame(0xbe, 0, 0, '') }, 'settings' => sub { settings() }, 'interim answers' => sub { headers($_, 103) },
+	'resets' => sub { rst_stream($_, 8) }, 'data' => sub { data($_, 'x' x 1000) });
+foreach my $what (keys %floods)
+{
+	$mutations{"h2 flood: $what"} = sub {
+		my ($answer, $connection, $stream) = @_;
+		my $flood = join '', map { $floods{$what}->() } ($stream) x 1000;
+
+		# for some it matters that the answer has begun
+		$answer->{rework} = [ sub { $what =~ /interim/ ? () : headers($stream, 200) } ] if rand() < 0.7;
+		$answer->{deliver} = sub { $connection->flood('', $flood) };
+	};
+}
 
 =head2 menu()
 

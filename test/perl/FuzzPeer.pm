@@ -7,7 +7,7 @@ FuzzPeer - an HTTP server that breaks the protocol, as a seed says
 
   my $peer = FuzzPeer->start(seed => 7, tls => 1, alpn => ['h2'], bad => 0.3,
       menu => [ FuzzPeer::menu() ], timeout => 1, most => 50, pad => 0);
-  # … a job against $peer->url …
+  # … a job of a server with $peer->server_options …
   my @lines = $peer->log;
 
 =head1 DESCRIPTION
@@ -60,6 +60,7 @@ package FuzzPeer;
 use strict;
 use warnings;
 
+use Certificate qw(make_certificate);
 use FuzzAnswer qw(any);
 use FuzzConnection;
 use FuzzHttp1;
@@ -67,7 +68,6 @@ use FuzzHttp2;
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::SSL;
-use IO::Socket::SSL::Utils;
 use POSIX ();
 use PostgreSQL::Test::Utils;
 
@@ -113,6 +113,7 @@ sub start
 		file => PostgreSQL::Test::Utils::tempdir() . "/peer_$option{seed}.log",
 	}, $class;
 
+	$option{turns} = "$self->{file}.turns";
 	_make_contexts(\%option) if $option{tls};
 	unlink $self->{file};
 	$self->{pid} = fork() // die "could not fork: $!";
@@ -129,11 +130,11 @@ sub _make_contexts
 {
 	my ($option) = @_;
 
-	($certificate, $key) = CERT_create(subject => { commonName => '127.0.0.1' }, not_after => time() + 86400) if !$certificate;
+	($certificate, $key) = make_certificate(PostgreSQL::Test::Utils::tempdir()) if !$certificate;
 	foreach my $protocol (@{ $option->{alpn} })
 	{
 		$option->{contexts}{$protocol} = IO::Socket::SSL::SSL_Context->new(
-			SSL_server => 1, SSL_cert => $certificate, SSL_key => $key, SSL_alpn_protocols => [$protocol],
+			SSL_server => 1, SSL_cert_file => $certificate, SSL_key_file => $key, SSL_alpn_protocols => [$protocol],
 			$option->{old_tls} ? (SSL_version => 'TLSv1_2') : ()) or die "no TLS: $SSL_ERROR";
 	}
 	return;
@@ -198,7 +199,9 @@ sub _serve
 	return FuzzHttp1::serve($connection);
 }
 
-=head2 $peer->url
+=head2 $peer->server_options
+
+Url and certificate, as CREATE SERVER takes them.
 
 =head2 $peer->log
 
@@ -206,11 +209,12 @@ Its lines so far, as hashes: time, connection, word, row, words.
 
 =cut
 
-sub url
+sub server_options
 {
 	my ($self) = @_;
+	my $where = "127.0.0.1:$self->{port}";
 
-	return ($self->{option}{tls} ? 'https' : 'http') . "://127.0.0.1:$self->{port}";
+	return $self->{option}{tls} ? (url => "https://$where", ca_file => $certificate) : (url => "http://$where");
 }
 
 sub log    ## no critic

@@ -12,7 +12,7 @@ use FuzzPeer;
 use List::Util qw(shuffle min max);
 use Test::More;
 use Time::HiRes qw(sleep time);
-use WireVerdict qw(compare_rows compare_log new_sanitizer_reports);
+use FuzzVerdict qw(compare_rows compare_log new_sanitizer_reports);
 
 # As many failing rounds end it.
 use constant ENOUGH => 10;
@@ -71,7 +71,7 @@ sub draw_round
 	my $concurrency = any(1, 5, 10, 20, 50);
 	my $pad = any(0, 0, 0, 300, 20_000, 400_000);
 	my %round = (seed => $round_seed, count => {}, reasons => {}, stops => [], state => 'none', resumes => 0, concurrency => $concurrency,
-		rows => max(15, $concurrency * any(3 .. 8)), timeout => any(0.4, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'),
+		rows => max(15, $concurrency * any(3 .. 8)), timeout => any(0.4, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'), acted => '',
 		after => rand(2), rate => rand() < 0.15 ? 60 * max(5, $concurrency) : undef);
 	$round{rows} = min($round{rows}, 60) if $pad > 100_000 || $round{rate};
 	$round{peer_options} = {
@@ -112,7 +112,7 @@ sub describe
 	my %of = map { $_ => $round->{count}{$_} // 0 } qw(stored failed bad);
 
 	return sprintf '%s, http_version %s, %d rows, %d in flight%s: %s, %d stored, %d failed, %d bad answers, %.1f s',
-	  $how, $round->{version} // 'default', @$round{qw(rows concurrency)}, $round->{action} && ", $round->{action}", $round->{state}, @of{qw(stored failed bad)}, $round->{took} // 0;
+	  $how, $round->{version} // 'default', @$round{qw(rows concurrency)}, $round->{acted} && ", $round->{acted}", $round->{state}, @of{qw(stored failed bad)}, $round->{took} // 0;
 }
 
 #
@@ -147,7 +147,7 @@ CREATE TABLE wire.source AS SELECT i AS id,
 	format('w%s r%s %s', $round->{seed}, i, repeat(substr(md5(i::text), 1, 8), 1 + i % 5)) AS text FROM generate_series(1, $round->{rows}) i;
 ALTER TABLE wire.source ADD PRIMARY KEY (id);
 END
-	$t->create_server('wire', url => $round->{peer}->url, verify_tls => 'false', timeout => 1000 * $round->{timeout} . 'ms',
+	$t->create_server('wire', $round->{peer}->server_options, timeout => 1000 * $round->{timeout} . 'ms',
 		connect_timeout => 1000 * $round->{timeout} . 'ms', backoff_base => '10ms', backoff_max => 1000 * BACKOFF_MAX . 'ms', max_attempts => MAX_ATTEMPTS,
 		$round->{version} ? (http_version => $round->{version}) : (), $round->{rate} ? (requests_per_minute => $round->{rate}) : ());
 	$round->{job} = $t->start_job(source => 'wire.source', server => 'wire', input => ['text'], target => 'wire.target',
@@ -220,6 +220,7 @@ sub act
 
 	return if $seen->{state} ne 'running' || !@{ $seen->{pids} };
 	$round->{action} = '';
+	$round->{acted} = $action;
 	$round->{count}{$action}++;
 	return $action eq 'cancel' ? cancel($round) : terminate($round, $seen);
 }

@@ -1,7 +1,7 @@
 
 =head1 NAME
 
-WireVerdict - what a round of wire.pl has come to
+FuzzVerdict - what a round of wire.pl has come to
 
 =head1 DESCRIPTION
 
@@ -10,7 +10,7 @@ sentences; best none.
 
 =cut
 
-package WireVerdict;
+package FuzzVerdict;
 
 use strict;
 use warnings;
