@@ -150,7 +150,7 @@ sub _faults_of
 		$round->{count}{failed}++;
 		$round->{reasons}{$reason}++;
 		push @faults, [ 'no reason that says something', "\"$reason\"$told_bad" ] if $reason =~ EMPTY_REASON;
-		push @faults, [ 'failed, and the peer never saw it', $reason ] if !$told->{seen};
+		push @faults, [ 'failed, and the peer never saw it', $reason ] if !$told->{seen} && !_was_late($round, $row);
 	}
 	push @faults, [ 'neither stored nor failed', "it was asked for @{[ $told->{seen} // 0 ]} times$told_bad" ]
 	  if $round->{state} eq 'completed' && !$row->{stored} && !$row->{failed};
@@ -159,8 +159,8 @@ sub _faults_of
 	return @faults;
 }
 
-# A request may have waited for another connection, and had little of its time left when the peer
-# saw it.  That is seldom so.
+# A request may have waited for another connection, or for the peer's new process, and had little of
+# its time left when the peer saw it.  That is seldom so.
 sub _was_late
 {
 	my ($round, $row) = @_;

@@ -68,10 +68,11 @@ sub draw_round
 
 	srand($round_seed);
 	my ($tls, $alpn, $version) = draw_protocol();
-	my $concurrency = any(1, 5, 10, 20, 50);
+	# with prior knowledge each request may need a connection of its own, and the peer a process
+	my $concurrency = any(1, 5, 10, ($version // '') =~ /prior/ ? () : (20, 50));
 	my $pad = any(0, 0, 0, 300, 20_000, 400_000);
 	my %round = (seed => $round_seed, count => {}, reasons => {}, stops => [], state => 'none', resumes => 0, concurrency => $concurrency,
-		rows => max(15, $concurrency * any(3 .. 8)), timeout => any(0.4, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'), acted => '',
+		rows => max(15, $concurrency * any(3 .. 8)), timeout => any(0.5, 0.7, 1), version => $version, action => any('', '', '', '', 'terminate', 'cancel'), acted => '',
 		after => rand(2), rate => rand() < 0.15 ? 60 * max(5, $concurrency) : undef);
 	$round{rows} = min($round{rows}, 60) if $pad > 100_000 || $round{rate};
 	$round{peer_options} = {
