@@ -22,7 +22,8 @@ use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(sleep time);
 
-use constant TCP_CORK => 3;
+# Of Linux: options, and where in struct tcp_info the milliseconds since the last bytes are.
+use constant { TCP_CORK => 3, TCP_INFO => 11, LAST_DATA_RECEIVED => 52 };
 
 # No process of the peer outlives this, whatever its client does.
 use constant MAX_SECONDS => 180;
@@ -46,10 +47,21 @@ sub new
 	open(my $log, '>>', $file) or die "$file: $!";
 	setsockopt($socket, IPPROTO_TCP, TCP_NODELAY, 1);
 	open(my $raw, '+<&=', fileno $socket) or die $!;
-	return bless {
+	my $self = bless {
 		socket => $socket, raw => $raw, number => $number, log => $log, option => $option,
 		in => '', clean => 1, quiet_at => 0,
 	}, $class;
+	$self->{begun} = time - $self->_waited;
+	return $self;
+}
+
+# For how many seconds what is to be read has been there, or the connection.
+sub _waited
+{
+	my ($self) = @_;
+	my $info = getsockopt $self->{raw}, IPPROTO_TCP, TCP_INFO;
+
+	return unpack("x${\LAST_DATA_RECEIVED}L", $info) / 1000;
 }
 
 =head2 $connection->note($word, $row, @words)
@@ -109,6 +121,11 @@ sub protocol
 
 Adds to C<in> what comes within that time: true; 0 if nothing does, undef at the end.
 
+=head2 $connection->since
+
+When the client began to wait for what was read last: however late this process read it.  For the first
+request that is when the connection came about.
+
 =head2 $connection->is_quiet
 
 Nothing has come.
@@ -131,11 +148,20 @@ sub more
 		return 0 if $left <= 0;
 		$self->_wait($left < SLICE ? $left : SLICE);
 	}
+	my $came = time - $self->_waited;
 	my $count = sysread $self->{socket}, $self->{in}, 65536, length $self->{in};
+	$self->{came} = $came if $count;
 	return $count if $count;
 	# a record of TLS that says nothing to us, such as a new key
 	return 1 if !defined $count && $self->{tls} && $SSL_ERROR == SSL_WANT_READ;
 	return undef;
+}
+
+sub since
+{
+	my ($self) = @_;
+
+	return delete $self->{begun} // $self->{came};
 }
 
 sub is_quiet

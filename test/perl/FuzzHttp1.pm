@@ -346,7 +346,7 @@ sub _next_request
 	my $body = substr $$in, $end, $length;
 	substr($$in, 0, $end + $length) = '';
 	my ($row, $text) = read_request($body);
-	return { row => $row, text => $text, at => time, codings => $head =~ /^Accept-Encoding: *(.*?)\r/mi ? $1 : '' };
+	return { row => $row, text => $text, at => $connection->since, codings => $head =~ /^Accept-Encoding: *(.*?)\r/mi ? $1 : '' };
 }
 
 # What came unasked before it, may be taken for its answer.

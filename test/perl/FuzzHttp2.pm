@@ -362,7 +362,7 @@ sub _answer
 {
 	my ($connection, $stream, $body) = @_;
 	my ($row, $text) = read_request($body);
-	my $at = time;
+	my $at = $connection->since;
 
 	$connection->asked($row, $stream);
 	$connection->note('early', $row, sprintf '%.3f', delete $connection->{gap}{$stream}) if defined $connection->{gap}{$stream};
@@ -371,7 +371,7 @@ sub _answer
 	my @frames = _frames($answer, $stream);
 	@frames = $_->(@frames) foreach @{ $answer->{rework} };
 	$connection->note('bad', $row, join '; ', @bad) if @bad;
-	my $due = $at + $answer->{wait};
+	my $due = time + $answer->{wait};
 	my @entries;
 	foreach my $bytes (@frames, '')
 	{

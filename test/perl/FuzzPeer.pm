@@ -31,7 +31,7 @@ a request for that row came; the words say on which stream
 =item proper
 
 its answer was written, wholly proper, on a connection on which all had been proper;
-then the seconds since the request came
+then the seconds for which the client had waited
 
 =item bad
 
