@@ -9,6 +9,35 @@
  */
 #include "call.h"
 
+#include "clock.h"
+
+void
+call_check_library(void)
+{
+	const char *fault = http_library_fault();
+
+	if (fault != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s", fault),
+				errhint("Install another version of libcurl, and restart the server."));
+}
+
+Http *
+call_open(int max_connections)
+{
+	char		error[256];
+	Http	   *http;
+
+	call_check_library();
+	http = http_create(max_connections, clock_now, error, sizeof(error));
+	if (http == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				errmsg("could not set up HTTP: %s", error));
+	return http;
+}
+
 void
 call_settings(HttpSettings *settings, const Server *server)
 {

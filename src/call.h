@@ -14,6 +14,18 @@
 #include "recipe.h"
 #include "server.h"
 
+/*
+ * Raises feature_not_supported where the libcurl that is loaded is one of those that cannot
+ * be trusted with connections.
+ */
+extern void call_check_library(void);
+
+/*
+ * An Http of up to so many connections.  Raises what call_check_library does, and
+ * external_routine_exception.
+ */
+extern Http *call_open(int max_connections);
+
 /* How to reach a server, from its options, whose strings it refers to. */
 extern void call_settings(HttpSettings *settings, const Server *server);
 

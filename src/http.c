@@ -65,6 +65,9 @@
  */
 #define PUMP_MOST_US 100000
 
+/* Connections that are being closed are looked after so often. */
+#define SWEEP_US 1000000
+
 /* A round goes on for so long after a request has ended: then that comes first. */
 #define ROUND_US 1000
 
@@ -91,6 +94,8 @@ struct Http
 	int			submitted;		/* since the last round */
 	HttpOrder	order;
 
+	bool		sweeps;			/* compat_curl_leaves_closing */
+	int64_t		swept_at;		/* clock of the last compat_curl_sweep */
 	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
 
 	/* Attended time: see the head of this file.  Microseconds. */
@@ -320,7 +325,7 @@ run_timer(Http *http)
 /*
  * Did a connection with requests under way bring something, and no part of an answer?  It
  * may have been the end of its session (a GOAWAY, or something that breaks HTTP/2), of
- * which libcurl, in versions before 8.2, tells the request that was reading only when it
+ * which libcurl, in version 7.88, tells the request that was reading only when it
  * reads again: and nothing more may come.
  */
 static bool
@@ -419,6 +424,21 @@ pump_round(Http *http, bool all)
 	return timer_is_due || count > 0;
 }
 
+/* Connections that are being closed, where libcurl has to be reminded of them. */
+static void
+sweep(Http *http)
+{
+	int64_t		now = http->clock();
+
+	if (!http->sweeps || now - http->swept_at < SWEEP_US ||
+		http->load.sockets.open <= http->running.count)
+		return;
+	http->swept_at = now;
+	watchdog_enter(&http->load.sockets);
+	compat_curl_sweep(http->multi);
+	end_round(http);
+}
+
 /*
  * Deadlines are judged by the time at which the pump began, and after as many
  * rounds as it takes to read whatever was in the sockets then.  (The events
@@ -442,6 +462,7 @@ http_pump(Http *http)
 	rounds = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
 
 	block_signals(&before);
+	sweep(http);
 	while (rounds-- > 0 && pump_round(http, overdue))
 	{
 		if (!overdue && http->finished.first != NULL)
@@ -625,8 +646,14 @@ set_up_multi(Http *http)
 		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-						  (long) http->max_connections) == CURLM_OK &&
+						  compat_curl_counts_closing() ? 0L : (long) http->max_connections) == CURLM_OK &&
 		compat_quick_exit_multi(multi) == CURLM_OK;
+}
+
+const char *
+http_library_fault(void)
+{
+	return compat_curl_fault();
 }
 
 Http *
@@ -647,6 +674,7 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 	http->earliest = NEVER;
 	http->accounted = clock();
 
+	http->sweeps = compat_curl_leaves_closing();
 	if (!sockets_init(&http->load.sockets))
 		snprintf(error, error_size, "out of memory");
 	else if (!libcurl_ready() || !set_up_multi(http))

@@ -91,6 +91,12 @@ typedef struct HttpResult
 } HttpResult;
 
 /*
+ * Why the libcurl that is loaded cannot be used, and which one can; NULL: it can.  Asks for
+ * nothing but its version.
+ */
+extern const char *http_library_fault(void);
+
+/*
  * Connections kept and used at most: derived by the caller from the process's
  * descriptor limit, less a reserve of 100 (looking up a host takes two for a
  * moment, at most some 32 at once), and at most half of it where hosts have

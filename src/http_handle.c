@@ -103,7 +103,7 @@ on_close_socket(void *state, curl_socket_t fd)
  * May the request go out on this connection, which others have used before?
  *
  * What an idle connection has to say nobody has asked for; as the answer to the next
- * request it would become another row's (libcurl looks for that from 8.0 on).  Or it
+ * request it would become another row's (libcurl looks for that from 8.0 to 8.21).  Or it
  * says that the connection is closed, or about to be: so much the better to know now.
  * Over TLS a session ticket may come late; then a new connection is made in vain.
  *
@@ -197,7 +197,7 @@ is_http2(const HttpHandle *handle)
 /*
  * A status line has come.  Is this answer surely this request's?
  *
- * libcurl, in versions before 8.10, has all connections of a host carry several requests
+ * libcurl, in versions before 8.5, has all connections of a host carry several requests
  * once one of them was HTTP/2, or has only said so in an answer's status line.  On one of
  * HTTP/1.1 their answers get mixed up: what comes on such a connection is nobody's, it is
  * given up, and from then on no connection is shared.

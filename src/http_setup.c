@@ -242,9 +242,7 @@ set_server(HttpProfile *profile, CURLcode *code)
 	const HttpSettings *settings = &profile->settings;
 	CURL	   *easy = profile->easy;
 
-	if (*code == CURLE_OK)
-		*code = compat_allow_http(easy);
-
+	EASY_SET(easy, code, CURLOPT_PROTOCOLS_STR, "http,https");
 	/* An empty string, unlike NULL, keeps libcurl from asking the environment. */
 	EASY_SET(easy, code, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
 	EASY_SET(easy, code, CURLOPT_NOPROXY, "");
@@ -288,8 +286,7 @@ set_up_profile(HttpProfile *profile, const HttpRequest *request)
 	EASY_SET(easy, &code, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS,
 			 second_address_ms(profile->settings.connect_timeout_ms));
 	/* Else giving up a transfer waits for its resolver thread. */
-	if (code == CURLE_OK)
-		code = compat_quick_exit(easy);
+	EASY_SET(easy, &code, CURLOPT_QUICK_EXIT, 1L);
 	return code;
 }
 
@@ -352,6 +349,17 @@ waits_to_share(const HttpHandle *handle, const char *url)
 		strncasecmp(url, "https:", 6) == 0;
 }
 
+/* Must this one request keep off HTTP/2, although its server may speak it? */
+static bool
+needs_http1(const HttpHandle *handle, const char *body, size_t length)
+{
+	const char *version = handle->settings.http_version;
+
+	if (version != NULL && strcmp(version, "2") != 0)
+		return false;			/* it is HTTP/1 anyway, or nothing else is understood */
+	return length > 0 && memchr(body, '\n', length) != NULL && compat_curl_breaks_http2_bodies();
+}
+
 /* An easy handle for the request. */
 static CURLcode
 set_up(HttpHandle *handle, const HttpRequest *request)
@@ -368,6 +376,8 @@ set_up(HttpHandle *handle, const HttpRequest *request)
 	{
 		EASY_SET(easy, &code, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) length);
 		EASY_SET(easy, &code, CURLOPT_POSTFIELDS, length > 0 ? request->body : "");
+		if (needs_http1(handle, request->body, length))
+			EASY_SET(easy, &code, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	}
 	if (waits_to_share(handle, request->url))
 		EASY_SET(easy, &code, CURLOPT_PIPEWAIT, 1L);

@@ -66,6 +66,7 @@ socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 	socket = &sockets->sockets[fd];
 	memset(socket, 0, sizeof(*socket));
 	socket->is_open = true;
+	sockets->open++;
 	if (fd >= sockets->end)
 		sockets->end = fd + 1;
 	opened->fds[opened->count++ % SOCKETS_OPENED] = fd;
@@ -80,6 +81,7 @@ socket_closed(HttpSockets *sockets, int fd)
 	if (socket == NULL)
 		return;
 	socket->is_open = false;
+	sockets->open--;
 	if (socket->port == 0)
 		return;
 	for (link = &sockets->by_port[socket->port]; *link != 0;

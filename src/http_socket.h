@@ -55,6 +55,7 @@ typedef struct HttpSockets
 	int			limit;			/* of descriptors; what is beyond is not known */
 	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
 	int			end;			/* above the highest descriptor that was ever known */
+	int			open;			/* how many are; some versions of libcurl forget to close some */
 	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
 } HttpSockets;
 

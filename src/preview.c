@@ -192,13 +192,8 @@ static void
 ask(Preview *preview)
 {
 	HttpSettings settings;
-	char		error[256];
-	Http	   *http = http_create(4, clock_now, error, sizeof(error));
+	Http	   *http = call_open(4);
 
-	if (http == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				errmsg("could not set up HTTP: %s", error));
 	call_settings(&settings, preview->recipe->server);
 	PG_TRY();
 	{

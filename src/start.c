@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 
 #include "bucketize.h"
+#include "call.h"
 #include "catalog.h"
 #include "compat.h"
 #include "recipe.h"
@@ -240,6 +241,7 @@ check_caller(void)
 	bool		may_login;
 
 	shared_require();
+	call_check_library();
 	PreventCommandIfReadOnly("enrich.start()");
 	if (InSecurityRestrictedOperation())
 		ereport(ERROR,

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 
 #include "bucketize.h"
+#include "call.h"
 #include "catalog.h"
 #include "clock.h"
 #include "compat.h"
@@ -289,14 +290,8 @@ intake_step(Worker *self)
 static void
 run_enrich(void)
 {
-	char		error[256];
-
 	worker_set("lock_timeout", "200ms");
-	worker.http = http_create(worker_max_connections(), clock_now, error, sizeof(error));
-	if (worker.http == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				errmsg("could not set up HTTP: %s", error));
+	worker.http = call_open(worker_max_connections());
 	worker.outcomes_end = &worker.outcomes;
 	worker.permit_not_before = CLOCK_NEVER;
 	worker.seen_version = worker.entry->version;

@@ -110,7 +110,7 @@ log_min_messages = info
 @{[ $option{conf} // '' ]}
 END
 	{
-		local $ENV{LD_PRELOAD} = join ':', grep { defined } _compile($option{preload}), $ENV{LD_PRELOAD}
+		local $ENV{LD_PRELOAD} = join ':', grep { defined } library($option{preload}), $ENV{LD_PRELOAD}
 		  if defined $option{preload};
 		$self->node->start;
 	}
@@ -119,8 +119,13 @@ END
 	return $self;
 }
 
-# A shared library of test/lib; returns its path.
-sub _compile
+=head2 EnrichTest::library($name)
+
+Compiles F<test/lib/NAME.c>, for LD_PRELOAD; returns its path.
+
+=cut
+
+sub library
 {
 	my ($name) = @_;
 	my $library = PostgreSQL::Test::Utils::tempdir() . "/$name.so";

@@ -95,7 +95,7 @@ test_unasked(void)
 	http_destroy(http);
 }
 
-/* One of the cases of which libcurl before 8.2 read memory that was freed. */
+/* One of the cases of which libcurl before 8.1 read memory that was freed. */
 static void
 test_headers(const char *path)
 {
@@ -116,7 +116,7 @@ test_headers(const char *path)
 }
 
 /*
- * Answers that claim to be HTTP/2 are read, or refused by libcurl from 8.10 on; but none is
+ * Answers that claim to be HTTP/2 are read, or refused by libcurl from 8.8 on; but none is
  * another's.  Twenty requests, five at a time.
  */
 static void
