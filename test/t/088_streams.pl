@@ -25,10 +25,10 @@ sub all_done
 		my $how = "$what, " . (defined $version ? "http_version $version" : 'as it is by default');
 		my $peer = WirePeer->start(tls => 1, http2 => 1, request => $request);
 		my $job = WireJob->start($t, { $peer->server_options, timeout => '1min',
-			defined $version ? (http_version => $version) : (), %server });
+			defined $version ? (http_version => $version) : (), %server }, rows => 60);
 
 		$job->wait(PATIENCE);
-		is($job->outcome, 'completed: 150 own, 0 of others, 0 failed', $how);
+		is($job->outcome, 'completed: 60 own, 0 of others, 0 failed', $how);
 	}
 	return;
 }
