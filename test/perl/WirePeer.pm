@@ -230,8 +230,9 @@ sub start_tls
 {
 	my ($self) = @_;
 
+	# where that fails the client is to read the alert
 	IO::Socket::SSL->start_SSL($self->{socket}, SSL_server => 1, SSL_reuse_ctx => $self->{peer}{context})
-	  or $self->leave;
+	  or $self->cut;
 	return;
 }
 
@@ -418,10 +419,11 @@ sub close
 sub cut
 {
 	my ($self) = @_;
+	my $descriptor = fileno $self->{socket} // $self->leave;
 	my $bytes;
 
 	# a handle of its own, which knows nothing of TLS
-	open(my $raw, '+<&', fileno $self->{socket}) or $self->leave;
+	open(my $raw, '+<&', $descriptor) or $self->leave;
 	shutdown($raw, 1);
 	# what the client still sends would otherwise make the kernel reset the connection
 	1 while sysread($raw, $bytes, 65536);

@@ -55,7 +55,8 @@ sub is_right
 
 	$job->wait(20);
 	is($job->outcome, "completed: $rows own, 0 of others, 0 failed", $what);
-	isnt(scalar(grep { $_->[1] eq 'unasked' } $peer->notes), 0, "$what: it was idle") if $option{server};
+	isnt(scalar(grep { $_->[1] eq 'unasked' } $peer->notes), 0, "$what: it was idle")
+	  if $option{server}{requests_per_minute};
 	return;
 }
 
@@ -98,7 +99,7 @@ foreach my $tls (0, 1)
 }
 
 # On the stream that is opened next.  Only where there can be no other open: by default a connection carries one
-# request at a time, and else one at a time is made.
+# request at a time, and else one at a time is made.  It ends the connection, so the answer before it may be lost.
 foreach my $idle (0, 1)
 {
 	my $peer = WirePeer->start(tls => 1, http2 => 1, request => every_fifth(sub {
@@ -110,8 +111,10 @@ foreach my $idle (0, 1)
 		$connection->write($connection->answer_bytes($request) . $unasked);
 	}));
 	my $how = 'HTTP/2, ' . ($idle ? 'on the idle connection' : 'with the answer');
-	is_right("$how: as it is by default", $peer, undef, $idle ? %idle : ());
-	is_right("$how: http_version 2", $peer, '2', $idle ? %idle : (job => { rows => 50, concurrency => 1 }));
+	my %again = (server => { max_attempts => 5 });
+
+	is_right("$how: as it is by default", $peer, undef, $idle ? %idle : %again);
+	is_right("$how: http_version 2", $peer, '2', $idle ? %idle : (%again, job => { rows => 50, concurrency => 1 }));
 }
 
 $t->stop;

@@ -85,7 +85,7 @@ foreach my $i (0 .. $#cases)
 });
 foreach my $i (0 .. $#frames)
 {
-	like($reason{ 3 * ($i + 1) } // '(it did not fail)', qr/HTTP\/2/, "HTTP/2, case $i");
+	like($reason{ 3 * ($i + 1) } // '(it did not fail)', qr/HTTP\/?2/, "HTTP/2, case $i");
 	unlike($reason{ 3 * ($i + 1) } // '', qr/stream \d/, "HTTP/2, case $i: without the number of a stream");
 }
 
