@@ -34,9 +34,24 @@ sub write_idle
 	my ($connection, $request, $bytes) = @_;
 
 	$connection->answer($request);
-	return 0 if $connection->read(0.02);
+	while ($connection->read(0.02))
+	{
+		return 0 if !$request->{stream} || asks($connection->{buffer});
+	}
 	$connection->note('unasked');
 	return $connection->write($bytes);
+}
+
+# Is there a request among these frames?  Others come at any time.
+sub asks
+{
+	my ($frames) = @_;
+
+	while (my $frame = next_frame(\$frames))
+	{
+		return 1 if $frame->{type} == HEADERS;
+	}
+	return 0;
 }
 
 sub unasked
