@@ -30,6 +30,7 @@ use strict;
 use warnings;
 
 use Certificate qw(make_certificate);
+use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -88,8 +89,11 @@ sub start
 		my $number = 0;
 		local $SIG{CHLD} = 'IGNORE';
 		setpgrp(0, 0);
-		while (getppid() == $self->{parent} && defined(my $client = $listener->accept))
+		while (getppid() == $self->{parent})
 		{
+			# now and then it looks whether the test has been killed
+			next if !IO::Select->new($listener)->can_read(1);
+			my $client = $listener->accept // last;
 			$number++;
 			next if fork();
 			alarm LIFETIME;
@@ -194,7 +198,6 @@ use warnings;
 
 use Fcntl qw(O_APPEND O_CREAT O_EXCL O_WRONLY);
 use Http2Frames qw(:all !next_frame);
-use IO::Select;
 use Time::HiRes qw(time);
 
 sub new
