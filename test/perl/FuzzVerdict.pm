@@ -27,7 +27,7 @@ use constant CROSSED_SECONDS => 0.15;
 # What breaks a connection so soon after an answer may come in together with that.
 use constant TOGETHER_SECONDS => 0.1;
 
-# What was answered so long before a stop is stored by then.
+# What was answered its timeout and so long before a stop is stored by then.
 use constant STORED_SECONDS => 1;
 
 # Of the time that an answer may take, what the peer may have of it.  The handshakes of many
@@ -117,7 +117,7 @@ sub _is_due
 
 	return 0 if $line->{words} > $round->{timeout} * SHARE;
 	return 0 if defined $dirty_at && $dirty_at >= $line->{time} && $dirty_at < $line->{time} + TOGETHER_SECONDS;
-	return !grep { $line->{time} > $_ - STORED_SECONDS && $line->{time} < $_ + STORED_SECONDS } @{ $round->{stops} };
+	return !grep { $line->{time} > $_ - STORED_SECONDS - $round->{timeout} && $line->{time} < $_ + STORED_SECONDS } @{ $round->{stops} };
 }
 
 # Pairs of what kind of fault it is, and which.
