@@ -255,15 +255,22 @@ build()
 # soak ROUNDS [SEED]: what test/soak does, in the tree and server that were built.
 soak()
 {
-	local pgxs
+	drive "$tree" soak SOAK_ROUNDS="$1" SOAK_SEED="${2:-}"
+}
 
+# drive TREE NAME VARIABLE=VALUE …: runs test/perl/NAME.pl of a tree, in a directory of that name.
+drive()
+{
+	local dir=$1 name=$2 pgxs
+
+	shift 2
 	pgxs=$(dirname "$(dirname "$("$pg_bin/pg_config" --pgxs)")")
 	ulimit -c 0
-	as_owner mkdir -p "$work/soak/log"
-	cd "$tree"
-	as_owner env TESTDIR="$work/soak" TESTDATADIR="$work/soak" TESTLOGDIR="$work/soak/log" \
-		PG_REGRESS="$pgxs/test/regress/pg_regress" SOAK_ROUNDS="$1" SOAK_SEED="${2:-}" \
-		perl -I "$pgxs/test/perl" -I test/perl test/perl/soak.pl
+	as_owner mkdir -p "$work/$name/log"
+	cd "$dir"
+	as_owner env TESTDIR="$work/$name" TESTDATADIR="$work/$name" TESTLOGDIR="$work/$name/log" \
+		PG_REGRESS="$pgxs/test/regress/pg_regress" "$@" \
+		perl -I "$pgxs/test/perl" -I test/perl "test/perl/$name.pl"
 }
 
 # bench DIR OPTION …: what test/bench does, in the tree that was built, with its data in DIR.
