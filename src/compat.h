@@ -201,6 +201,13 @@ compat_curl_leaves_closing(void)
 	return compat_curl_version() >= 0x080900;
 }
 
+/* From 8.22 on it looks once a second only whether a connection has something to say. */
+static inline bool
+compat_curl_looks_seldom(void)
+{
+	return compat_curl_version() >= 0x081600;
+}
+
 static inline void
 compat_curl_sweep(CURLM *multi)
 {

@@ -74,6 +74,9 @@
 /* Bytes that a socket brings at once, where its answer is a large one: half of libcurl's buffer. */
 #define LARGE_PART (8 * 1024)
 
+/* Requests that a connection is thought to bear, where they share it: libcurl's own limit. */
+#define STREAMS 100
+
 /* Waking up this late is the scheduler's doing and not worth a correction. */
 #define LATE_WAKEUP_US 20000
 
@@ -216,12 +219,23 @@ submit(Http *http, HttpHandle *handle)
 		http->earliest = handle_deadline(handle);
 }
 
+/*
+ * Where requests share connections, they wait for one that is being made.  libcurl can have
+ * them wait, too (CURLOPT_PIPEWAIT), but lets them go on one by one, and not always.
+ */
+static bool
+has_connection_for_more(const Http *http)
+{
+	return !http->load.multiplexes ||
+		http->running.count <= http->load.sockets.ready * STREAMS;
+}
+
 /* Submits what waits, as far as connections and resolver threads allow. */
 static void
 submit_waiting(Http *http)
 {
 	while (http->waiting.first != NULL &&
-		   http->running.count < http->max_connections &&
+		   http->running.count < http->max_connections && has_connection_for_more(http) &&
 		   http->submitted + http->load.lookups < MAX_LOOKUPS)
 	{
 		HttpHandle *handle = http->waiting.first;
@@ -393,6 +407,7 @@ set_multiplexing(Http *http, bool wanted)
 	if (wanted == http->load.multiplexes)
 		return;
 	http->load.multiplexes = wanted;
+	http->load.sockets.may_share |= wanted;
 	(void) curl_multi_setopt(http->multi, CURLMOPT_PIPELINING,
 							 (long) (wanted ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING));
 }

@@ -15,12 +15,14 @@
  */
 #include "http_handle.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "http_watchdog.h"
 
 /*
@@ -100,6 +102,31 @@ on_close_socket(void *state, curl_socket_t fd)
 }
 
 /*
+ * What the connection that is ready for the request has to say.  libcurl has OpenSSL read
+ * ahead, and from 8.22 on looks once a second only whether it did: what it has read so the
+ * socket does not show.  OpenSSL's function is looked for at run time, as libcurl may have
+ * been built with another library.
+ */
+static SocketInput
+connection_input(const HttpHandle *handle)
+{
+	static int	(*has_pending) (const void *ssl) = NULL;
+	SocketInput input = socket_input(handle->socket);
+	const struct curl_tlssessioninfo *tls = NULL;
+
+	if (input != SOCKET_QUIET || !compat_curl_looks_seldom())
+		return input;
+	if (has_pending == NULL)
+		*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
+	if (has_pending != NULL &&
+		curl_easy_getinfo(handle->easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls != NULL &&
+		tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL &&
+		has_pending(tls->internals))
+		return SOCKET_HAS_INPUT;
+	return input;
+}
+
+/*
  * May the request go out on this connection, which others have used before?
  *
  * What an idle connection has to say nobody has asked for; as the answer to the next
@@ -107,26 +134,28 @@ on_close_socket(void *state, curl_socket_t fd)
  * says that the connection is closed, or about to be: so much the better to know now.
  * Over TLS a session ticket may come late; then a new connection is made in vain.
  *
- * On a connection of HTTP/2 that others use, something to read is mostly theirs.  But
- * it could be an answer on the very stream that is opened now, so it is read first.
+ * One of HTTP/2 may have something to say of itself, or to others that use it.  But that
+ * could be an answer on the very stream that is opened now, so it is read first.
  */
 static HandleAgain
 judge_connection(HttpHandle *handle, const HttpSocket *socket)
 {
 	HttpSockets *sockets = &handle->load->sockets;
+	bool		may_be_shared = sockets->may_share && socket->users > 1;
 	SocketInput input;
 
-	if (socket->users > 1 && sockets->false_http2 && !socket->is_http2)
+	if (may_be_shared && sockets->false_http2 && !socket->is_http2)
 		return AGAIN_ELSEWHERE; /* libcurl takes it for one that multiplexes */
-	input = socket_input(handle->socket);
+	input = connection_input(handle);
 	if (input == SOCKET_QUIET)
 		return AGAIN_NOT;
-	if (socket->users == 1)
-	{
-		socket_shut(sockets, handle->socket, SHUT_INPUT);
-		return AGAIN_ELSEWHERE;
-	}
-	return input == SOCKET_HAS_INPUT && handle->put_off < MAX_PUT_OFF ? AGAIN_LATER : AGAIN_NOT;
+	if ((may_be_shared || socket->is_http2) && input == SOCKET_HAS_INPUT &&
+		handle->put_off < MAX_PUT_OFF)
+		return AGAIN_LATER;
+	if (may_be_shared)
+		return AGAIN_NOT;
+	socket_shut(sockets, handle->socket, SHUT_INPUT);
+	return AGAIN_ELSEWHERE;
 }
 
 /* libcurl has a connection for the request: may it be sent? */
@@ -139,14 +168,17 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 
 	(void) remote_ip;
 	(void) remote_port;
-	socket_leave(&load->sockets, handle->socket);	/* found dead: libcurl has taken another one */
+	socket_leave(&load->sockets, handle->socket, false);	/* libcurl has taken another one */
 	handle->socket = socket_use(&load->sockets, &handle->opened, local_ip, local_port, load->now);
 	socket = socket_get(&load->sockets, handle->socket);
 	handle->reuses = socket != NULL && socket->requests > 1;
 	if (handle->reuses)
 		handle->again = judge_connection(handle, socket);
 	if (handle->again != AGAIN_NOT)
+	{
+		handle_leave_socket(handle, true);	/* it was not sent: no answer is to come */
 		return CURL_PREREQFUNC_ABORT;
+	}
 	handle->connected_at = load->now;
 	handle_advance(handle, HANDLE_CONNECTED);
 	return CURL_PREREQFUNC_OK;
@@ -200,13 +232,16 @@ is_http2(const HttpHandle *handle)
  * libcurl, in versions before 8.5, has all connections of a host carry several requests
  * once one of them was HTTP/2, or has only said so in an answer's status line.  On one of
  * HTTP/1.1 their answers get mixed up: what comes on such a connection is nobody's, it is
- * given up, and from then on no connection is shared.
+ * given up, and from then on no connection is shared.  (A request that has ended in the
+ * same call of libcurl still counts as one that uses it.  Should its connection's next
+ * answer come in that very call, it is refused in vain, which costs no attempt.)
  */
 static bool
 belongs_to_request(HttpHandle *handle, HttpSocket *socket, const char *line, size_t length)
 {
 	HttpSockets *sockets = &handle->load->sockets;
 	bool		says_http2 = length > 5 && line[5] == '2';
+	bool		may_be_shared;
 
 	if (socket == NULL || socket->is_http2)
 		return true;
@@ -215,13 +250,11 @@ belongs_to_request(HttpHandle *handle, HttpSocket *socket, const char *line, siz
 		socket->is_http2 = true;
 		return true;
 	}
-	if (!says_http2 && !socket->was_shared)
-		return true;
-	sockets->false_http2 = true;
-	if (!socket->was_shared)
-		return true;
-	socket_shut(sockets, handle->socket, SHUT_BROKEN);
-	return false;
+	may_be_shared = sockets->may_share && (socket->users > 1 || socket->abandoned);
+	sockets->false_http2 |= says_http2 || may_be_shared;
+	if (may_be_shared)
+		socket_shut(sockets, handle->socket, SHUT_BROKEN);
+	return !may_be_shared;
 }
 
 /*
@@ -360,9 +393,9 @@ handle_create(HttpLoad *load)
 }
 
 void
-handle_leave_socket(HttpHandle *handle)
+handle_leave_socket(HttpHandle *handle, bool answered)
 {
-	socket_leave(&handle->load->sockets, handle->socket);
+	socket_leave(&handle->load->sockets, handle->socket, answered);
 	handle->socket = SOCKET_NONE;
 	handle->opened.count = 0;
 	handle->reuses = false;
@@ -371,7 +404,7 @@ handle_leave_socket(HttpHandle *handle)
 void
 handle_drop_easy(HttpHandle *handle)
 {
-	handle_leave_socket(handle);
+	handle_leave_socket(handle, handle->result.fault == HTTP_ANSWERED);
 	if (handle->easy != NULL)
 		curl_easy_cleanup(handle->easy);
 	handle->easy = NULL;

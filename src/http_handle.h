@@ -138,8 +138,8 @@ extern void profile_set_callbacks(HttpProfile *profile, CURLcode *code);
 /* ... and with what: of an easy handle that is a copy of the profile's. */
 extern void handle_set_callbacks(HttpHandle *handle, CURLcode *code);
 
-/* It has nothing to do with its connection any more. */
-extern void handle_leave_socket(HttpHandle *handle);
+/* It has nothing to do with its connection any more; answered: see socket_leave. */
+extern void handle_leave_socket(HttpHandle *handle, bool answered);
 
 /* libcurl has let go of its easy handle, which is not needed any more. */
 extern void handle_drop_easy(HttpHandle *handle);

@@ -337,18 +337,6 @@ use_profile(HttpProfile **last, bool is_known, const HttpSettings *settings,
 	return *last;
 }
 
-/*
- * Has the request to wait for a connection that is being made, to share it?  Only where
- * sharing was asked for, and over TLS: there it is known when the connection is ready
- * whether it can be shared, elsewhere only by the first answer.
- */
-static bool
-waits_to_share(const HttpHandle *handle, const char *url)
-{
-	return handle->load->multiplexes && http_multiplexes(&handle->settings) &&
-		strncasecmp(url, "https:", 6) == 0;
-}
-
 /* Must this one request keep off HTTP/2, although its server may speak it? */
 static bool
 needs_http1(const HttpHandle *handle, const char *body, size_t length)
@@ -379,8 +367,6 @@ set_up(HttpHandle *handle, const HttpRequest *request)
 		if (needs_http1(handle, request->body, length))
 			EASY_SET(easy, &code, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 	}
-	if (waits_to_share(handle, request->url))
-		EASY_SET(easy, &code, CURLOPT_PIPEWAIT, 1L);
 	/* Only a wish: what it changes is how fast a long answer is read. */
 	if (handle->load->longest >= LONG_ANSWER)
 		(void) curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, LONG_READ);
@@ -438,15 +424,18 @@ handle_prepare(HttpHandle *handle, HttpProfile **last, const HttpSettings *setti
 	return false;
 }
 
-/* A new easy handle, set up as the one before, which goes: false when memory ran out. */
+/*
+ * A new easy handle, set up as the one before, which goes; answered: that was.  False when
+ * memory ran out.
+ */
 static bool
-copy_easy(HttpHandle *handle, CURLcode *code)
+copy_easy(HttpHandle *handle, bool answered, CURLcode *code)
 {
 	CURL	   *easy = curl_easy_duphandle(handle->easy);
 
 	if (easy == NULL)
 		return false;
-	handle_leave_socket(handle);
+	handle_leave_socket(handle, answered);
 	curl_easy_cleanup(handle->easy);
 	handle->easy = easy;
 	handle_set_callbacks(handle, code);
@@ -494,7 +483,7 @@ handle_repeat(HttpHandle *handle, const char *url, bool as_get)
 	char	   *target = strdup(url);	/* it is the easy handle's, which goes */
 
 	start_over(handle);
-	if (target == NULL || !copy_easy(handle, &code))
+	if (target == NULL || !copy_easy(handle, true, &code))
 		code = CURLE_OUT_OF_MEMORY;
 	if (code == CURLE_OK && as_get)
 		code = turn_into_get(handle);
@@ -511,7 +500,7 @@ handle_renew(HttpHandle *handle)
 	CURLcode	code = CURLE_OK;
 
 	start_over(handle);
-	if (!copy_easy(handle, &code))
+	if (!copy_easy(handle, false, &code))
 		code = CURLE_OUT_OF_MEMORY;
 	if (handle->again == AGAIN_LATER)
 		handle->put_off++;

@@ -82,6 +82,8 @@ socket_closed(HttpSockets *sockets, int fd)
 		return;
 	socket->is_open = false;
 	sockets->open--;
+	if (socket->requests > 0 && socket->shut == SHUT_NOT)
+		sockets->ready--;
 	if (socket->port == 0)
 		return;
 	for (link = &sockets->by_port[socket->port]; *link != 0;
@@ -158,19 +160,27 @@ socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *addres
 	else if ((fd = find_known(sockets, address, port)) == SOCKET_NONE)
 		return SOCKET_NONE;
 	socket = &sockets->sockets[fd];
-	socket->was_shared |= socket->users > 0;
 	socket->users++;
-	socket->requests++;
+	if (socket->requests++ == 0 && socket->shut == SHUT_NOT)
+		sockets->ready++;
 	return fd;
 }
 
 void
-socket_leave(HttpSockets *sockets, int fd)
+socket_leave(HttpSockets *sockets, int fd, bool answered)
 {
 	HttpSocket *socket = socket_get(sockets, fd);
 
-	if (socket != NULL && socket->users > 0)
-		socket->users--;
+	if (socket == NULL || socket->users == 0)
+		return;
+	socket->users--;
+	socket->abandoned |= socket->users > 0 && !answered;
+}
+
+SocketShut
+socket_why_shut(const HttpSockets *sockets, int fd)
+{
+	return fd >= 0 && fd < sockets->limit ? sockets->sockets[fd].shut : SHUT_NOT;
 }
 
 SocketInput
@@ -194,5 +204,7 @@ socket_shut(HttpSockets *sockets, int fd, SocketShut why)
 	if (socket == NULL || socket->shut != SHUT_NOT)
 		return;
 	socket->shut = why;
+	if (socket->requests > 0)
+		sockets->ready--;
 	(void) shutdown(fd, SHUT_RDWR);
 }

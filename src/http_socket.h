@@ -38,7 +38,7 @@ typedef struct HttpSocket
 	bool		is_open;
 	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
 	SocketShut	shut;			/* by us, and why: what is under way on it is lost */
-	bool		was_shared;		/* by requests that were under way at the same time */
+	bool		abandoned;		/* a request has left it unanswered, while others used it */
 	int			users;			/* requests under way on it */
 	int64_t		requests;		/* that it was ready for, so far */
 	int64_t		heard_at;		/* clock of the last part of any answer, or of the first request */
@@ -56,6 +56,8 @@ typedef struct HttpSockets
 	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
 	int			end;			/* above the highest descriptor that was ever known */
 	int			open;			/* how many are; some versions of libcurl forget to close some */
+	int			ready;			/* of these, connections that have carried a request, and may again */
+	bool		may_share;		/* requests may have shared connections, now or before */
 	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
 } HttpSockets;
 
@@ -93,11 +95,17 @@ extern void socket_closed(HttpSockets *sockets, int fd);
 extern int	socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *address,
 					   int port, int64_t now);
 
-/* A request uses it no longer.  SOCKET_NONE, or one that is closed by now, is no fault. */
-extern void socket_leave(HttpSockets *sockets, int fd);
+/*
+ * A request uses it no longer; answered: its answer was received as a whole.  SOCKET_NONE,
+ * or one that is closed by now, is no fault.
+ */
+extern void socket_leave(HttpSockets *sockets, int fd, bool answered);
 
 /* NULL: not known. */
 extern HttpSocket *socket_get(const HttpSockets *sockets, int fd);
+
+/* Why it was given up, also when it is closed by now; SOCKET_NONE is no fault. */
+extern SocketShut socket_why_shut(const HttpSockets *sockets, int fd);
 
 /* Looks, and takes nothing. */
 extern SocketInput socket_input(int fd);

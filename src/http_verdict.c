@@ -354,6 +354,8 @@ fail_broken_off(HttpHandle *handle)
 		snprintf(error, sizeof(error), "the answer exceeds max_response_size, %lld bytes",
 				 (long long) handle->settings.max_response_size);
 	handle_fail(handle, handle->broke_off, error);
+	/* An answer that is nobody's is no attempt of this request. */
+	handle->result.reached &= handle->broke_off != HTTP_TRANSIENT;
 }
 
 /*
@@ -377,22 +379,34 @@ fail_at_proxy(HttpHandle *handle, int status)
 					   handle->curl_error);
 }
 
-/* Its connection was given up while it was under way.  False: it was not. */
+/* Why its connection was given up while it was under way, or while it was made. */
+static SocketShut
+why_shut(const HttpHandle *handle)
+{
+	const HttpSockets *sockets = &handle->load->sockets;
+	SocketShut	why = socket_why_shut(sockets, handle->socket);
+
+	for (int i = 0; i < handle->opened.count && i < SOCKETS_OPENED && why == SHUT_NOT; i++)
+		why = socket_why_shut(sockets, handle->opened.fds[i]);
+	return why;
+}
+
+/* False: its connection was not given up. */
 static bool
 fail_if_shut(HttpHandle *handle)
 {
-	const HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
+	SocketShut	why = why_shut(handle);
 
-	if (socket == NULL || socket->shut == SHUT_NOT || socket->shut == SHUT_INPUT)
+	if (why == SHUT_NOT || why == SHUT_INPUT)
 		return false;
-	if (socket->shut == SHUT_FLOOD)
+	if (why == SHUT_FLOOD)
 	{
 		fail_at_host(handle, HTTP_TRANSIENT, "the connection was closed",
 					 "the server sent without end what is no part of an answer");
 		return true;
 	}
 	fail_at_host(handle, HTTP_TRANSIENT, "the connection was given up",
-				 socket->shut == SHUT_SILENT ? "nothing came any more on it"
+				 why == SHUT_SILENT ? "nothing came any more on it"
 				 : "another request has failed on it");
 	handle->result.reached = false;
 	return true;
@@ -424,14 +438,14 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 		fail_broken_off(handle);
 		return;
 	}
+	if (fail_if_shut(handle))
+		return;
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
 	if (proxy_status != 0 && proxy_status / 100 != 2)
 	{
 		fail_at_proxy(handle, (int) proxy_status);
 		return;
 	}
-	if (fail_if_shut(handle))
-		return;
 	give_up_broken(handle, code);
 	if (was_not_processed(handle, code))
 	{
