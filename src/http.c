@@ -65,6 +65,13 @@
  */
 #define PUMP_MOST_US 100000
 
+/*
+ * A connection that has been quiet for so long, after input, is read once more; and again
+ * after this, while that makes requests leave it.
+ */
+#define SETTLE_US 100000
+#define SETTLE_AGAIN_US 10000
+
 /* Connections that are being closed are looked after so often. */
 #define SWEEP_US 1000000
 
@@ -99,6 +106,7 @@ struct Http
 
 	bool		sweeps;			/* compat_curl_leaves_closing */
 	int64_t		swept_at;		/* clock of the last compat_curl_sweep */
+	int64_t		settle_at;		/* clock of when to look for sockets to read once more; or NEVER */
 	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
 
 	/* Attended time: see the head of this file.  Microseconds. */
@@ -336,18 +344,19 @@ run_timer(Http *http)
 		http->timer_due = http->clock() + (milliseconds > 0 ? milliseconds : 1) * INT64_C(1000);
 }
 
-/*
- * Did a connection with requests under way bring something, and no part of an answer?  It
- * may have been the end of its session (a GOAWAY, or something that breaks HTTP/2), of
- * which libcurl, in version 7.88, tells the request that was reading only when it
- * reads again: and nothing more may come.
- */
-static bool
-is_to_be_read_again(const Http *http, const Event *event, int64_t heard)
+/* The socket had input: it is to be read once more when it is quiet (see settle_sockets). */
+static void
+note_input(Http *http, int fd)
 {
-	const HttpSocket *socket = socket_get(&http->load.sockets, event->fd);
+	HttpSocket *socket = socket_get(&http->load.sockets, fd);
 
-	return event->readable && http->load.heard == heard && socket != NULL && socket->users > 0;
+	if (socket == NULL)
+		return;
+	socket->unsettled = true;
+	socket->users_then = 0;
+	socket->input_at = http->load.now;
+	if (http->settle_at == NEVER)
+		http->settle_at = http->load.now + SETTLE_US;
 }
 
 /* Returns whether a part of a large answer was read, and more is to come. */
@@ -355,7 +364,6 @@ static bool
 handle_event(Http *http, const Event *event, int *running)
 {
 	int64_t		received = http->load.received_bytes;
-	int64_t		heard = http->load.heard;
 	int			before = *running;
 
 	watchdog_enter(&http->load.sockets);
@@ -363,8 +371,8 @@ handle_event(Http *http, const Event *event, int *running)
 									(event->readable ? CURL_CSELECT_IN : 0) |
 									(event->writable ? CURL_CSELECT_OUT : 0),
 									running);
-	if (is_to_be_read_again(http, event, heard))
-		(void) curl_multi_socket_action(http->multi, event->fd, CURL_CSELECT_IN, running);
+	if (event->readable)
+		note_input(http, event->fd);
 	return *running >= before && http->load.received_bytes - received >= LARGE_PART;
 }
 
@@ -439,6 +447,51 @@ pump_round(Http *http, bool all)
 	return timer_is_due || count > 0;
 }
 
+/* Returns the clock of when the socket is to be looked at again, or NEVER. */
+static int64_t
+settle_socket(Http *http, int fd, HttpSocket *socket, int64_t now)
+{
+	int			running;
+
+	if (now - socket->input_at < SETTLE_US)
+		return socket->input_at + SETTLE_US;
+	if (socket->users_then > 0 && socket->users >= socket->users_then)
+	{
+		socket->unsettled = false;
+		return NEVER;
+	}
+	socket->users_then = socket->users;
+	watchdog_enter(&http->load.sockets);
+	(void) curl_multi_socket_action(http->multi, fd, CURL_CSELECT_IN, &running);
+	return now + SETTLE_AGAIN_US;
+}
+
+/*
+ * What a connection of HTTP/2 brought last may have been the end of its session (a GOAWAY,
+ * or something that breaks HTTP/2).  Of that libcurl, in version 7.88, tells a request
+ * under way only when it reads again, one request each time, and nothing more may come.
+ */
+static void
+settle_sockets(Http *http)
+{
+	int64_t		now = http->clock();
+
+	if (http->settle_at > now)
+		return;
+	http->settle_at = NEVER;
+	for (int fd = 0; fd < http->load.sockets.end; fd++)
+	{
+		HttpSocket *socket = socket_get(&http->load.sockets, fd);
+		int64_t		again = NEVER;
+
+		if (socket != NULL && socket->unsettled && socket->users > 0)
+			again = settle_socket(http, fd, socket, now);
+		if (again < http->settle_at)
+			http->settle_at = again;
+	}
+	end_round(http);
+}
+
 /* Connections that are being closed, where libcurl has to be reminded of them. */
 static void
 sweep(Http *http)
@@ -478,6 +531,7 @@ http_pump(Http *http)
 
 	block_signals(&before);
 	sweep(http);
+	settle_sockets(http);
 	while (rounds-- > 0 && pump_round(http, overdue))
 	{
 		if (!overdue && http->finished.first != NULL)
@@ -531,7 +585,7 @@ http_flush(Http *http)
 int64_t
 http_timeout(Http *http)
 {
-	int64_t		due = http->timer_due;
+	int64_t		due = http->timer_due < http->settle_at ? http->timer_due : http->settle_at;
 	int64_t		wait;
 
 	account_time(http);
@@ -686,6 +740,7 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 	http->clock = clock;
 	http->max_connections = max_connections > 0 ? max_connections : 1;
 	http->timer_due = NEVER;
+	http->settle_at = NEVER;
 	http->earliest = NEVER;
 	http->accounted = clock();
 

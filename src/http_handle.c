@@ -32,10 +32,12 @@
 #define UNPROVEN_RESERVE (1024 * 1024)
 
 /*
- * While a connection of HTTP/2 has something to read, no request is put on it: so often
- * at most.  What was there before has been read by then.
+ * While a connection of HTTP/2 has something to read, no request is put on it, so often at
+ * most: what was there before has been read by then.  One that others use may have
+ * something at any time: with 3 a fast server's requests took a third more time.
  */
 #define MAX_PUT_OFF 3
+#define MAX_PUT_OFF_SHARED 1
 
 /*-------------------------------------------------------------------------
  * Phases
@@ -150,7 +152,7 @@ judge_connection(HttpHandle *handle, const HttpSocket *socket)
 	if (input == SOCKET_QUIET)
 		return AGAIN_NOT;
 	if ((may_be_shared || socket->is_http2) && input == SOCKET_HAS_INPUT &&
-		handle->put_off < MAX_PUT_OFF)
+		handle->put_off < (may_be_shared ? MAX_PUT_OFF_SHARED : MAX_PUT_OFF))
 		return AGAIN_LATER;
 	if (may_be_shared)
 		return AGAIN_NOT;
@@ -168,7 +170,8 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 
 	(void) remote_ip;
 	(void) remote_port;
-	socket_leave(&load->sockets, handle->socket, false);	/* libcurl has taken another one */
+	/* libcurl has taken another one before */
+	socket_leave(&load->sockets, handle->socket, false, load->now);
 	handle->socket = socket_use(&load->sockets, &handle->opened, local_ip, local_port, load->now);
 	socket = socket_get(&load->sockets, handle->socket);
 	handle->reuses = socket != NULL && socket->requests > 1;
@@ -208,7 +211,6 @@ note_heard(const HttpHandle *handle)
 {
 	HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
 
-	handle->load->heard++;
 	if (socket != NULL)
 		socket->heard_at = handle->load->now;
 	return socket;
@@ -250,7 +252,7 @@ belongs_to_request(HttpHandle *handle, HttpSocket *socket, const char *line, siz
 		socket->is_http2 = true;
 		return true;
 	}
-	may_be_shared = sockets->may_share && (socket->users > 1 || socket->abandoned);
+	may_be_shared = sockets->may_share && (socket->users > 1 || socket->abandoned_at != 0);
 	sockets->false_http2 |= says_http2 || may_be_shared;
 	if (may_be_shared)
 		socket_shut(sockets, handle->socket, SHUT_BROKEN);
@@ -395,7 +397,7 @@ handle_create(HttpLoad *load)
 void
 handle_leave_socket(HttpHandle *handle, bool answered)
 {
-	socket_leave(&handle->load->sockets, handle->socket, answered);
+	socket_leave(&handle->load->sockets, handle->socket, answered, handle->load->now);
 	handle->socket = SOCKET_NONE;
 	handle->opened.count = 0;
 	handle->reuses = false;

@@ -47,7 +47,6 @@ typedef struct HttpLoad
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
 	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
-	int64_t		heard;			/* parts of answers that came in, so far */
 	int64_t		longest;		/* body that came so far, in bytes */
 	int64_t		now;			/* Http's clock, when the call of libcurl under way began */
 	bool		multiplexes;	/* may requests share a connection? */

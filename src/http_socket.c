@@ -167,20 +167,20 @@ socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *addres
 }
 
 void
-socket_leave(HttpSockets *sockets, int fd, bool answered)
+socket_leave(HttpSockets *sockets, int fd, bool answered, int64_t now)
 {
 	HttpSocket *socket = socket_get(sockets, fd);
 
 	if (socket == NULL || socket->users == 0)
 		return;
-	socket->users--;
-	socket->abandoned |= socket->users > 0 && !answered;
+	if (--socket->users > 0 && !answered)
+		socket->abandoned_at = now;
 }
 
-SocketShut
-socket_why_shut(const HttpSockets *sockets, int fd)
+const HttpSocket *
+socket_last(const HttpSockets *sockets, int fd)
 {
-	return fd >= 0 && fd < sockets->limit ? sockets->sockets[fd].shut : SHUT_NOT;
+	return fd >= 0 && fd < sockets->limit ? &sockets->sockets[fd] : NULL;
 }
 
 SocketInput

@@ -38,10 +38,14 @@ typedef struct HttpSocket
 	bool		is_open;
 	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
 	SocketShut	shut;			/* by us, and why: what is under way on it is lost */
-	bool		abandoned;		/* a request has left it unanswered, while others used it */
+	bool		unsettled;		/* http.c's: it had input, and is to be read once more ... */
+	int			users_then;		/* ... its users when it was; 0: it was not yet */
+	int64_t		abandoned_at;	/* clock of when a request has last left it unanswered, while others
+								 * used it; 0: none has */
 	int			users;			/* requests under way on it */
 	int64_t		requests;		/* that it was ready for, so far */
 	int64_t		heard_at;		/* clock of the last part of any answer, or of the first request */
+	int64_t		input_at;		/* http.c's: clock of the last input */
 	int64_t		read_before;	/* http_watchdog.c's: bytes */
 	int			port;			/* local; 0: not connected yet */
 	int			next;			/* the next one with that port, plus 1; 0: none */
@@ -99,13 +103,13 @@ extern int	socket_use(HttpSockets *sockets, const OpenedSockets *opened, const c
  * A request uses it no longer; answered: its answer was received as a whole.  SOCKET_NONE,
  * or one that is closed by now, is no fault.
  */
-extern void socket_leave(HttpSockets *sockets, int fd, bool answered);
+extern void socket_leave(HttpSockets *sockets, int fd, bool answered, int64_t now);
 
 /* NULL: not known. */
 extern HttpSocket *socket_get(const HttpSockets *sockets, int fd);
 
-/* Why it was given up, also when it is closed by now; SOCKET_NONE is no fault. */
-extern SocketShut socket_why_shut(const HttpSockets *sockets, int fd);
+/* The same, or what was last known of it where it is closed by now. */
+extern const HttpSocket *socket_last(const HttpSockets *sockets, int fd);
 
 /* Looks, and takes nothing. */
 extern SocketInput socket_input(int fd);

@@ -332,8 +332,11 @@ was_not_processed(const HttpHandle *handle, CURLcode code)
 static bool
 lost_http2_connection(const HttpHandle *handle, CURLcode code)
 {
-	return failed_unanswered(handle, code) && code == CURLE_PARTIAL_FILE &&
-		strncmp(handle->curl_error, "HTTP/2 ", 7) == 0;
+	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
+
+	return failed_unanswered(handle, code) &&
+		(code == CURLE_PARTIAL_FILE || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
+		((socket != NULL && socket->is_http2) || strncmp(handle->curl_error, "HTTP/2 ", 7) == 0);
 }
 
 /* One of our own callbacks ended the transfer. */
@@ -384,11 +387,12 @@ static SocketShut
 why_shut(const HttpHandle *handle)
 {
 	const HttpSockets *sockets = &handle->load->sockets;
-	SocketShut	why = socket_why_shut(sockets, handle->socket);
+	const HttpSocket *socket = socket_last(sockets, handle->socket);
 
-	for (int i = 0; i < handle->opened.count && i < SOCKETS_OPENED && why == SHUT_NOT; i++)
-		why = socket_why_shut(sockets, handle->opened.fds[i]);
-	return why;
+	for (int i = 0; i < handle->opened.count && i < SOCKETS_OPENED &&
+		 (socket == NULL || socket->shut == SHUT_NOT); i++)
+		socket = socket_last(sockets, handle->opened.fds[i]);
+	return socket != NULL ? socket->shut : SHUT_NOT;
 }
 
 /* False: its connection was not given up. */
@@ -612,6 +616,15 @@ describe_duration(int milliseconds, char *out, size_t size)
 		snprintf(out, size, "%d ms", milliseconds);
 }
 
+/* Have others left its connection without an answer, and nothing has come on it since? */
+static bool
+was_abandoned(const HttpHandle *handle)
+{
+	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
+
+	return socket != NULL && socket->abandoned_at != 0 && socket->heard_at <= socket->abandoned_at;
+}
+
 void
 handle_expire(HttpHandle *handle)
 {
@@ -637,4 +650,7 @@ handle_expire(HttpHandle *handle)
 	else if (phase == HANDLE_RECEIVING)
 		snprintf(detail, sizeof(detail), "%zu bytes of it received", handle->result.body.length);
 	fail_at_host(handle, HTTP_TRANSIENT, what, detail);
+	/* Others were told that their connection had ended: this one may have been lost with it. */
+	if (phase == HANDLE_CONNECTED && was_abandoned(handle))
+		handle->result.reached = false;
 }

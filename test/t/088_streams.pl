@@ -28,7 +28,7 @@ sub all_done
 			defined $version ? (http_version => $version) : (), %server }, rows => 60);
 
 		$job->wait(PATIENCE);
-		is($job->outcome, 'completed: 60 own, 0 of others, 0 failed', $how);
+		is($job->outcome, 'completed: 60 own, 0 of others, 0 failed', $how) or diag($job->reasons);
 	}
 	return;
 }
@@ -78,13 +78,15 @@ all_done('REFUSED_STREAM, the first sixty', sub {
 foreach my $stays (0, 1)
 {
 	my $end = $stays ? 'and the connection stays' : 'and the connection is closed';
+	# of a request that was about to be sent then, libcurl 7.88 never hears again
+	my @in_time = $stays ? (timeout => '3s') : ();
 
 	all_done("GOAWAY that leaves streams out, $end", at_third(sub {
 		my ($connection, $request) = @_;
 
 		$connection->write(goaway($request->{stream} - 2, NO_ERROR));
 		$connection->close if !$stays;
-	}), @unprocessed);
+	}), @unprocessed, @in_time);
 
 	all_done("GOAWAY that leaves all streams out, $end", sub {
 		my ($connection, $request) = @_;
@@ -92,7 +94,7 @@ foreach my $stays (0, 1)
 		return $connection->answer($request) if $connection->{number} > 1;
 		$connection->write(goaway(0, NO_ERROR)) if $request->{number} == 1;
 		$connection->close if !$stays;
-	}, @unprocessed);
+	}, @unprocessed, @in_time);
 }
 
 # As nginx ends a connection: announced first, then by the last that counts

@@ -36,7 +36,8 @@ foreach my $version (undef, '2')
 			timeout => '5s', defined $version ? (http_version => $version) : () }, rows => 8000, concurrency => 20);
 
 	$job->wait(40);
-	is($job->outcome, 'completed: 8000 own, 0 of others, 0 failed', defined $version ? "http_version $version" : 'as it is by default');
+	is($job->outcome, 'completed: 8000 own, 0 of others, 0 failed', defined $version ? "http_version $version" : 'as it is by default')
+	  or diag($job->reasons);
 }
 
 $proxy->kill_kill;

@@ -1,5 +1,5 @@
-# Answers that are cut off and still read like whole ones, as their length is not said: asked for again where the
-# wire tells.
+# Answers that are cut off, though nothing had said how long they are to be: what is no JSON any more is asked for
+# again, whether the wire tells or not.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use WireJob;
 use WirePeer;
 
 my $t = EnrichTest->new(mock => 0);
-my $cut = '{"v": "cut"}';
+my $cut = '{"v": "cu';
 
 # Each fifth row's first answer is cut off so; the second one is right.
 sub is_asked_again
@@ -55,10 +55,16 @@ foreach my $pause (0, 0.02)
 		$connection->write(rst_stream($request->{stream}, NO_ERROR));
 	});
 }
-is_asked_again('gzip without its trailer', {}, sub {
+is_asked_again('gzip that ends too early', {}, sub {
 	my ($connection, $request) = @_;
 
-	$connection->write($connection->answer_bytes($request, substr(memGzip($cut), 0, -8), 'Content-Encoding: gzip'));
+	$connection->write($connection->answer_bytes($request, substr(memGzip('{"v": "cut"}'), 0, -10), 'Content-Encoding: gzip'));
+});
+is_asked_again('HTTP/1.0', {}, sub {
+	my ($connection) = @_;
+
+	$connection->write("HTTP/1.0 200 OK\r\n\r\n$cut");
+	$connection->close;
 });
 
 # What is ended as it should be is whole

@@ -59,16 +59,17 @@ test_use(void)
 	is_int(socket_use(&sockets, &none, "127.0.0.2", local, 2), SOCKET_NONE,
 		   "the same port of another address is another");
 	is_int(sockets.ready, 1, "a connection");
-	socket_leave(&sockets, SOCKET_NONE, true);
-	socket_leave(&sockets, fd, true);
-	ok(socket_get(&sockets, fd)->users == 1 && !socket_get(&sockets, fd)->abandoned, "one has left");
+	socket_leave(&sockets, SOCKET_NONE, true, 7);
+	socket_leave(&sockets, fd, true, 7);
+	ok(socket_get(&sockets, fd)->users == 1 && socket_get(&sockets, fd)->abandoned_at == 0,
+	    "one has left");
 	(void) socket_use(&sockets, &none, "127.0.0.1", local, 2);
-	socket_leave(&sockets, fd, false);
-	ok(socket_get(&sockets, fd)->abandoned, "another one has left it unanswered");
+	socket_leave(&sockets, fd, false, 7);
+	is_int(socket_get(&sockets, fd)->abandoned_at, 7, "another one has left it unanswered");
 	socket_closed(&sockets, fd);
 	ok(socket_get(&sockets, fd) == NULL, "what was closed is not known any more");
 	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 3), SOCKET_NONE, "nor is its port");
-	socket_leave(&sockets, fd, true);	/* no fault */
+	socket_leave(&sockets, fd, true, 7);	/* no fault */
 	is_int(sockets.ready, 0, "none is left");
 	socket_opened(&sockets, fd, &none);
 	is_int(socket_get(&sockets, fd)->requests, 0, "its number can be another's");
