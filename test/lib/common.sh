@@ -41,13 +41,14 @@ am_root()
 }
 
 # as_owner COMMAND …: in a clean environment, as the owner of the work directory.
-# What repeats a test that draws at random, PROPERTY_…, gets through.
+# What repeats a test that draws at random, PROPERTY_…, gets through, and ENRICH_FRONT,
+# by which the tests reach the mock another way.
 as_owner()
 {
 	local identity=() variable chosen=()
 
 	am_root && identity=(setpriv --reuid=postgres --regid=postgres --init-groups)
-	for variable in "${!PROPERTY_@}"
+	for variable in "${!PROPERTY_@}" "${!ENRICH_FRONT@}"
 	do
 		chosen+=("$variable=${!variable}")
 	done

@@ -30,6 +30,9 @@ does not come about ends the test by die(), with what is there instead.
 The mock is the program named by C<ENRICH_MOCK>, else test/mock/mockapi.  See
 test/mock/README.md for its endpoints and scripts.
 
+Where C<ENRICH_FRONT> is C<h2>, jobs reach the mock by a front that speaks HTTP/2 over TLS,
+with requests that share connections: see L<Front>.  The test itself still asks the mock.
+
 =cut
 
 package EnrichTest;
@@ -154,6 +157,7 @@ sub stop
 
 	$self->stop_mock;
 	$self->node->stop('fast');
+	$self->{front}->check if $self->{front};
 	return;
 }
 
@@ -304,7 +308,8 @@ sub _until
 =head2 $t->create_server($name, %option)
 
 CREATE SERVER with these options; C<url> is the mock's, if not given.  A C<url>
-that begins with a slash is a path below the mock's.  C<mapping> is a reference
+that begins with a slash is a path below the mock's.  Where that is the front's, what
+it takes to reach it is added.  C<mapping> is a reference
 to the options of a user mapping, which is then created for PUBLIC; C<database>
 counts as in sql().
 
@@ -318,6 +323,8 @@ sub create_server
 
 	$option{url} //= '';
 	$option{url} = $self->url($option{url}) if $option{url} =~ m{^(/|$)};
+	%option = ($self->{front}->server_options, %option)
+	  if $self->{front} && index($option{url}, $self->{front}->url) == 0;
 	$self->sql("CREATE SERVER \"$name\" FOREIGN DATA WRAPPER pg_enrich OPTIONS "
 		  . _options(%option), %where);
 	$self->sql("CREATE USER MAPPING FOR PUBLIC SERVER \"$name\" OPTIONS " . _options(%$mapping), %where)
@@ -587,9 +594,15 @@ sub crash
 =head2 $t->start_mock, $t->stop_mock
 
 Stopped, it refuses connections.  Started again, it listens on the port that it
-had before, with everything forgotten.
+had before, with everything forgotten.  So does its front, where there is one.
+
+=head2 $t->has_front
+
+Whether there is one.
 
 =cut
+
+sub has_front { return defined $_[0]{front}; }
 
 sub start_mock
 {
@@ -611,6 +624,18 @@ sub start_mock
 		return -s $port_file;
 	});
 	($self->{mock_port}) = PostgreSQL::Test::Utils::slurp_file($port_file) =~ /(\d+)/;
+	$self->_start_front if $ENV{ENRICH_FRONT};
+	return;
+}
+
+sub _start_front
+{
+	my ($self) = @_;
+
+	croak "there is no front $ENV{ENRICH_FRONT}" if $ENV{ENRICH_FRONT} ne 'h2';
+	return $self->{front}->listen if $self->{front};
+	require Front;
+	$self->{front} = Front->start($self->{mock_port});
 	return;
 }
 
@@ -618,6 +643,7 @@ sub stop_mock
 {
 	my ($self) = @_;
 
+	$self->{front}->stop if $self->{front};
 	return if !$self->{mock_pid};
 	kill 'TERM', $self->{mock_pid};
 	local $?;
@@ -628,11 +654,22 @@ sub stop_mock
 
 =head2 $t->url($path)
 
-An address of the mock.
+An address of the mock, for servers: the front's, where there is one.
+
+=head2 $t->mock_url($path)
+
+The mock's own.
 
 =cut
 
 sub url
+{
+	my ($self, $path) = @_;
+
+	return $self->{front} ? $self->{front}->url($path) : $self->mock_url($path);
+}
+
+sub mock_url
 {
 	my ($self, $path) = @_;
 
@@ -652,7 +689,7 @@ sub mock
 	my %content;
 
 	%content = (content => ref $body ? $json->encode($body) : $body) if defined $body;
-	my $answer = $self->{http}->request($method, $self->url($path), \%content);
+	my $answer = $self->{http}->request($method, $self->mock_url($path), \%content);
 	croak "$method $path: $answer->{status} $answer->{content}" if !$answer->{success};
 	return $json->decode($answer->{content});
 }

@@ -123,8 +123,11 @@ is_stored('Retry-After');
 @scripts = (
 	{ what => 'status 500', script => { status => 500, error_body => '{"error": {"message": "out of order"}}' },
 		reason => qr/^HTTP status 500: out of order$/, status => 500 },
-	{ what => 'reset', script => { reset => 1 }, reason => qr/reset|closed/i, status => '' },
-	{ what => 'cut off', script => { cut => 1 }, reason => qr/\w/, status => 200 },
+	{ what => 'reset', script => { reset => 1 }, $t->has_front
+		? (reason => qr/502/, status => 502)	# says the front
+		: (reason => qr/reset|closed/i, status => '') },
+	# where the stream's end comes together with its beginning, libcurl keeps the status to itself
+	{ what => 'cut off', script => { cut => 1 }, reason => qr/\w/, status => $t->has_front ? '(200)?' : 200 },
 	{ what => 'hanging', script => { hang => 1 }, reason => qr/within 1 s/, status => '' },
 	{ what => 'hanging body', script => { hang_body => 1 }, reason => qr/within 1 s/, status => 200 },
 	{ what => 'no JSON', script => { bad_json => 1 }, reason => qr/cut off|JSON/, status => 200 },
@@ -140,7 +143,7 @@ for my $case (@scripts)
 	my @failures = $t->rows("SELECT * FROM enrich.failures WHERE job = $job ORDER BY (key ->> 'id')::int");
 	is(join(' ', map { $_->{key}{id} } @failures), '7 8', "$case->{what}: the rows of that request failed");
 	is($failures[0]{attempts}, 3, "$case->{what}: attempts");
-	is($failures[0]{http_status} // '', $case->{status}, "$case->{what}: http_status");
+	like($failures[0]{http_status} // '', qr/^$case->{status}$/, "$case->{what}: http_status");
 	like($failures[0]{error}, $case->{reason}, "$case->{what}: reason");
 	is($failures[0]{input}, 'row 7', "$case->{what}: input");
 	is($t->sql('SELECT count(*) FROM target'), '38', "$case->{what}: the others are stored");
@@ -163,8 +166,8 @@ $t->mock_script({ fail_first => 1 });
 $t->wait_job(begin(), 'completed', PATIENCE);
 $t->mock_script({ reset_first => 1 });
 $t->wait_job(begin(), 'completed', PATIENCE);
-is($t->sql('SELECT requests, answers_2xx, answers_5xx, errors, in_flight FROM enrich.servers WHERE server = \'api\''), '80|40|20|20|0',
-	'enrich.servers counts answers and errors');
+is($t->sql('SELECT requests, answers_2xx, answers_5xx, errors, in_flight FROM enrich.servers WHERE server = \'api\''),
+	$t->has_front ? '80|40|40|0|0' : '80|40|20|20|0', 'enrich.servers counts answers and errors');
 
 $t->stop;
 done_testing();

@@ -110,7 +110,7 @@ completes($job, 1, 'a single row');
 #
 my @ways = (
 	[ 'status 500', { status => 500 }, 'HTTP status 500$' ],
-	[ 'reset', { reset => 1 }, 'closed|reset' ],
+	[ 'reset', { reset => 1 }, $t->has_front ? 'HTTP status 502' : 'closed|reset' ],
 	[ 'hanging', { hang => 1 }, 'no answer within 1 s' ],
 	[ 'no JSON', { bad_json => 1 }, 'answers that cannot be read$' ],
 );
