@@ -114,7 +114,8 @@ sub start_nginx
 	system('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', 2,
 		'-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem") == 0
 	  or die "openssl failed\n";
-	# POST of a static file is refused with 405, whose answer is the file
+	# POST of a static file is refused with 405, whose answer is the file.  What is mirrored
+	# is read first: an answer before its request is something else.
 	write_file("$dir/nginx.conf", <<"END");
 worker_processes 1;
 daemon off;
@@ -135,7 +136,8 @@ http {
 		ssl_certificate $dir/cert.pem;
 		ssl_certificate_key $dir/key.pem;
 		root $dir;
-		location / { error_page 405 =200 \$uri; }
+		location / { mirror /mirror; error_page 405 =200 \$uri; }
+		location = /mirror { internal; return 204; }
 	}
 	server {
 		listen 127.0.0.1:$status_port;
