@@ -3,10 +3,10 @@
  * http_handle.h
  *	  One request inside http.c: its libcurl easy handle, its phase, its result.
  *
- * Only http_list.h (http.c's lists), http_handle.c (collecting), http_setup.c
- * (setting up) and http_verdict.c (how it ended) include this.  http.c owns the
- * handles, keeps each in exactly one of its lists, and decides when one is given
- * to libcurl and when it is too late.
+ * For http_list.h (an Http's lists), http_handle.c (collecting), http_setup.c (setting
+ * up), http_verdict.c and http_redirect.c (how it ended).  Http owns the handles, keeps
+ * each in exactly one of its lists, and decides when one is given to libcurl and when it
+ * is too late.
  *
  *-------------------------------------------------------------------------
  */
@@ -168,6 +168,9 @@ extern bool handle_repeat(HttpHandle *handle, const char *url, bool as_get);
 /* Sets a handle up for the same once more, as handle->again says.  False: it has ended. */
 extern bool handle_renew(HttpHandle *handle);
 
+/* In http_redirect.c: sets up the request that a redirect asks for.  False: it has ended. */
+extern bool handle_follow_redirect(HttpHandle *handle, const char *target);
+
 /* In http_verdict.c */
 
 /*
@@ -178,6 +181,10 @@ extern bool handle_finish(HttpHandle *handle, CURLcode code);
 
 /* Ends it: the time is up, in whatever phase it is. */
 extern void handle_expire(HttpHandle *handle);
+
+/* Ends it: it cannot work so.  "what (host:port): detail"; an empty detail is left out. */
+extern void handle_refuse(HttpHandle *handle, HttpRefusal refusal, const char *what,
+						  const char *detail);
 
 /* Ends it with that fault. */
 extern void handle_fail(HttpHandle *handle, HttpFault fault, const char *error);

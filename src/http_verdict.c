@@ -8,12 +8,6 @@
  * Error texts name host and port at most, never path, query or headers: these
  * may carry secrets.  They are ASCII, whatever the server or its name held.
  *
- * Redirects are followed by us and not by libcurl: it drops Authorization on
- * the way to another host, but not the other headers that carry a key.  So
- * only the same scheme, host and port are followed.  As browsers and libcurl
- * do, 301 and 302 turn a POST into a GET without a body, 303 turns every
- * method but HEAD into one, 307 and 308 repeat the request as it was.
- *
  *-------------------------------------------------------------------------
  */
 #include "http_handle.h"
@@ -27,8 +21,6 @@
 #include <time.h>
 
 #include "compat.h"
-
-#define MAX_REDIRECTS 5
 
 /* A look-up that failed slower than this is not tried once more while all else waits. */
 #define MAX_SECOND_LOOKUP_US 1000000
@@ -96,8 +88,8 @@ fail_at_host(HttpHandle *handle, HttpFault fault, const char *what, const char *
 	handle_fail(handle, fault, error);
 }
 
-static void
-refuse_at_host(HttpHandle *handle, HttpRefusal refusal, const char *what, const char *detail)
+void
+handle_refuse(HttpHandle *handle, HttpRefusal refusal, const char *what, const char *detail)
 {
 	handle->result.refusal = refusal;
 	fail_at_host(handle, HTTP_REFUSED, what, detail);
@@ -378,7 +370,7 @@ fail_at_proxy(HttpHandle *handle, int status)
 					 handle->curl_error);
 	}
 	else
-		refuse_at_host(handle, HTTP_REFUSED_PROXY, "the proxy refused the connection",
+		handle_refuse(handle, HTTP_REFUSED_PROXY, "the proxy refused the connection",
 					   handle->curl_error);
 }
 
@@ -495,73 +487,6 @@ count_bytes(HttpHandle *handle)
 		handle->result.bytes_out += request_size + uploaded;
 }
 
-/* Equal, where two absent parts are too? */
-static bool
-same_part(CURLU *one, CURLU *other, CURLUPart part)
-{
-	char	   *a = NULL;
-	char	   *b = NULL;
-	bool		same;
-
-	(void) curl_url_get(one, part, &a, CURLU_DEFAULT_PORT);
-	(void) curl_url_get(other, part, &b, CURLU_DEFAULT_PORT);
-	if (a == NULL || b == NULL)
-		same = a == b;
-	else
-		same = strcasecmp(a, b) == 0;
-	curl_free(a);
-	curl_free(b);
-	return same;
-}
-
-/* May what was meant for one URL, secrets too, be sent to the other? */
-static bool
-same_origin(const char *from, const char *to)
-{
-	CURLU	   *one = curl_url();
-	CURLU	   *other = curl_url();
-	bool		same;
-
-	same = one != NULL && other != NULL &&
-		curl_url_set(one, CURLUPART_URL, from, 0) == CURLUE_OK &&
-		curl_url_set(other, CURLUPART_URL, to, 0) == CURLUE_OK &&
-		same_part(one, other, CURLUPART_SCHEME) &&
-		same_part(one, other, CURLUPART_HOST) &&
-		same_part(one, other, CURLUPART_PORT) &&
-		same_part(one, other, CURLUPART_USER);
-	curl_url_cleanup(one);
-	curl_url_cleanup(other);
-	return same;
-}
-
-/* Sets up the request that a redirect asks for.  False: the handle has ended. */
-static bool
-follow_redirect(HttpHandle *handle, const char *target)
-{
-	int			status = handle->result.status;
-	char	   *current = NULL;
-	char	   *method = NULL;
-	bool		as_get;
-
-	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &current);
-	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_METHOD, &method);
-	if (current == NULL || !same_origin(current, target))
-	{
-		refuse_at_host(handle, HTTP_REFUSED_REDIRECT, "redirect to another scheme, host or port refused",
-					   "");
-		return false;
-	}
-	if (++handle->redirects > MAX_REDIRECTS)
-	{
-		refuse_at_host(handle, HTTP_REFUSED_REDIRECT, "too many redirects", "");
-		return false;
-	}
-	as_get = !handle->is_get_or_head &&
-		(status == 303 ||
-		 ((status == 301 || status == 302) && method != NULL && strcmp(method, "POST") == 0));
-	return handle_repeat(handle, target, as_get);
-}
-
 /*
  * 408 is what some servers say of a connection on which nothing has come for a while
  * (RFC 9110, 15.5.9), and may cross the request on its way: it was not read then.
@@ -596,7 +521,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 		(status == 301 || status == 302 || status == 303 || status == 307 || status == 308) &&
 		curl_easy_getinfo(handle->easy, CURLINFO_REDIRECT_URL, &target) == CURLE_OK &&
 		target != NULL)
-		return follow_redirect(handle, target);
+		return handle_follow_redirect(handle, target);
 
 	handle_advance(handle, HANDLE_ENDED);
 	handle->result.reached = true;
