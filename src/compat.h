@@ -107,11 +107,11 @@
 #error "pg_enrich needs libcurl 7.88 or newer"
 #endif
 
-/* From 8.20 on resolver threads are the multi handle's, which waits for them at its end. */
+/* From 8.20 on resolver threads are the multi handle's, which else waits for them at its end. */
 #if LIBCURL_VERSION_NUM >= 0x081400
-#define compat_quick_exit_multi(multi) curl_multi_setopt((multi), CURLMOPT_QUICK_EXIT, 1L)
+#define compat_quick_exit_multi(multi) ((void) curl_multi_setopt((multi), CURLMOPT_QUICK_EXIT, 1L))
 #else
-#define compat_quick_exit_multi(multi) CURLM_OK
+#define compat_quick_exit_multi(multi) ((void) (multi))
 #endif
 
 /* 8.6 has a code of its own for what is too large; no older one returns it. */
@@ -127,7 +127,11 @@
 static inline unsigned
 compat_curl_version(void)
 {
-	return curl_version_info(CURLVERSION_NOW)->version_num;
+	static unsigned version = 0;
+
+	if (version == 0)
+		version = curl_version_info(CURLVERSION_NOW)->version_num;
+	return version;
 }
 
 /* Why this libcurl cannot be used at all, and what can; NULL: it can. */
@@ -201,11 +205,11 @@ compat_curl_leaves_closing(void)
 	return compat_curl_version() >= 0x080900;
 }
 
-/* From 8.22 on it looks once a second only whether a connection has something to say. */
+/* Before 8.5 connections of HTTP/1.1 carry several requests, where another of the host is HTTP/2. */
 static inline bool
-compat_curl_looks_seldom(void)
+compat_curl_shares_http1(void)
 {
-	return compat_curl_version() >= 0x081600;
+	return compat_curl_version() < 0x080500;
 }
 
 static inline void

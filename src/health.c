@@ -152,6 +152,7 @@ begin_outage(Health *health, const HealthScene *scene)
 	health->limit = 1;
 	health->answers = 0;
 	health->out = true;
+	health->refusals = 0;
 	health->out_since = scene->now;
 	health->paused_since = scene->now;
 	health->probes = 0;
@@ -170,6 +171,9 @@ note_failure(Health *health, const HealthReport *report, const HealthScene *scen
 		if (report->sent_at < health->out_since)
 			return false;
 		health->probes++;
+		if (!health->refused)
+			health->refusals = 0;
+		health->refused = false;
 		wait_for_probe(health, scene);
 		return reached && scene->now - health->failing_since >= HEALTH_PATIENCE_US;
 	}
@@ -221,10 +225,14 @@ health_limit(const Health *health, int cap)
 }
 
 bool
-health_others_pass(const Health *health, bool may_pass)
+health_others_pass(Health *health, bool may_pass, int64_t sent_at)
 {
-	if (health->out && health->probes >= HEALTH_HOPELESS_PROBES)
-		return false;
+	if (health->out && sent_at >= health->out_since)
+	{
+		health->refused = true;
+		if (++health->refusals >= HEALTH_HOPELESS_PROBES)
+			return false;
+	}
 	return may_pass || health->answered;
 }
 

@@ -36,9 +36,10 @@
 
 /*
  * A handshake that fails, or a proxy that refuses, may be one machine of many, or the
- * configuration.  It is the latter when an outage goes on over so many probes.
+ * configuration.  It is the latter when so many probes of an outage end so, one after the
+ * other.
  */
-#define HEALTH_HOPELESS_PROBES 2
+#define HEALTH_HOPELESS_PROBES 3
 
 /*
  * From then on probes that did reach the server are charged.  Rows that the API
@@ -104,6 +105,8 @@ typedef struct Health
 	bool		out;
 	int64_t		out_since;
 	int			probes;			/* in vain */
+	int			refusals;		/* of these, the last ones that could not get through */
+	bool		refused;		/* by what health_others_pass was told, and is noted next */
 	uint32_t	outages;		/* ever begun */
 } Health;
 
@@ -120,10 +123,11 @@ extern bool health_note(Health *health, const HealthReport *report, const Health
 extern int	health_limit(const Health *health, int cap);
 
 /*
- * A request could not get through for a reason that may be the configuration; may_pass:
- * or one connection.  Is it to be tried again, since others get through, or may?
+ * A request, sent at that time, could not get through for a reason that may be the
+ * configuration; may_pass: or one connection.  Is it to be tried again, since others get
+ * through, or may?  To be asked once of each, before it is noted.
  */
-extern bool health_others_pass(const Health *health, bool may_pass);
+extern bool health_others_pass(Health *health, bool may_pass, int64_t sent_at);
 
 /* How long to send nothing; 0: now is as good a time as any. */
 extern int64_t health_pause(const Health *health, int64_t now);

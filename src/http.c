@@ -225,6 +225,7 @@ set_up_multi(Http *http)
 	if (multi == NULL)
 		return false;
 	http->multi = multi;
+	compat_quick_exit_multi(multi);
 	return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
@@ -232,8 +233,7 @@ set_up_multi(Http *http)
 		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-						  compat_curl_counts_closing() ? 0L : (long) http->max_connections) == CURLM_OK &&
-		compat_quick_exit_multi(multi) == CURLM_OK;
+						  compat_curl_counts_closing() ? 0L : (long) http->max_connections) == CURLM_OK;
 }
 
 const char *

@@ -77,8 +77,10 @@ typedef struct HttpResult
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
 	bool		may_pass;		/* of HTTP_REFUSED: may be of this one connection only */
+	bool		sent;			/* to the server, or begun to be */
 	bool		reached;		/* the server may have worked on it, and failed by it; where it
 								 * surely has not, or only its connection was lost: false */
+	int			resent;			/* times that it was sent again, without anybody being told */
 	int			status;			/* HTTP status, 0 when none came */
 	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
 	bool		noted;			/* http_note_answered has counted it */

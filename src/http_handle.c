@@ -104,23 +104,41 @@ on_close_socket(void *state, curl_socket_t fd)
 }
 
 /*
- * What the connection that is ready for the request has to say.  libcurl has OpenSSL read
- * ahead, and from 8.22 on looks once a second only whether it did: what it has read so the
- * socket does not show.  OpenSSL's function is looked for at run time, as libcurl may have
- * been built with another library.
+ * OpenSSL's function that tells whether it has read something that nobody has asked it for
+ * yet; NULL where libcurl has another library, or another OpenSSL than this process.
+ */
+static int	(*openssl_has_pending(void)) (const void *ssl)
+{
+	static int	(*has_pending) (const void *ssl) = NULL;
+	static bool looked = false;
+	const char *(*version) (int kind);
+	const char *libcurls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+	if (looked)
+		return has_pending;
+	looked = true;
+	*(void **) &version = dlsym(RTLD_DEFAULT, "OpenSSL_version");
+	if (version == NULL || libcurls == NULL || strncmp(libcurls, "OpenSSL/", 8) != 0 ||
+		strncmp(version(0), "OpenSSL ", 8) != 0 ||
+		strncmp(version(0) + 8, libcurls + 8, strcspn(libcurls + 8, " ")) != 0)
+		return NULL;
+	*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
+	return has_pending;
+}
+
+/*
+ * What the connection that is ready for the request has to say.  What was in the same
+ * record as the end of the answer before, or was read ahead (as libcurl has OpenSSL do from
+ * 8.15 on), the socket does not show any more.
  */
 static SocketInput
 connection_input(const HttpHandle *handle)
 {
-	static int	(*has_pending) (const void *ssl) = NULL;
-	SocketInput input = socket_input(handle->socket);
+	SocketInput input = socket_input(handle->socket.fd);
 	const struct curl_tlssessioninfo *tls = NULL;
+	int			(*has_pending) (const void *ssl) = openssl_has_pending();
 
-	if (input != SOCKET_QUIET || !compat_curl_looks_seldom())
-		return input;
-	if (has_pending == NULL)
-		*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
-	if (has_pending != NULL &&
+	if (input == SOCKET_QUIET && has_pending != NULL &&
 		curl_easy_getinfo(handle->easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls != NULL &&
 		tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL &&
 		has_pending(tls->internals))
@@ -132,8 +150,8 @@ connection_input(const HttpHandle *handle)
  * May the request go out on this connection, which others have used before?
  *
  * What an idle connection has to say nobody has asked for; as the answer to the next
- * request it would become another row's (libcurl looks for that from 8.0 to 8.21).  Or it
- * says that the connection is closed, or about to be: so much the better to know now.
+ * request it would become another row's (libcurl looks for that itself in some versions,
+ * and at the socket only).  Or it says that the connection is closed, or about to be: so much the better to know now.
  * Over TLS a session ticket may come late; then a new connection is made in vain.
  *
  * One of HTTP/2 may have something to say of itself, or to others that use it.  But that
@@ -151,6 +169,8 @@ judge_connection(HttpHandle *handle, const HttpSocket *socket)
 	input = connection_input(handle);
 	if (input == SOCKET_QUIET)
 		return AGAIN_NOT;
+	if (may_be_shared && input == SOCKET_CLOSED)
+		return AGAIN_ELSEWHERE; /* those who use it will find it closed themselves */
 	if ((may_be_shared || socket->is_http2) && input == SOCKET_HAS_INPUT &&
 		handle->put_off < (may_be_shared ? MAX_PUT_OFF_SHARED : MAX_PUT_OFF))
 		return AGAIN_LATER;
@@ -166,13 +186,12 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 {
 	HttpHandle *handle = state;
 	HttpLoad   *load = handle->load;
+	SocketEnds	ends = {local_ip, local_port, remote_ip, remote_port};
 	const HttpSocket *socket;
 
-	(void) remote_ip;
-	(void) remote_port;
 	/* libcurl has taken another one before */
 	socket_leave(&load->sockets, handle->socket, false, load->now);
-	handle->socket = socket_use(&load->sockets, &handle->opened, local_ip, local_port, load->now);
+	handle->socket = socket_use(&load->sockets, &handle->opened, &ends, load->now);
 	socket = socket_get(&load->sockets, handle->socket);
 	handle->reuses = socket != NULL && socket->requests > 1;
 	if (handle->reuses)
@@ -182,6 +201,7 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 		handle_leave_socket(handle, true);	/* it was not sent: no answer is to come */
 		return CURL_PREREQFUNC_ABORT;
 	}
+	handle->opened.count = 0;
 	handle->connected_at = load->now;
 	handle_advance(handle, HANDLE_CONNECTED);
 	return CURL_PREREQFUNC_OK;
@@ -252,6 +272,8 @@ belongs_to_request(HttpHandle *handle, HttpSocket *socket, const char *line, siz
 		socket->is_http2 = true;
 		return true;
 	}
+	if (!compat_curl_shares_http1())
+		return true;
 	may_be_shared = sockets->may_share && (socket->users > 1 || socket->abandoned_at != 0);
 	sockets->false_http2 |= says_http2 || may_be_shared;
 	if (may_be_shared)
@@ -390,7 +412,6 @@ handle_create(HttpLoad *load)
 		return NULL;
 	handle->load = load;
 	handle->phase = HANDLE_ENDED;
-	handle->socket = SOCKET_NONE;
 	return handle;
 }
 
@@ -398,7 +419,7 @@ void
 handle_leave_socket(HttpHandle *handle, bool answered)
 {
 	socket_leave(&handle->load->sockets, handle->socket, answered, handle->load->now);
-	handle->socket = SOCKET_NONE;
+	memset(&handle->socket, 0, sizeof(handle->socket));
 	handle->opened.count = 0;
 	handle->reuses = false;
 }

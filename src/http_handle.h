@@ -99,7 +99,7 @@ typedef struct HttpHandle
 	int			moved;			/* times by AGAIN_ELSEWHERE ... */
 	int			put_off;		/* ... and by AGAIN_LATER */
 	OpenedSockets opened;
-	int			socket;			/* of its connection, once that is ready; or SOCKET_NONE */
+	SocketRef	socket;			/* of its connection, once that is ready */
 	bool		reuses;			/* a connection that others have used before */
 	int64_t		header_bytes;
 	bool		is_error;		/* the status line said 4xx or 5xx */

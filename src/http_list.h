@@ -31,6 +31,19 @@ list_append(HandleList *list, HttpHandle *handle)
 }
 
 static inline void
+list_prepend(HandleList *list, HttpHandle *handle)
+{
+	handle->previous = NULL;
+	handle->next = list->first;
+	if (list->first != NULL)
+		list->first->previous = handle;
+	else
+		list->last = handle;
+	list->first = handle;
+	list->count++;
+}
+
+static inline void
 list_remove(HandleList *list, HttpHandle *handle)
 {
 	if (handle->previous != NULL)

@@ -25,10 +25,11 @@
 #define ROUNDS_BEFORE_EXPIRY 64
 
 /*
- * ... but no longer than this, once all have been read in turn: a peer that sends faster
- * than it is read would hold up everything else for as many megabytes.
+ * ... but no longer than this, once each has been read so often, a megabyte or more each
+ * time: a peer that sends faster than it is read would hold up everything else.
  */
 #define PUMP_MOST_US 100000
+#define ROUNDS_AT_LEAST 2
 
 /*
  * A connection that has been quiet for so long, after input, is read once more; and again
@@ -46,6 +47,14 @@
 /* Bytes that a socket brings at once, where its answer is a large one: half of libcurl's buffer. */
 #define LARGE_PART (8 * 1024)
 
+/* A call of libcurl, or several. */
+static void
+call_begins(Http *http)
+{
+	http->load.now = http->clock();
+	watchdog_enter(&http->load.sockets);
+}
+
 static void
 run_timer(Http *http)
 {
@@ -53,8 +62,7 @@ run_timer(Http *http)
 	long		milliseconds = -1;
 
 	http->timer_due = NEVER;
-	http->load.now = http->clock();
-	watchdog_enter(&http->load.sockets);
+	call_begins(http);
 	(void) curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	if (http->timer_due != NEVER)
 		return;
@@ -71,7 +79,7 @@ run_timer(Http *http)
 static void
 note_input(Http *http, int fd)
 {
-	HttpSocket *socket = socket_get(&http->load.sockets, fd);
+	HttpSocket *socket = socket_of_descriptor(&http->load.sockets, fd);
 
 	if (socket == NULL)
 		return;
@@ -89,7 +97,7 @@ handle_event(Http *http, const Event *event, int *running)
 	int64_t		received = http->load.received_bytes;
 	int			before = *running;
 
-	watchdog_enter(&http->load.sockets);
+	call_begins(http);
 	(void) curl_multi_socket_action(http->multi, event->fd,
 									(event->readable ? CURL_CSELECT_IN : 0) |
 									(event->writable ? CURL_CSELECT_OUT : 0),
@@ -111,7 +119,6 @@ handle_events(Http *http, const Event *events, int count, bool all)
 	int			first_kinds = http_order_sort(&http->order, events, count, began, sorted);
 	int			running = http->running.count;
 
-	http->load.now = began;
 	http->load.put_off = false;
 	for (int i = 0; i < count; i++)
 	{
@@ -131,25 +138,31 @@ handle_events(Http *http, const Event *events, int count, bool all)
 static void
 end_round(Http *http)
 {
-	watchdog_enter(&http->load.sockets);
+	call_begins(http);
 	http_set_multiplexing(http, http->load.multiplexes);
 	http_collect_finished(http);
 	http->submitted = 0;
 	http_submit_waiting(http);
 }
 
-/* Handles what is due and ready right now.  False when nothing was. */
+/*
+ * Handles what is due and ready right now.  False when nothing was.  The timer sends what
+ * was started: a request that was put off goes when its connection was read.
+ */
 static bool
 pump_round(Http *http, bool all)
 {
 	Event		events[EVENT_BATCH];
 	int			count;
 	bool		timer_is_due = http->timer_due <= http->clock();
+	bool		read_first = http->load.put_off;
 
-	if (timer_is_due)
+	if (timer_is_due && !read_first)
 		run_timer(http);
 	count = event_ready(http->descriptor, events, EVENT_BATCH);
 	handle_events(http, events, count, all);
+	if (timer_is_due && read_first)
+		run_timer(http);
 	end_round(http);
 	return timer_is_due || count > 0;
 }
@@ -168,7 +181,7 @@ settle_socket(Http *http, int fd, HttpSocket *socket, int64_t now)
 		return NEVER;
 	}
 	socket->users_then = socket->users;
-	watchdog_enter(&http->load.sockets);
+	call_begins(http);
 	(void) curl_multi_socket_action(http->multi, fd, CURL_CSELECT_IN, &running);
 	return now + SETTLE_AGAIN_US;
 }
@@ -188,7 +201,7 @@ settle_sockets(Http *http)
 	http->settle_at = NEVER;
 	for (int fd = 0; fd < http->load.sockets.end; fd++)
 	{
-		HttpSocket *socket = socket_get(&http->load.sockets, fd);
+		HttpSocket *socket = socket_of_descriptor(&http->load.sockets, fd);
 		int64_t		again = NEVER;
 
 		if (socket != NULL && socket->unsettled && socket->users > 0)
@@ -205,11 +218,10 @@ sweep(Http *http)
 {
 	int64_t		now = http->clock();
 
-	if (!http->sweeps || now - http->swept_at < SWEEP_US ||
-		http->load.sockets.open <= http->running.count)
+	if (!http->sweeps || now - http->swept_at < SWEEP_US || http->load.sockets.open == 0)
 		return;
 	http->swept_at = now;
-	watchdog_enter(&http->load.sockets);
+	call_begins(http);
 	compat_curl_sweep(http->multi);
 	end_round(http);
 }
@@ -229,21 +241,21 @@ http_pump(Http *http)
 	sigset_t	before;
 	int64_t		now;
 	bool		overdue;
-	int			rounds;
+	int			most;
 
 	http_account_time(http);
 	now = http->accounted - http->away;
 	overdue = http->earliest <= now;
-	rounds = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
+	most = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
 
 	block_signals(&before);
 	sweep(http);
 	settle_sockets(http);
-	while (rounds-- > 0 && pump_round(http, overdue))
+	for (int rounds = 1; pump_round(http, overdue) && rounds < most; rounds++)
 	{
 		if (!overdue && http->finished.first != NULL)
 			break;
-		if (http->clock() - http->accounted > PUMP_MOST_US)
+		if (rounds >= ROUNDS_AT_LEAST && http->clock() - http->accounted > PUMP_MOST_US)
 			break;
 	}
 	if (overdue)

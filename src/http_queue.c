@@ -44,8 +44,8 @@ move_to_finished(Http *http, HttpHandle *handle)
 }
 
 /*
- * Gives a running handle to libcurl; again, when it follows a redirect or is to have
- * another connection.  The connect deadline is then a new one, the other stays.
+ * Gives a handle to libcurl; again, when it follows a redirect or is to have another
+ * connection.  The connect deadline is then a new one; the other stays with a redirect.
  */
 static void
 submit(Http *http, HttpHandle *handle)
@@ -77,7 +77,7 @@ submit(Http *http, HttpHandle *handle)
 static bool
 has_connection_for_more(const Http *http)
 {
-	return !http->load.multiplexes ||
+	return !http->load.multiplexes || http->running.count == 0 ||
 		http->running.count <= http->load.sockets.ready * STREAMS;
 }
 
@@ -115,7 +115,11 @@ http_collect_finished(Http *http)
 		http->load.put_off |= handle->again == AGAIN_LATER;
 		(void) curl_multi_remove_handle(http->multi, handle->easy);	/* message is gone now */
 		if (handle_finish(handle, code))
-			submit(http, handle);
+		{
+			/* Once more, when there is a connection for it, and before all others. */
+			list_remove(&http->running, handle);
+			list_prepend(&http->waiting, handle);
+		}
 		else
 			move_to_finished(http, handle);
 	}
@@ -143,6 +147,7 @@ http_expire_overdue(Http *http, int64_t now)
 	HttpHandle *next;
 	int64_t		earliest = NEVER;
 
+	http->load.now = http->clock();
 	for (HttpHandle *handle = http->running.first; handle != NULL; handle = next)
 	{
 		next = handle->next;

@@ -502,14 +502,11 @@ handle_renew(HttpHandle *handle)
 	start_over(handle);
 	if (!copy_easy(handle, false, &code))
 		code = CURLE_OUT_OF_MEMORY;
+	handle->deadline = 0;		/* whoever begins once more has all the time again */
 	if (handle->again == AGAIN_LATER)
 		handle->put_off++;
-	else
-	{
-		handle->deadline = 0;	/* whoever begins once more has all the time again */
-		if (handle->moved++ > 0)	/* a kept one will not do, either */
-			EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);
-	}
+	else if (handle->moved++ > 0)	/* a kept one will not do, either */
+		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);
 	handle->again = AGAIN_NOT;
 	if (code != CURLE_OK)
 		handle_fail(handle, HTTP_INTERNAL, curl_easy_strerror(code));

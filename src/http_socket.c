@@ -5,9 +5,9 @@
  *	  and who uses them.
  *
  * Sockets are found by descriptor, in an array as long as the process may have
- * descriptors, of which only what is used takes memory; and by local port, as
- * different connections of one host may share a port only where their local
- * addresses differ.  The array never moves: a signal handler reads it.
+ * descriptors, of which only what is used takes memory; and by local port, as libcurl
+ * names a connection by its two ends.  The array never moves: a signal handler reads it,
+ * and writes nothing of it but "shut".
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 /* More descriptors than this are not looked after: nobody has so many connections. */
-#define MAX_DESCRIPTORS (256 * 1024)
+#define MAX_DESCRIPTORS (64 * 1024)
 
 #define PORTS 65536
 
@@ -48,11 +48,27 @@ sockets_free(HttpSockets *sockets)
 }
 
 HttpSocket *
-socket_get(const HttpSockets *sockets, int fd)
+socket_of_descriptor(const HttpSockets *sockets, int fd)
 {
 	if (fd < 0 || fd >= sockets->limit || !sockets->sockets[fd].is_open)
 		return NULL;
 	return &sockets->sockets[fd];
+}
+
+HttpSocket *
+socket_get(const HttpSockets *sockets, SocketRef ref)
+{
+	HttpSocket *socket = ref.serial != 0 ? socket_of_descriptor(sockets, ref.fd) : NULL;
+
+	return socket != NULL && socket->serial == ref.serial ? socket : NULL;
+}
+
+const HttpSocket *
+socket_last(const HttpSockets *sockets, SocketRef ref)
+{
+	const HttpSocket *socket = ref.serial != 0 ? &sockets->sockets[ref.fd] : NULL;
+
+	return socket != NULL && socket->serial == ref.serial ? socket : NULL;
 }
 
 void
@@ -66,24 +82,26 @@ socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 	socket = &sockets->sockets[fd];
 	memset(socket, 0, sizeof(*socket));
 	socket->is_open = true;
+	socket->serial = ++sockets->serials;
 	sockets->open++;
 	if (fd >= sockets->end)
 		sockets->end = fd + 1;
-	opened->fds[opened->count++ % SOCKETS_OPENED] = fd;
+	opened->refs[opened->count++ % SOCKETS_OPENED] = (SocketRef) {fd, socket->serial};
 }
 
 void
 socket_closed(HttpSockets *sockets, int fd)
 {
-	HttpSocket *socket = socket_get(sockets, fd);
+	HttpSocket *socket = socket_of_descriptor(sockets, fd);
 	int		   *link;
 
 	if (socket == NULL)
 		return;
 	socket->is_open = false;
 	sockets->open--;
-	if (socket->requests > 0 && socket->shut == SHUT_NOT)
+	if (socket->is_ready)
 		sockets->ready--;
+	socket->is_ready = false;
 	if (socket->port == 0)
 		return;
 	for (link = &sockets->by_port[socket->port]; *link != 0;
@@ -114,73 +132,84 @@ local_port(int fd)
 }
 
 /* Of those that a request has opened, the one that is connected from that port. */
-static int
+static HttpSocket *
 find_opened(const HttpSockets *sockets, const OpenedSockets *opened, int port)
 {
 	for (int i = 0; i < opened->count && i < SOCKETS_OPENED; i++)
 	{
-		const HttpSocket *socket = socket_get(sockets, opened->fds[i]);
+		HttpSocket *socket = socket_get(sockets, opened->refs[i]);
 
-		if (socket != NULL && socket->port == 0 && local_port(opened->fds[i]) == port)
-			return opened->fds[i];
+		if (socket != NULL && socket->port == 0 && local_port(opened->refs[i].fd) == port)
+			return socket;
 	}
-	return SOCKET_NONE;
+	return NULL;
 }
 
-static int
-find_known(const HttpSockets *sockets, const char *address, int port)
+static HttpSocket *
+find_known(const HttpSockets *sockets, const SocketEnds *ends)
 {
-	for (int link = sockets->by_port[port]; link != 0; link = sockets->sockets[link - 1].next)
+	for (int link = sockets->by_port[ends->port]; link != 0;
+		 link = sockets->sockets[link - 1].next)
 	{
-		if (strcmp(sockets->sockets[link - 1].address, address) == 0)
-			return link - 1;
+		HttpSocket *socket = &sockets->sockets[link - 1];
+
+		if (socket->remote_port == ends->remote_port &&
+			strcmp(socket->address, ends->address) == 0 &&
+			strcmp(socket->remote_address, ends->remote_address) == 0)
+			return socket;
 	}
-	return SOCKET_NONE;
+	return NULL;
 }
 
-int
-socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *address, int port,
-		   int64_t now)
+/* The ends of a new connection. */
+static void
+note_ends(HttpSockets *sockets, HttpSocket *socket, const SocketEnds *ends)
 {
+	socket->port = ends->port;
+	socket->remote_port = ends->remote_port;
+	strcpy(socket->address, ends->address);
+	strcpy(socket->remote_address, ends->remote_address);
+	socket->next = sockets->by_port[ends->port];
+	sockets->by_port[ends->port] = (int) (socket - sockets->sockets) + 1;
+}
+
+SocketRef
+socket_use(HttpSockets *sockets, const OpenedSockets *opened, const SocketEnds *ends, int64_t now)
+{
+	SocketRef	none = {0, 0};
 	HttpSocket *socket;
-	int			fd;
 
-	if (port <= 0 || port >= PORTS || strlen(address) >= sizeof(socket->address))
-		return SOCKET_NONE;
-	fd = find_opened(sockets, opened, port);
-	if (fd != SOCKET_NONE)
+	if (ends->port <= 0 || ends->port >= PORTS ||
+		strlen(ends->address) >= sizeof(socket->address) ||
+		strlen(ends->remote_address) >= sizeof(socket->remote_address))
+		return none;
+	socket = find_opened(sockets, opened, ends->port);
+	if (socket != NULL)
 	{
-		socket = &sockets->sockets[fd];
-		socket->port = port;
-		strcpy(socket->address, address);
-		socket->next = sockets->by_port[port];
-		sockets->by_port[port] = fd + 1;
+		note_ends(sockets, socket, ends);
 		socket->heard_at = now;
+		if (socket->shut == SHUT_NOT)
+		{
+			socket->is_ready = true;
+			sockets->ready++;
+		}
 	}
-	else if ((fd = find_known(sockets, address, port)) == SOCKET_NONE)
-		return SOCKET_NONE;
-	socket = &sockets->sockets[fd];
+	else if ((socket = find_known(sockets, ends)) == NULL)
+		return none;
 	socket->users++;
-	if (socket->requests++ == 0 && socket->shut == SHUT_NOT)
-		sockets->ready++;
-	return fd;
+	socket->requests++;
+	return (SocketRef) {(int) (socket - sockets->sockets), socket->serial};
 }
 
 void
-socket_leave(HttpSockets *sockets, int fd, bool answered, int64_t now)
+socket_leave(HttpSockets *sockets, SocketRef ref, bool answered, int64_t now)
 {
-	HttpSocket *socket = socket_get(sockets, fd);
+	HttpSocket *socket = socket_get(sockets, ref);
 
 	if (socket == NULL || socket->users == 0)
 		return;
 	if (--socket->users > 0 && !answered)
 		socket->abandoned_at = now;
-}
-
-const HttpSocket *
-socket_last(const HttpSockets *sockets, int fd)
-{
-	return fd >= 0 && fd < sockets->limit ? &sockets->sockets[fd] : NULL;
 }
 
 SocketInput
@@ -197,14 +226,24 @@ socket_input(int fd)
 }
 
 void
-socket_shut(HttpSockets *sockets, int fd, SocketShut why)
+socket_shut(HttpSockets *sockets, SocketRef ref, SocketShut why)
 {
-	HttpSocket *socket = socket_get(sockets, fd);
+	HttpSocket *socket = socket_get(sockets, ref);
 
 	if (socket == NULL || socket->shut != SHUT_NOT)
 		return;
 	socket->shut = why;
-	if (socket->requests > 0)
+	if (socket->is_ready)
 		sockets->ready--;
+	socket->is_ready = false;
+	(void) shutdown(ref.fd, SHUT_RDWR);
+}
+
+void
+socket_shut_flood(HttpSockets *sockets, int fd)
+{
+	if (sockets->sockets[fd].shut != SHUT_NOT)
+		return;
+	sockets->sockets[fd].shut = SHUT_FLOOD;
 	(void) shutdown(fd, SHUT_RDWR);
 }

@@ -21,7 +21,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SOCKET_NONE (-1)
+/*
+ * One socket, also when its descriptor is another one's by now.  All zero: none.
+ */
+typedef struct SocketRef
+{
+	int			fd;
+	unsigned	serial;
+} SocketRef;
 
 /* Why a connection was given up. */
 typedef enum SocketShut
@@ -36,8 +43,10 @@ typedef enum SocketShut
 typedef struct HttpSocket
 {
 	bool		is_open;
+	unsigned	serial;			/* from 1 */
 	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
-	SocketShut	shut;			/* by us, and why: what is under way on it is lost */
+	bool		is_ready;		/* counts in HttpSockets.ready */
+	volatile SocketShut shut;	/* by us, and why: what is under way on it is lost */
 	bool		unsettled;		/* http.c's: it had input, and is to be read once more ... */
 	int			users_then;		/* ... its users when it was; 0: it was not yet */
 	int64_t		abandoned_at;	/* clock of when a request has last left it unanswered, while others
@@ -49,8 +58,19 @@ typedef struct HttpSocket
 	int64_t		read_before;	/* http_watchdog.c's: bytes */
 	int			port;			/* local; 0: not connected yet */
 	int			next;			/* the next one with that port, plus 1; 0: none */
+	int			remote_port;
 	char		address[INET6_ADDRSTRLEN];	/* local */
+	char		remote_address[INET6_ADDRSTRLEN];
 } HttpSocket;
+
+/* The two ends of a connection: one alone may be another connection's, too. */
+typedef struct SocketEnds
+{
+	const char *address;		/* local */
+	int			port;
+	const char *remote_address;
+	int			remote_port;
+} SocketEnds;
 
 /* All zero: none is known. */
 typedef struct HttpSockets
@@ -59,7 +79,8 @@ typedef struct HttpSockets
 	int			limit;			/* of descriptors; what is beyond is not known */
 	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
 	int			end;			/* above the highest descriptor that was ever known */
-	int			open;			/* how many are; some versions of libcurl forget to close some */
+	unsigned	serials;		/* given out */
+	int			open;			/* how many are; some versions of libcurl close some behind our back */
 	int			ready;			/* of these, connections that have carried a request, and may again */
 	bool		may_share;		/* requests may have shared connections, now or before */
 	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
@@ -78,11 +99,11 @@ extern bool sockets_init(HttpSockets *sockets);
 extern void sockets_free(HttpSockets *sockets);
 
 /* The sockets that one request has opened: several, where a host has several addresses. */
-#define SOCKETS_OPENED 4
+#define SOCKETS_OPENED 8
 
 typedef struct OpenedSockets
 {
-	int			fds[SOCKETS_OPENED];	/* the last ones */
+	SocketRef	refs[SOCKETS_OPENED];	/* the last ones */
 	int			count;			/* of all of them */
 } OpenedSockets;
 
@@ -92,32 +113,34 @@ extern void socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened);
 extern void socket_closed(HttpSockets *sockets, int fd);
 
 /*
- * A connection with this local address and port is ready for a request, which may have
- * opened it: returns its socket, which the request uses from now on; SOCKET_NONE: it is
- * not known.
+ * A connection with these ends is ready for a request, which may have opened it: returns
+ * its socket, which the request uses from now on; none: it is not known.
  */
-extern int	socket_use(HttpSockets *sockets, const OpenedSockets *opened, const char *address,
-					   int port, int64_t now);
+extern SocketRef socket_use(HttpSockets *sockets, const OpenedSockets *opened,
+							const SocketEnds *ends, int64_t now);
 
 /*
- * A request uses it no longer; answered: its answer was received as a whole.  SOCKET_NONE,
- * or one that is closed by now, is no fault.
+ * A request uses it no longer; answered: its answer was received as a whole.  None, or one
+ * that is closed by now, is no fault.
  */
-extern void socket_leave(HttpSockets *sockets, int fd, bool answered, int64_t now);
+extern void socket_leave(HttpSockets *sockets, SocketRef ref, bool answered, int64_t now);
 
-/* NULL: not known. */
-extern HttpSocket *socket_get(const HttpSockets *sockets, int fd);
+/* NULL: none, not known, or closed by now. */
+extern HttpSocket *socket_get(const HttpSockets *sockets, SocketRef ref);
+
+/* The one that has the descriptor now, or NULL. */
+extern HttpSocket *socket_of_descriptor(const HttpSockets *sockets, int fd);
 
 /* The same, or what was last known of it where it is closed by now. */
-extern const HttpSocket *socket_last(const HttpSockets *sockets, int fd);
+extern const HttpSocket *socket_last(const HttpSockets *sockets, SocketRef ref);
 
 /* Looks, and takes nothing. */
 extern SocketInput socket_input(int fd);
 
-/*
- * Its connection is given up: libcurl finds it closed, whoever uses it.  Safe in a
- * signal handler.
- */
-extern void socket_shut(HttpSockets *sockets, int fd, SocketShut why);
+/* Its connection is given up: libcurl finds it closed, whoever uses it. */
+extern void socket_shut(HttpSockets *sockets, SocketRef ref, SocketShut why);
+
+/* The same, SHUT_FLOOD, in a signal handler. */
+extern void socket_shut_flood(HttpSockets *sockets, int fd);
 
 #endif							/* PG_ENRICH_HTTP_SOCKET_H */

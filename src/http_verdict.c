@@ -67,7 +67,7 @@ handle_fail(HttpHandle *handle, HttpFault fault, const char *error)
 {
 	HttpResult *result = &handle->result;
 
-	result->reached = handle->phase >= HANDLE_CONNECTED;
+	result->sent = result->reached = handle->phase >= HANDLE_CONNECTED;
 	handle_advance(handle, HANDLE_ENDED);
 	buffer_free(&result->body);
 	result->fault = fault;
@@ -303,31 +303,32 @@ failed_unanswered(const HttpHandle *handle, CURLcode code)
 }
 
 /*
- * Is it sure that the server has not looked at the request?  It says so of a stream
- * (REFUSED_STREAM), or of those that it has not begun when it closes a connection
- * (GOAWAY).  libcurl sends such a request again five times; of the latter some
- * versions only say that the session is over, with no word of why.
+ * Is it sure that the server has not looked at the request?  It says so of a stream by
+ * REFUSED_STREAM.  libcurl sends such a request again, and gives up after five times.
  */
 static bool
 was_not_processed(const HttpHandle *handle, CURLcode code)
 {
 	return failed_unanswered(handle, code) &&
-		((code == CURLE_HTTP2 && handle->curl_error[0] == '\0') ||
-		 strncmp(handle->curl_error, "Connection died", 15) == 0 ||
+		(strncmp(handle->curl_error, "Connection died", 15) == 0 ||
 		 strstr(handle->curl_error, "REFUSED_STREAM") != NULL);
 }
 
 /*
  * A connection of HTTP/2 has ended without a word on this request.  It may have crossed
- * a GOAWAY, as at each restart of a server, and libcurl does not tell.
+ * a GOAWAY, as at each restart of a server, and libcurl does not tell: it is worth
+ * another try.  (CURLE_HTTP2 without a text says that the session is over.)
  */
 static bool
 lost_http2_connection(const HttpHandle *handle, CURLcode code)
 {
 	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
 
-	return failed_unanswered(handle, code) &&
-		(code == CURLE_PARTIAL_FILE || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
+	if (!failed_unanswered(handle, code))
+		return false;
+	if (code == CURLE_HTTP2 && handle->curl_error[0] == '\0')
+		return true;
+	return (code == CURLE_PARTIAL_FILE || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
 		((socket != NULL && socket->is_http2) || strncmp(handle->curl_error, "HTTP/2 ", 7) == 0);
 }
 
@@ -383,7 +384,7 @@ why_shut(const HttpHandle *handle)
 
 	for (int i = 0; i < handle->opened.count && i < SOCKETS_OPENED &&
 		 (socket == NULL || socket->shut == SHUT_NOT); i++)
-		socket = socket_last(sockets, handle->opened.fds[i]);
+		socket = socket_last(sockets, handle->opened.refs[i]);
 	return socket != NULL ? socket->shut : SHUT_NOT;
 }
 
@@ -445,9 +446,13 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 	give_up_broken(handle, code);
 	if (was_not_processed(handle, code))
 	{
-		fail_at_host(handle, HTTP_TRANSIENT, "the server ended the connection or the stream "
-					 "before it took the request", "");
+		fail_at_host(handle, HTTP_TRANSIENT, "the server refused the request's stream", "");
 		handle->result.reached = false;
+		return;
+	}
+	if (lost_http2_connection(handle, code))
+	{
+		fail_at_host(handle, HTTP_TRANSIENT, "the server ended the connection without an answer", "");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
@@ -510,6 +515,8 @@ handle_finish(HttpHandle *handle, CURLcode code)
 		(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
 		 lost_http2_connection(handle, code)))
 		handle->again = AGAIN_ELSEWHERE;
+	if (handle->again == AGAIN_ELSEWHERE && handle->phase >= HANDLE_CONNECTED)
+		handle->result.resent++;
 	if (handle->again != AGAIN_NOT)
 		return handle_renew(handle);
 	if (code != CURLE_OK)
@@ -524,7 +531,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 		return handle_follow_redirect(handle, target);
 
 	handle_advance(handle, HANDLE_ENDED);
-	handle->result.reached = true;
+	handle->result.sent = handle->result.reached = true;
 	handle->result.fault = HTTP_ANSWERED;
 	if (status == 429 || status / 100 == 5)
 		handle->result.retry_after_ms = rate_headers_wait(&handle->rate_headers);
@@ -541,13 +548,14 @@ describe_duration(int milliseconds, char *out, size_t size)
 		snprintf(out, size, "%d ms", milliseconds);
 }
 
-/* Have others left its connection without an answer, and nothing has come on it since? */
+/* Have others left its connection without an answer, before now, and nothing has come on it since? */
 static bool
 was_abandoned(const HttpHandle *handle)
 {
 	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
 
-	return socket != NULL && socket->abandoned_at != 0 && socket->heard_at <= socket->abandoned_at;
+	return socket != NULL && socket->abandoned_at != 0 &&
+		socket->abandoned_at < handle->load->now && socket->heard_at <= socket->abandoned_at;
 }
 
 void

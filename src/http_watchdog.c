@@ -9,14 +9,17 @@
  * closed, and the call ends.  (A call for one socket also does what is due for
  * others: so it takes a look at all of them to see which one it is.)
  *
- * The handler only looks at sockets, shuts them down and counts.  All it shares with
- * the rest are volatile words, and the array of sockets, which does not move.
+ * The handler only looks at sockets, shuts them down and counts.  It does so in the thread
+ * that calls libcurl: in others, which libcurl starts to look up hosts, it does nothing.
+ * What it reads of the array of sockets may be in the midst of a change, of one socket: at
+ * worst that one is not looked at in this tick.
  *
  *-------------------------------------------------------------------------
  */
 #include "http_watchdog.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -44,6 +47,7 @@
 #define FLOOD_BYTES (64 * 1024)
 
 static int	starts = 0;
+static pthread_t watched_thread;
 
 static HttpSockets *volatile inside;	/* those of the call under way; NULL: none is */
 static volatile sig_atomic_t ticks; /* in that call, since something came in */
@@ -88,7 +92,7 @@ shut_floods(HttpSockets *sockets)
 
 		if (socket->is_open && socket->read_before >= 0 &&
 			bytes_read(fd) - socket->read_before >= FLOOD_BYTES)
-			socket_shut(sockets, fd, SHUT_FLOOD);
+			socket_shut_flood(sockets, fd);
 	}
 }
 
@@ -99,6 +103,8 @@ on_tick(int signal_number)
 	int			saved = errno;
 
 	(void) signal_number;
+	if (!pthread_equal(pthread_self(), watched_thread))
+		return;
 	if (progress >= WORTH_A_TICK)
 		ticks = 0;
 	progress = 0;
@@ -130,6 +136,7 @@ watchdog_start(void)
 		starts++;
 		return true;
 	}
+	watched_thread = pthread_self();
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = on_tick;
 	action.sa_flags = SA_RESTART;

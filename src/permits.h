@@ -100,7 +100,7 @@ extern bool permits_give_back(int slot_index, const Answer *answers, int count);
 extern Charge permits_judge(int slot_index, const Trial *trial);
 
 /* A request could not get through: do others, or may they?  See health_others_pass. */
-extern bool permits_others_pass(int slot_index, bool may_pass);
+extern bool permits_others_pass(int slot_index, bool may_pass, int64 sent_at);
 
 /*
  * How long the worker's job has waited for a throttled server since this was

@@ -209,13 +209,13 @@ permits_judge(int slot_index, const Trial *trial)
 }
 
 bool
-permits_others_pass(int slot_index, bool may_pass)
+permits_others_pass(int slot_index, bool may_pass, int64 sent_at)
 {
 	bool		pass;
 
 	shared_lock();
 	pass = health_others_pass(&shared->servers[shared->slots[slot_index].server_index].health,
-							  may_pass);
+							  may_pass, sent_at);
 	shared_unlock();
 	return pass;
 }

@@ -30,6 +30,9 @@
  */
 #define BURST_GAP_US 3000
 
+/* A request that was sent and not reached its server so often, others being answered, is charged. */
+#define MAX_UNREACHED 10
+
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
 static void
 note_answer_size(Worker *worker, size_t length)
@@ -135,6 +138,12 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 		request->attempts = 1;	/* the one that has just ended */
 		request->failures = 0;
 	}
+	/*
+	 * That the server has not worked on it, or has lost it with its connection, passes. If it
+	 * goes on, while others are answered, it is something in the request after all.
+	 */
+	if (result->sent && !result->reached && !charge.out && request->failures >= MAX_UNREACHED)
+		charge.counts = true;
 	if (!charge.counts)
 		request->attempts--;
 	*wait_us = 0;
@@ -241,6 +250,8 @@ turn_collect(Worker *worker)
 		answer.tokens_taken = request->tokens_taken;
 		answer.returned = result.noted;
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
+		worker->unsaved.requests += result.resent;
+		worker->unsaved.retries += result.resent;
 		note_answer_size(worker, result.body.length);
 		returns->judged = false;
 		answer.tokens = worker_settle(worker, &result);

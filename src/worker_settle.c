@@ -262,7 +262,7 @@ judge(const Worker *worker, const Request *request, const HttpResult *result)
 	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
 
 	ended.others_pass = result->fault == HTTP_REFUSED &&
-		permits_others_pass(worker->slot_index, result->may_pass);
+		permits_others_pass(worker->slot_index, result->may_pass, request->sent_at);
 	ended.proxy_status = result->proxy_status;
 	ended.status = result->status;
 	ended.asks_to_wait = result->retry_after_ms >= 0;

@@ -337,31 +337,47 @@ test_patience(void)
 	ok(health.out && !note(HEALTH_FAILED, now, 0, false), "patience begins anew");
 }
 
+/* A request that goes out now has failed in its handshake: is it to be tried again? */
+static bool
+passes(bool may_pass)
+{
+	bool		pass = health_others_pass(&health, may_pass, send(1));
+
+	(void) note(HEALTH_UNREACHED, now, 0, false);
+	return pass;
+}
+
 /* A handshake that failed, say: one of many, or the configuration? */
 static void
 test_others_pass(void)
 {
 	begin(8);
-	ok(health_others_pass(&health, true), "what may be one connection only is tried again");
-	ok(!health_others_pass(&health, false), "what looks like configuration is, before any answer");
+	ok(passes(true), "what may be one connection only is tried again");
+	begin(8);
+	ok(!passes(false), "what looks like configuration is, before any answer");
 	answers(1, send(1));
 	now += MS;
-	ok(health_others_pass(&health, false), "and is not, once there was one");
-	for (int i = 0; i < HEALTH_OUT_AFTER_UNREACHED; i++)
-		(void) note(HEALTH_UNREACHED, send(1), 0, true);
-	ok(health.out && health_others_pass(&health, false), "nor when an outage begins");
-	for (int i = 0; i < HEALTH_HOPELESS_PROBES; i++)
+	ok(passes(false), "and is not, once there was one");
+	now += MS;
+	(void) passes(true);
+	(void) passes(true);
+	ok(health.out && health_others_pass(&health, true, START), "nor is what was sent before an outage");
+	for (int i = 1; i < HEALTH_HOPELESS_PROBES; i++)
 	{
-		ok(health_others_pass(&health, false), "nor after few probes");
 		wait_out_pause();
-		(void) note(HEALTH_UNREACHED, send(1), 0, false);
+		ok(passes(false), "nor are the first probes");
 	}
-	ok(!health_others_pass(&health, false) && !health_others_pass(&health, true),
-	   "in the end it is");
+	wait_out_pause();
+	ok(!health_others_pass(&health, true, send(1)), "in the end it is");
+	(void) note(HEALTH_UNREACHED, now, 0, false);
+	wait_out_pause();
+	(void) note(HEALTH_UNREACHED, send(1), 0, false);
+	wait_out_pause();
+	ok(passes(true), "a probe that failed otherwise begins the count anew");
 	answers(1, now);
-	ok(health_others_pass(&health, true), "until the server answers");
+	ok(passes(true), "and so does an answer");
 	health_forget(&health, now);
-	ok(!health_others_pass(&health, false), "another server has not answered yet");
+	ok(!passes(false), "another server has not answered yet");
 }
 
 static void

@@ -15,8 +15,18 @@
 #include "tap.h"
 
 static HttpSockets sockets;
+static const SocketRef nothing = {0, 0};
 static int	listener;
 static int	port;
+
+/* A connection with the listener, from that address and port, is ready. */
+static SocketRef
+use(const OpenedSockets *opened, const char *address, int local, int64_t now)
+{
+	SocketEnds	ends = {address, local, "127.0.0.1", port};
+
+	return socket_use(&sockets, opened, &ends, now);
+}
 
 /* A connection to ourselves: the socket, its other end, and the local port of the first. */
 static int
@@ -38,41 +48,44 @@ connect_one(int *other, int *local)
 static void
 test_use(void)
 {
-	OpenedSockets opened = {{0}, 0};
-	OpenedSockets none = {{0}, 0};
+	OpenedSockets opened = {{{0, 0}}, 0};
+	OpenedSockets none = {{{0, 0}}, 0};
 	int			far;
 	int			local;
 	int			fd = connect_one(&far, &local);
 	int			unconnected = socket(AF_INET, SOCK_STREAM, 0);
+	SocketRef	ref;
 
 	socket_opened(&sockets, fd, &opened);
 	socket_opened(&sockets, unconnected, &opened);
-	ok(socket_get(&sockets, fd) != NULL && socket_get(&sockets, -1) == NULL &&
-	   socket_get(&sockets, sockets.limit) == NULL, "what was opened is known, and nothing else");
-	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 1), SOCKET_NONE,
+	ok(socket_of_descriptor(&sockets, fd) != NULL && socket_of_descriptor(&sockets, -1) == NULL &&
+	   socket_of_descriptor(&sockets, sockets.limit) == NULL, "what was opened is known, and nothing else");
+	is_int(use(&none, "127.0.0.1", local, 1).serial, 0,
 		   "a connection that nobody is known to have made");
-	is_int(socket_use(&sockets, &opened, "127.0.0.1", local, 1), fd,
+	ref = use(&opened, "127.0.0.1", local, 1);
+	is_int(ref.fd, fd,
 		   "of the sockets that were opened the connected one is used");
-	is_int(socket_get(&sockets, fd)->requests, 1, "for the first time");
-	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 2), fd, "then it is found by its port");
-	is_int(socket_get(&sockets, fd)->users, 2, "two use it");
-	is_int(socket_use(&sockets, &none, "127.0.0.2", local, 2), SOCKET_NONE,
+	is_int(socket_of_descriptor(&sockets, fd)->requests, 1, "for the first time");
+	is_int(use(&none, "127.0.0.1", local, 2).fd, fd, "then it is found by its port");
+	is_int(socket_of_descriptor(&sockets, fd)->users, 2, "two use it");
+	is_int(use(&none, "127.0.0.2", local, 2).serial, 0,
 		   "the same port of another address is another");
 	is_int(sockets.ready, 1, "a connection");
-	socket_leave(&sockets, SOCKET_NONE, true, 7);
-	socket_leave(&sockets, fd, true, 7);
-	ok(socket_get(&sockets, fd)->users == 1 && socket_get(&sockets, fd)->abandoned_at == 0,
+	socket_leave(&sockets, nothing, true, 7);
+	socket_leave(&sockets, ref, true, 7);
+	ok(socket_of_descriptor(&sockets, fd)->users == 1 && socket_of_descriptor(&sockets, fd)->abandoned_at == 0,
 	    "one has left");
-	(void) socket_use(&sockets, &none, "127.0.0.1", local, 2);
-	socket_leave(&sockets, fd, false, 7);
-	is_int(socket_get(&sockets, fd)->abandoned_at, 7, "another one has left it unanswered");
+	(void) use(&none, "127.0.0.1", local, 2);
+	socket_leave(&sockets, ref, false, 7);
+	is_int(socket_of_descriptor(&sockets, fd)->abandoned_at, 7, "another one has left it unanswered");
 	socket_closed(&sockets, fd);
-	ok(socket_get(&sockets, fd) == NULL, "what was closed is not known any more");
-	is_int(socket_use(&sockets, &none, "127.0.0.1", local, 3), SOCKET_NONE, "nor is its port");
-	socket_leave(&sockets, fd, true, 7);	/* no fault */
+	ok(socket_of_descriptor(&sockets, fd) == NULL, "what was closed is not known any more");
+	is_int(use(&none, "127.0.0.1", local, 3).serial, 0, "nor is its port");
+	socket_leave(&sockets, ref, true, 7);	/* no fault */
 	is_int(sockets.ready, 0, "none is left");
 	socket_opened(&sockets, fd, &none);
-	is_int(socket_get(&sockets, fd)->requests, 0, "its number can be another's");
+	ok(socket_get(&sockets, ref) == NULL && socket_last(&sockets, ref) == NULL, "nor is it what has its number now");
+	is_int(socket_of_descriptor(&sockets, fd)->requests, 0, "its number can be another's");
 	close(fd);
 	close(far);
 	close(unconnected);
@@ -82,7 +95,7 @@ test_use(void)
 static void
 test_many_opened(void)
 {
-	OpenedSockets opened = {{0}, 0};
+	OpenedSockets opened = {{{0, 0}}, 0};
 	int			tried[2 * SOCKETS_OPENED];
 	int			far;
 	int			local;
@@ -95,7 +108,7 @@ test_many_opened(void)
 	}
 	fd = connect_one(&far, &local);
 	socket_opened(&sockets, fd, &opened);
-	is_int(socket_use(&sockets, &opened, "127.0.0.1", local, 1), fd, "the ninth address answers");
+	is_int(use(&opened, "127.0.0.1", local, 1).fd, fd, "the last address answers");
 	for (int i = 0; i < 2 * SOCKETS_OPENED; i++)
 		close(tried[i]);
 	close(fd);
@@ -105,7 +118,7 @@ test_many_opened(void)
 static void
 test_input(void)
 {
-	OpenedSockets opened = {{0}, 0};
+	OpenedSockets opened = {{{0, 0}}, 0};
 	int			far;
 	int			local;
 	int			fd = connect_one(&far, &local);
@@ -122,9 +135,9 @@ test_input(void)
 
 	fd = connect_one(&far, &local);
 	socket_opened(&sockets, fd, &opened);
-	socket_shut(&sockets, fd, SHUT_SILENT);
-	socket_shut(&sockets, fd, SHUT_FLOOD);
-	is_int(socket_get(&sockets, fd)->shut, SHUT_SILENT, "the first reason to give it up counts");
+	socket_shut(&sockets, opened.refs[0], SHUT_SILENT);
+	socket_shut_flood(&sockets, fd);
+	is_int(socket_of_descriptor(&sockets, fd)->shut, SHUT_SILENT, "the first reason to give it up counts");
 	is_int(socket_input(fd), SOCKET_CLOSED, "and it is found closed");
 	close(fd);
 	close(far);
