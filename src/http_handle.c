@@ -112,11 +112,12 @@ static int	(*openssl_has_pending(void)) (const void *ssl)
 	static int	(*has_pending) (const void *ssl) = NULL;
 	static bool looked = false;
 	const char *(*version) (int kind);
-	const char *libcurls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+	const char *libcurls;
 
 	if (looked)
 		return has_pending;
 	looked = true;
+	libcurls = curl_version_info(CURLVERSION_NOW)->ssl_version;
 	*(void **) &version = dlsym(RTLD_DEFAULT, "OpenSSL_version");
 	if (version == NULL || libcurls == NULL || strncmp(libcurls, "OpenSSL/", 8) != 0 ||
 		strncmp(version(0), "OpenSSL ", 8) != 0 ||

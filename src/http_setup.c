@@ -243,9 +243,13 @@ set_server(HttpProfile *profile, CURLcode *code)
 	CURL	   *easy = profile->easy;
 
 	EASY_SET(easy, code, CURLOPT_PROTOCOLS_STR, "http,https");
-	/* An empty string, unlike NULL, keeps libcurl from asking the environment. */
-	EASY_SET(easy, code, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
-	EASY_SET(easy, code, CURLOPT_NOPROXY, "");
+	/*
+	 * The environment is not to be asked: neither for hosts that need no proxy, nor for a
+	 * proxy.  A single string for that, as each costs in every copy.
+	 */
+	if (settings->proxy != NULL)
+		EASY_SET(easy, code, CURLOPT_PROXY, settings->proxy);
+	EASY_SET(easy, code, CURLOPT_NOPROXY, settings->proxy != NULL ? "" : "*");
 
 	EASY_SET(easy, code, CURLOPT_SSL_VERIFYPEER, settings->verify_tls ? 1L : 0L);
 	EASY_SET(easy, code, CURLOPT_SSL_VERIFYHOST, settings->verify_tls ? 2L : 0L);
