@@ -56,6 +56,9 @@
 #define HINT_TLS \
 	"Check the server's url and its options ca_file and verify_tls: ALTER SERVER. Then use " \
 	"enrich.resume."
+#define HINT_CERTIFICATE \
+	"The server demands a client certificate, which pg_enrich does not send: reach it by a proxy that " \
+	"does. Then use enrich.resume."
 #define HINT_REQUEST \
 	"Check the server's options with enrich.preview: ALTER SERVER. Then use enrich.resume."
 
@@ -348,6 +351,17 @@ simply(VerdictKind kind)
 	return (Verdict) {kind, NULL};
 }
 
+/* nginx says so in a page of its own, which begins so: no row can make it. */
+static bool
+demands_certificate(const VerdictCase *ended)
+{
+	static const char page[] =
+		"<html>\r\n<head><title>400 No required SSL certificate was sent</title>";
+
+	return ended->body_length >= sizeof(page) - 1 &&
+		memcmp(ended->body, page, sizeof(page) - 1) == 0;
+}
+
 /* Of a 400: key or account, in a provider's disguise? */
 static Verdict
 of_bad_request(const VerdictCase *ended)
@@ -356,6 +370,8 @@ of_bad_request(const VerdictCase *ended)
 
 	if (ended->body_length == 0)
 		return simply(VERDICT_BAD_ROWS);
+	if (demands_certificate(ended))
+		return configuration(HINT_CERTIFICATE);
 	read_words(ended, &words);
 	if (says_code(&words, account_codes) || begins_with_any(words.reason, account_openings))
 		return configuration(HINT_ACCOUNT);

@@ -30,7 +30,7 @@
  */
 #define BURST_GAP_US 3000
 
-/* A request that was sent and not reached its server so often, others being answered, is charged. */
+/* What was sent, and lost or refused before the server has worked on it, so often is charged. */
 #define MAX_UNREACHED 10
 
 /* How large answers are: the average follows quickly upwards, slowly downwards. */
@@ -140,10 +140,10 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	}
 	/*
 	 * That the server has not worked on it, or has lost it with its connection, passes. If it
-	 * goes on, while others are answered, it is something in the request after all.
+	 * goes on, it is something in the request after all.
 	 */
-	if (result->sent && !result->reached && !charge.out && request->failures >= MAX_UNREACHED)
-		charge.counts = true;
+	if (result->sent && !result->reached && request->failures < MAX_UNREACHED)
+		charge.counts = false;
 	if (!charge.counts)
 		request->attempts--;
 	*wait_us = 0;

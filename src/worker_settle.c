@@ -77,7 +77,7 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 
 	if (result->fault == HTTP_INTERNAL)
 		sign = HEALTH_NO_SIGN;
-	else if (result->fault != HTTP_ANSWERED && !result->reached)
+	else if (result->fault != HTTP_ANSWERED && !result->sent)
 		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
 	if (worker_judge(worker, request, sign, result, &wait_us))

@@ -108,6 +108,27 @@ all_done('GOAWAY in two steps', at_third(sub {
 }), @unprocessed);
 
 #
+# What goes on without end is charged in the end, though others are answered
+#
+my %always = (
+	'closes the connection' => sub { $_[0]->close },
+	'refuses the stream' => sub { $_[0]->write(rst_stream($_[1]->{stream}, REFUSED_STREAM)) },
+);
+foreach my $what (sort keys %always)
+{
+	my $peer = WirePeer->start(tls => 1, http2 => 1, request => sub {
+		my ($connection, $request) = @_;
+
+		return $request->{row} eq 'row 7' ? $always{$what}->($connection, $request) : $connection->answer($request);
+	});
+	my $job = WireJob->start($t, { $peer->server_options, max_attempts => 2, backoff_max => '50ms', max_concurrency => 3 }, rows => 600);
+
+	$job->wait(30);
+	is($job->outcome, 'completed: 599 own, 0 of others, 1 failed', "a server that $what at one row, always")
+	  or diag($job->reasons);
+}
+
+#
 # Broken connections: what they carried may have been processed
 #
 my %broken = (

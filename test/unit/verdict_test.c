@@ -52,6 +52,10 @@ test_statuses(void)
 			ok(false, "a hint comes with configuration, and only then");
 	}
 	is_int(judge(503, true, NULL).kind, VERDICT_THROTTLED, "503 with Retry-After");
+	is_int(judge(400, false, "<html>\r\n<head><title>400 No required SSL certificate was sent</title>"
+				 "</head>\r\n").kind, VERDICT_CONFIGURATION, "nginx wants a client certificate");
+	is_int(judge(400, false, "{\"error\": \"<title>400 No required SSL certificate was sent</title>\"}").kind,
+		   VERDICT_BAD_ROWS, "a row that says so is a row");
 	is_int(judge(500, true, NULL).kind, VERDICT_TRANSIENT, "500 with Retry-After");
 	is_int(judge(401, true, NULL).kind, VERDICT_CONFIGURATION, "401 with Retry-After");
 }
