@@ -181,6 +181,30 @@ judge_connection(HttpHandle *handle, const HttpSocket *socket)
 	return AGAIN_ELSEWHERE;
 }
 
+/*
+ * We have given up the connection that the request was sent on.  It is not for libcurl to
+ * send it again: caps, rates and outages are to say when.
+ */
+static bool
+was_given_up(const HttpHandle *handle)
+{
+	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
+
+	return socket != NULL && (socket->shut == SHUT_SILENT || socket->shut == SHUT_BROKEN);
+}
+
+/*
+ * libcurl has sent the request on a connection that was lost, and now sends it on another
+ * one.  That is a whole new try, with all the time of the timeout.
+ */
+static void
+note_moved(HttpHandle *handle)
+{
+	socket_leave(&handle->load->sockets, handle->socket, false, handle->load->now);
+	if (handle->settings.timeout_ms > 0)
+		handle->deadline = handle->load->attended + handle->settings.timeout_ms * INT64_C(1000);
+}
+
 /* libcurl has a connection for the request: may it be sent? */
 static int
 on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int local_port)
@@ -190,8 +214,10 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 	SocketEnds	ends = {local_ip, local_port, remote_ip, remote_port};
 	const HttpSocket *socket;
 
-	/* libcurl has taken another one before */
-	socket_leave(&load->sockets, handle->socket, false, load->now);
+	if (handle->socket.serial != 0 && was_given_up(handle))
+		return CURL_PREREQFUNC_ABORT;
+	if (handle->socket.serial != 0)
+		note_moved(handle);
 	handle->socket = socket_use(&load->sockets, &handle->opened, &ends, load->now);
 	socket = socket_get(&load->sockets, handle->socket);
 	handle->reuses = socket != NULL && socket->requests > 1;

@@ -52,6 +52,7 @@ static void
 call_begins(Http *http)
 {
 	http->load.now = http->clock();
+	http->load.attended = http->load.now - http->away;
 	watchdog_enter(&http->load.sockets);
 }
 

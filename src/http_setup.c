@@ -509,8 +509,8 @@ handle_renew(HttpHandle *handle)
 	handle->deadline = 0;		/* whoever begins once more has all the time again */
 	if (handle->again == AGAIN_LATER)
 		handle->put_off++;
-	else if (handle->moved++ > 0)	/* a kept one will not do, either */
-		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);
+	else if (handle->moved++ > 0 || !handle->load->multiplexes)
+		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);	/* kept ones may be as bad */
 	handle->again = AGAIN_NOT;
 	if (code != CURLE_OK)
 		handle_fail(handle, HTTP_INTERNAL, curl_easy_strerror(code));

@@ -375,6 +375,16 @@ fail_at_proxy(HttpHandle *handle, int status)
 					   handle->curl_error);
 }
 
+/* "60 s" or "1500 ms" */
+static void
+describe_duration(int milliseconds, char *out, size_t size)
+{
+	if (milliseconds % 1000 == 0)
+		snprintf(out, size, "%d s", milliseconds / 1000);
+	else
+		snprintf(out, size, "%d ms", milliseconds);
+}
+
 /* Why its connection was given up while it was under way, or while it was made. */
 static SocketShut
 why_shut(const HttpHandle *handle)
@@ -393,6 +403,8 @@ static bool
 fail_if_shut(HttpHandle *handle)
 {
 	SocketShut	why = why_shut(handle);
+	char		limit[32];
+	char		what[64];
 
 	if (why == SHUT_NOT || why == SHUT_INPUT)
 		return false;
@@ -402,9 +414,15 @@ fail_if_shut(HttpHandle *handle)
 					 "the server sent without end what is no part of an answer");
 		return true;
 	}
-	fail_at_host(handle, HTTP_TRANSIENT, "the connection was given up",
-				 why == SHUT_SILENT ? "nothing came any more on it"
-				 : "another request has failed on it");
+	if (why == SHUT_SILENT)
+	{
+		describe_duration(handle->settings.timeout_ms, limit, sizeof(limit));
+		snprintf(what, sizeof(what), "no answer within %s", limit);
+		fail_at_host(handle, HTTP_TRANSIENT, what, "nothing came on its connection any more");
+	}
+	else
+		fail_at_host(handle, HTTP_TRANSIENT, "the connection was given up",
+					 "another request has failed on it");
 	handle->result.reached = false;
 	return true;
 }
@@ -512,6 +530,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	handle->result.status = (int) status;
 	count_bytes(handle);
 	if (handle->again == AGAIN_NOT && handle->moved == 0 &&
+		(why_shut(handle) == SHUT_NOT || why_shut(handle) == SHUT_INPUT) &&
 		(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
 		 lost_http2_connection(handle, code)))
 		handle->again = AGAIN_ELSEWHERE;
@@ -536,16 +555,6 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	if (status == 429 || status / 100 == 5)
 		handle->result.retry_after_ms = rate_headers_wait(&handle->rate_headers);
 	return false;
-}
-
-/* "60 s" or "1500 ms" */
-static void
-describe_duration(int milliseconds, char *out, size_t size)
-{
-	if (milliseconds % 1000 == 0)
-		snprintf(out, size, "%d s", milliseconds / 1000);
-	else
-		snprintf(out, size, "%d ms", milliseconds);
 }
 
 /* Have others left its connection without an answer, before now, and nothing has come on it since? */

@@ -238,7 +238,7 @@ turn_collect(Worker *worker)
 	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
 		   clock_now() - began < READ_US && http_next_finished(worker->http, &result))
 	{
-		const Request *request = result.tag;
+		Request    *request = result.tag;
 		Answer		answer = {0};
 		int64		estimated = request->tokens;
 
@@ -252,6 +252,7 @@ turn_collect(Worker *worker)
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
 		worker->unsaved.requests += result.resent;
 		worker->unsaved.retries += result.resent;
+		request->bucket->row.attempts += result.resent;
 		note_answer_size(worker, result.body.length);
 		returns->judged = false;
 		answer.tokens = worker_settle(worker, &result);
