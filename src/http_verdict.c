@@ -317,7 +317,7 @@ was_not_processed(const HttpHandle *handle, CURLcode code)
 /*
  * A connection of HTTP/2 has ended without a word on this request.  It may have crossed
  * a GOAWAY, as at each restart of a server, and libcurl does not tell: it is worth
- * another try.  (CURLE_HTTP2 without a text says that the session is over.)
+ * another try.  (CURLE_HTTP2 is of the session, not of a stream.)
  */
 static bool
 lost_http2_connection(const HttpHandle *handle, CURLcode code)
@@ -326,7 +326,7 @@ lost_http2_connection(const HttpHandle *handle, CURLcode code)
 
 	if (!failed_unanswered(handle, code))
 		return false;
-	if (code == CURLE_HTTP2 && handle->curl_error[0] == '\0')
+	if (code == CURLE_HTTP2)
 		return true;
 	return (code == CURLE_PARTIAL_FILE || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
 		((socket != NULL && socket->is_http2) || strncmp(handle->curl_error, "HTTP/2 ", 7) == 0);

@@ -69,7 +69,7 @@ sub is_right
 	my $rows = $option{job}{rows} // 150;
 
 	$job->wait(20);
-	is($job->outcome, "completed: $rows own, 0 of others, 0 failed", $what);
+	is($job->outcome, "completed: $rows own, 0 of others, 0 failed", $what) or diag($job->reasons);
 	isnt(scalar(grep { $_->[1] eq 'unasked' } $peer->notes), 0, "$what: it was idle")
 	  if $option{server}{requests_per_minute};
 	return;
