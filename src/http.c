@@ -259,7 +259,7 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 	http->timer_due = NEVER;
 	http->settle_at = NEVER;
 	http->earliest = NEVER;
-	http->accounted = clock();
+	http->accounted = http->swept_at = clock();
 
 	http->sweeps = compat_curl_leaves_closing();
 	if (!sockets_init(&http->load.sockets))

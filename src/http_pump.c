@@ -213,15 +213,34 @@ settle_sockets(Http *http)
 	end_round(http);
 }
 
-/* Connections that are being closed, where libcurl has to be reminded of them. */
+/* Is there a connection that no request uses: kept, or being closed? */
+static bool
+has_unused_connection(const Http *http)
+{
+	for (int fd = 0; fd < http->load.sockets.end; fd++)
+	{
+		const HttpSocket *socket = socket_of_descriptor(&http->load.sockets, fd);
+
+		if (socket != NULL && socket->users == 0 && socket->requests > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Connections that are being closed, where libcurl has to be reminded of them.  What all
+ * others have is read by that at one go, so it is not done for nothing.
+ */
 static void
 sweep(Http *http)
 {
 	int64_t		now = http->clock();
 
-	if (!http->sweeps || now - http->swept_at < SWEEP_US || http->load.sockets.open == 0)
+	if (!http->sweeps || now - http->swept_at < SWEEP_US)
 		return;
 	http->swept_at = now;
+	if (!has_unused_connection(http))
+		return;
 	call_begins(http);
 	compat_curl_sweep(http->multi);
 	end_round(http);
