@@ -520,6 +520,23 @@ says_connection_was_idle(HttpHandle *handle, CURLcode code)
 	return code == CURLE_OK && handle->result.status == 408 && handle->reuses;
 }
 
+/*
+ * Once, where its connection was at fault; but not where we have given that up: then the
+ * caller is to say when.
+ */
+static bool
+is_worth_another_try(HttpHandle *handle, CURLcode code)
+{
+	SocketShut	why;
+
+	if (handle->moved > 0 ||
+		!(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
+		  lost_http2_connection(handle, code)))
+		return false;
+	why = why_shut(handle);
+	return why == SHUT_NOT || why == SHUT_INPUT;
+}
+
 bool
 handle_finish(HttpHandle *handle, CURLcode code)
 {
@@ -529,10 +546,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	handle->result.status = (int) status;
 	count_bytes(handle);
-	if (handle->again == AGAIN_NOT && handle->moved == 0 &&
-		(why_shut(handle) == SHUT_NOT || why_shut(handle) == SHUT_INPUT) &&
-		(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
-		 lost_http2_connection(handle, code)))
+	if (handle->again == AGAIN_NOT && is_worth_another_try(handle, code))
 		handle->again = AGAIN_ELSEWHERE;
 	if (handle->again == AGAIN_ELSEWHERE && handle->phase >= HANDLE_CONNECTED)
 		handle->result.resent++;

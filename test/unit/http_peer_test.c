@@ -11,25 +11,13 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-#include "clock.h"
-#include "http.h"
+#include "http_client.h"
 #include "http_server.h"
 #include "tap.h"
 
 static HttpSettings settings = {
 	.timeout_ms = 10000, .connect_timeout_ms = 10000, .max_response_size = 1024 * 1024
 };
-
-static Http *
-create(void)
-{
-	char		error[256];
-	Http	   *http = http_create(30, clock_now, error, sizeof(error));
-
-	if (http == NULL)
-		bail_out(error);
-	return http;
-}
 
 static void
 start(Http *http, const char *path, void *tag)
@@ -42,24 +30,6 @@ start(Http *http, const char *path, void *tag)
 		bail_out("http_start");
 }
 
-static HttpResult
-finish(Http *http)
-{
-	HttpResult	result;
-
-	while (!http_next_finished(http, &result))
-	{
-		struct pollfd watched = {http_descriptor(http), POLLIN, 0};
-		int64_t		timeout = http_timeout(http);
-
-		if (poll(&watched, 1, timeout < 0 || timeout > 20000 ? 20000 : (int) timeout) == 0 &&
-			timeout > 20000)
-			bail_out("nothing happens");
-		http_pump(http);
-	}
-	return result;
-}
-
 /* A request's answer, or why there is none, is to begin so. */
 static void
 gets(Http *http, const char *path, const char *expected, const char *name)
@@ -68,7 +38,7 @@ gets(Http *http, const char *path, const char *expected, const char *name)
 	const char *got;
 
 	start(http, path, NULL);
-	result = finish(http);
+	result = take_result(http);
 	got = result.fault == HTTP_ANSWERED && result.body.data != NULL ? result.body.data
 		: result.error;
 	if (!ok(strncmp(got, expected, strlen(expected)) == 0, name))
@@ -79,7 +49,7 @@ gets(Http *http, const char *path, const char *expected, const char *name)
 static void
 test_unasked(void)
 {
-	Http	   *http = create();
+	Http	   *http = create(30);
 
 	gets(http, "/then-unasked", "first", "an answer");
 	let_go();
@@ -89,7 +59,7 @@ test_unasked(void)
 	gets(http, "/whole", "hello", "nor is a 408 on an idle connection");
 	http_destroy(http);
 
-	http = create();
+	http = create(30);
 	gets(http, "/once-408", "once", "a connection that is used once");
 	gets(http, "/once-408", "once", "a 408 that has crossed the request: it goes on a new one");
 	http_destroy(http);
@@ -99,13 +69,13 @@ test_unasked(void)
 static void
 test_headers(const char *path)
 {
-	Http	   *http = create();
+	Http	   *http = create(30);
 	HttpResult	result;
 	char		name[100];
 
 	gets(http, "/whole", "hello", "a connection that was used");
 	start(http, path, NULL);
-	result = finish(http);
+	result = take_result(http);
 	snprintf(name, sizeof(name), "%s: refused as malformed, or read", path);
 	if (!ok(result.fault == HTTP_ANSWERED ? strncmp(result.body.data, "hello", 5) == 0
 			: strstr(result.error, "malformed answer") != NULL, name))
@@ -122,7 +92,7 @@ test_headers(const char *path)
 static void
 test_false_http2(const char *version, bool all_answered, const char *name)
 {
-	Http	   *http = create();
+	Http	   *http = create(30);
 	char		paths[20][40];
 	int			started = 0;
 	int			wrong = 0;
@@ -140,7 +110,7 @@ test_false_http2(const char *version, bool all_answered, const char *name)
 			start(http, paths[started], paths[started]);
 			started++;
 		}
-		result = finish(http);
+		result = take_result(http);
 		if (result.fault == HTTP_ANSWERED)
 		{
 			answered++;
@@ -160,7 +130,7 @@ test_false_http2(const char *version, bool all_answered, const char *name)
 static void
 test_reasons(void)
 {
-	Http	   *http = create();
+	Http	   *http = create(30);
 
 	gets(http, "/gzip-and-more", "malformed answer (127.0.0.1:", "bytes behind a compressed body");
 	gets(http, "/not-gzip", "malformed answer (127.0.0.1:", "a body that is not compressed");

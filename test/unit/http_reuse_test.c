@@ -13,25 +13,13 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-#include "clock.h"
-#include "http.h"
+#include "http_client.h"
 #include "http_server.h"
 #include "tap.h"
 
 static HttpSettings settings = {
 	.timeout_ms = 60000, .connect_timeout_ms = 10000, .max_response_size = 1024 * 1024
 };
-
-static Http *
-create(void)
-{
-	char		error[256];
-	Http	   *http = http_create(10, clock_now, error, sizeof(error));
-
-	if (http == NULL)
-		bail_out(error);
-	return http;
-}
 
 static void
 start(Http *http, unsigned profile, const char *method, const char *path, const char *header,
@@ -52,18 +40,8 @@ start(Http *http, unsigned profile, const char *method, const char *path, const 
 static char *
 finish(Http *http)
 {
-	HttpResult	result;
+	HttpResult	result = take_result(http);
 
-	while (!http_next_finished(http, &result))
-	{
-		struct pollfd watched = {http_descriptor(http), POLLIN, 0};
-		int64_t		timeout = http_timeout(http);
-
-		if (poll(&watched, 1, timeout < 0 || timeout > 20000 ? 20000 : (int) timeout) == 0 &&
-			timeout > 20000)
-			bail_out("nothing happens");
-		http_pump(http);
-	}
 	return result.body.data != NULL ? result.body.data : strdup(result.error);
 }
 
@@ -87,7 +65,7 @@ echoes(Http *http, unsigned profile, const char *method, const char *path, const
 static void
 test_profiles(void)
 {
-	Http	   *http = create();
+	Http	   *http = create(10);
 	char	   *seen;
 
 	echoes(http, 1, "POST", "/echo?a", "x-key: first", "[1]", "POST /echo?a ", "a profile");
@@ -144,7 +122,7 @@ static void
 test_broken_off(void)
 {
 	static const char *const ends[] = {"/announced", "/partial", "/cut", "/reset", "/garbage"};
-	Http	   *http = create();
+	Http	   *http = create(10);
 	char		name[100];
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
@@ -163,7 +141,7 @@ test_broken_off(void)
 static void
 test_closed_meanwhile(void)
 {
-	Http	   *http = create();
+	Http	   *http = create(10);
 	int			answered = 0;
 
 	for (int i = 0; i < 20; i++)
@@ -195,7 +173,7 @@ expect_held(int count, const char *name)
 static void
 test_flush(void)
 {
-	Http	   *http = create();
+	Http	   *http = create(10);
 
 	/* a connection that is there; a new one takes a pump more */
 	free((start(http, 1, "GET", "/whole", "x: y", NULL), finish(http)));
