@@ -82,6 +82,8 @@ static void
 read_activity(int job_index, JobActivity *activity)
 {
 	WaitingFor	waiting_for = WAITING_NOTHING;
+	int64		capacity = 0;
+	bool		capacity_known = true;
 
 	activity->entry = shared->jobs[job_index];
 	activity->effective = -1;
@@ -93,6 +95,8 @@ read_activity(int job_index, JobActivity *activity)
 		if (!slot->in_use || slot->job_index != job_index || slot->pid == 0)
 			continue;
 		activity->in_flight += slot->in_flight;
+		capacity += slot->capacity;
+		capacity_known &= slot->capacity > 0;
 		activity->rows_per_second += slot->rows_per_second;
 		activity->memory_used += slot->memory_used;
 		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
@@ -103,6 +107,8 @@ read_activity(int job_index, JobActivity *activity)
 		if (slot->server_index >= 0)
 			read_server(&shared->servers[slot->server_index], activity);
 	}
+	if (capacity_known && activity->effective > capacity)
+		activity->effective = (int) capacity;
 	activity->waiting_for = job_waits_for(activity, waiting_for);
 }
 

@@ -57,6 +57,7 @@ typedef enum HttpFault
 	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, look-ups that may pass */
 	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL, redirect refused */
 	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
+	HTTP_NOT_SENT,				/* http_recall took it back, or there was no descriptor for it */
 	HTTP_INTERNAL				/* out of memory, or libcurl could not be used */
 } HttpFault;
 
@@ -80,10 +81,12 @@ typedef struct HttpResult
 	bool		sent;			/* to the server, or begun to be */
 	bool		reached;		/* the server may have worked on it, and failed by it; where it
 								 * surely has not, or only its connection was lost: false */
-	int			resent;			/* times that it was sent again, without anybody being told */
+	int			resent;			/* times that it was sent again, without anybody being told; of
+								 * HTTP_NOT_SENT: times that it was sent, and surely not worked on */
 	int			status;			/* HTTP status, 0 when none came */
 	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
 	bool		noted;			/* http_note_answered has counted it */
+	bool		starved;		/* of HTTP_NOT_SENT: there was no descriptor */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
 	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a proxy's too; -1: nothing */
@@ -100,27 +103,45 @@ extern const char *http_library_fault(void);
 
 /*
  * Connections kept and used at most: derived by the caller from the process's
- * descriptor limit, less a reserve of 100 (looking up a host takes two for a
- * moment, at most some 32 at once), and at most half of it where hosts have
- * both IPv4 and IPv6 addresses (then both are tried).  clock gives monotonic
- * microseconds.  NULL when libcurl or epoll could not be set up; error then
- * says why.
+ * descriptor limit, less a reserve of 130 (looking up a host takes two for a
+ * moment, at most some 32 at once; and as many requests may be on their way to a
+ * connection that are not counted as such yet).  One that is being made is reckoned
+ * with two descriptors, as two addresses of its host may be tried.  clock gives
+ * monotonic microseconds.  NULL when libcurl or epoll could not be set up; error
+ * then says why.
  */
 extern Http *http_create(int max_connections, int64_t (*clock) (void),
 						 char *error, size_t error_size);
 extern void http_destroy(Http *http);	/* aborts what is in flight, at once */
 
 /*
+ * How many more requests would go on their way at once if they were started now: by the
+ * connections that there may be, the look-ups that may run at a time and, where requests
+ * share connections, by the streams that those have room for.
+ */
+extern int	http_room(const Http *http);
+
+/*
  * False only when memory ran out.  A request that cannot be sent as it is (a
  * line break in a header, say) is a result like any other.
  *
- * No more than max_connections are on their way at once, the others wait their
- * turn here: elapsed_us counts that, the timeouts do not.
+ * Those that are more than http_room wait their turn here: elapsed_us counts that, the
+ * timeouts do not.
  *
  * With follow_redirects, up to five redirects are followed within the same
  * scheme, host and port; one to elsewhere is HTTP_REFUSED.
  */
 extern bool http_start(Http *http, const HttpSettings *settings, const HttpRequest *request);
+
+/* How many were started and nothing of them was sent yet: they wait, or for a connection. */
+extern int	http_unsent(const Http *http);
+
+/*
+ * Takes back up to so many of those, the last ones first: their results are HTTP_NOT_SENT.
+ * Only where a look-up is under way that comes later, and what a redirect asks for is not
+ * taken back.
+ */
+extern void http_recall(Http *http, int most);
 
 /*
  * Sends what was started, as far as that goes without waiting.  http_pump does
@@ -153,6 +174,9 @@ extern bool http_has_finished(const Http *http);
 
 /* How many of those that are not taken yet have a status of 2xx, and were not counted before. */
 extern int	http_note_answered(Http *http);
+
+/* How many requests may be on their way at once, at most. */
+extern int	http_capacity(const Http *http);
 
 extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
 extern int64_t http_received_bytes(const Http *http);	/* held now by answers still arriving */

@@ -16,6 +16,7 @@
 #include "http_handle.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,19 +44,33 @@
  * Phases
  *-------------------------------------------------------------------------
  */
+
+/* What a handle in that phase counts for; by: 1 or -1. */
+static void
+count_phase(HttpLoad *load, HandlePhase phase, int by)
+{
+	if (phase == HANDLE_LOOKUP)
+		load->lookups += by;
+	else if (phase == HANDLE_CONNECTING)
+		load->connecting += by;
+	else if (phase == HANDLE_CONNECTED || phase == HANDLE_RECEIVING)
+		load->on_the_wire += by;
+}
+
+void
+handle_rewind(HttpHandle *handle)
+{
+	count_phase(handle->load, handle->phase, -1);
+	handle->phase = HANDLE_WAITING;
+}
+
 void
 handle_advance(HttpHandle *handle, HandlePhase phase)
 {
 	if (phase <= handle->phase)
 		return;
-	if (handle->phase == HANDLE_LOOKUP)
-		handle->load->lookups--;
-	if (handle->phase == HANDLE_CONNECTING)
-		handle->load->connecting--;
-	if (phase == HANDLE_LOOKUP)
-		handle->load->lookups++;
-	if (phase == HANDLE_CONNECTING)
-		handle->load->connecting++;
+	count_phase(handle->load, handle->phase, -1);
+	count_phase(handle->load, phase, 1);
 	if (phase == HANDLE_ENDED && (int64_t) handle->result.body.length > handle->load->longest)
 		handle->load->longest = (int64_t) handle->result.body.length;
 	if (phase == HANDLE_ENDED)
@@ -89,6 +104,8 @@ on_open_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
 	type |= SOCK_CLOEXEC;
 #endif
 	fd = socket(address->family, type, address->protocol);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+		handle->starved = true;
 	socket_opened(&handle->load->sockets, fd, &handle->opened);
 	return fd;
 }
@@ -214,7 +231,7 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 	SocketEnds	ends = {local_ip, local_port, remote_ip, remote_port};
 	const HttpSocket *socket;
 
-	if (handle->socket.serial != 0 && was_given_up(handle))
+	if (handle->recalled || (handle->socket.serial != 0 && was_given_up(handle)))
 		return CURL_PREREQFUNC_ABORT;
 	if (handle->socket.serial != 0)
 		note_moved(handle);

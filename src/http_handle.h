@@ -46,6 +46,7 @@ typedef struct HttpLoad
 	int64_t		received_bytes; /* of bodies, in handles that have not ended */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
+	int			on_the_wire;	/* in HANDLE_CONNECTED or HANDLE_RECEIVING */
 	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
 	int64_t		longest;		/* body that came so far, in bytes */
 	int64_t		now;			/* Http's clock, when the call of libcurl under way began ... */
@@ -102,6 +103,8 @@ typedef struct HttpHandle
 	OpenedSockets opened;
 	SocketRef	socket;			/* of its connection, once that is ready */
 	bool		reuses;			/* a connection that others have used before */
+	bool		recalled;		/* it is not to be sent */
+	bool		starved;		/* a socket was not to be had: the process, or the system, has no more */
 	int64_t		header_bytes;
 	bool		is_error;		/* the status line said 4xx or 5xx */
 	RateHeaders rate_headers;	/* then collected */
@@ -131,6 +134,9 @@ extern void handle_free(HttpHandle *handle);
 
 /* Moves to a later phase, and keeps the load.  No effect when it is not later. */
 extern void handle_advance(HttpHandle *handle, HandlePhase phase);
+
+/* Back to HANDLE_WAITING, to be given to libcurl once more; keeps the load, too. */
+extern void handle_rewind(HttpHandle *handle);
 
 /* What libcurl is to call ... */
 extern void profile_set_callbacks(HttpProfile *profile, CURLcode *code);
@@ -179,6 +185,9 @@ extern bool handle_follow_redirect(HttpHandle *handle, const char *target);
  * libcurl again; false: it has ended.
  */
 extern bool handle_finish(HttpHandle *handle, CURLcode code);
+
+/* Ends it as one that was not sent. */
+extern void handle_take_back(HttpHandle *handle);
 
 /* Ends it: the time is up, in whatever phase it is. */
 extern void handle_expire(HttpHandle *handle);

@@ -10,6 +10,8 @@
  */
 #include "http_internal.h"
 
+#include "http_signals.h"
+
 /* Requests that may start to look up a host at once. */
 #define MAX_LOOKUPS 32
 
@@ -31,13 +33,13 @@ handle_deadline(const HttpHandle *handle)
 	return handle->deadline;
 }
 
-/* It has ended: from running to finished. */
+/* It has ended, and is in that list until now. */
 static void
-move_to_finished(Http *http, HttpHandle *handle)
+move_to_finished(Http *http, HandleList *list, HttpHandle *handle)
 {
 	handle->result.elapsed_us = http->clock() - handle->started_at;
 	handle_drop_easy(handle);
-	list_remove(&http->running, handle);
+	list_remove(list, handle);
 	list_append(&http->finished, handle);
 	if (http->running.first == NULL)
 		http->earliest = NEVER;
@@ -64,29 +66,65 @@ submit(Http *http, HttpHandle *handle)
 	if (curl_multi_add_handle(http->multi, handle->easy) != CURLM_OK)
 	{
 		handle_fail(handle, HTTP_INTERNAL, "libcurl did not take the request");
-		move_to_finished(http, handle);
+		move_to_finished(http, &http->running, handle);
 	}
 	else if (handle_deadline(handle) < http->earliest)
 		http->earliest = handle_deadline(handle);
 }
 
 /*
- * Where requests share connections, they wait for one that is being made.  libcurl can have
+ * Where requests share connections, they wait for one that is being made; and one more than
+ * those bear goes, which makes another one.  libcurl can have
  * them wait, too (CURLOPT_PIPEWAIT), but lets them go on one by one, and not always.
  */
-static bool
-has_connection_for_more(const Http *http)
+static int
+room_on_shared_connections(const Http *http)
 {
-	return !http->load.multiplexes || http->running.count == 0 ||
-		http->running.count <= http->load.sockets.ready * STREAMS;
+	int			ready = http->load.sockets.ready;
+
+	if (http->running.count == 0)
+		return 1;
+	/* Each may bear fewer than that: then there are as many as there may be before long. */
+	if (ready >= http->max_connections)
+		return http->max_connections - http->running.count;
+	return ready * STREAMS + 1 - http->running.count;
+}
+
+/* A connection that is being made may take two descriptors. */
+static int
+room_on_own_connections(const Http *http)
+{
+	return http->max_connections - http->running.count - http->load.connecting;
+}
+
+static int
+room_for_more(const Http *http)
+{
+	int			by_connections = http->load.multiplexes ? room_on_shared_connections(http)
+		: room_on_own_connections(http);
+	int			by_lookups = MAX_LOOKUPS - http->submitted - http->load.lookups;
+
+	return by_connections < by_lookups ? by_connections : by_lookups;
+}
+
+int
+http_capacity(const Http *http)
+{
+	return http->load.multiplexes ? http->max_connections * STREAMS : http->max_connections;
+}
+
+int
+http_room(const Http *http)
+{
+	int			room = room_for_more(http) - http->waiting.count;
+
+	return room > 0 ? room : 0;
 }
 
 void
 http_submit_waiting(Http *http)
 {
-	while (http->waiting.first != NULL &&
-		   http->running.count < http->max_connections && has_connection_for_more(http) &&
-		   http->submitted + http->load.lookups < MAX_LOOKUPS)
+	while (http->waiting.first != NULL && room_for_more(http) > 0)
 	{
 		HttpHandle *handle = http->waiting.first;
 
@@ -121,8 +159,68 @@ http_collect_finished(Http *http)
 			list_prepend(&http->waiting, handle);
 		}
 		else
-			move_to_finished(http, handle);
+			move_to_finished(http, &http->running, handle);
 	}
+}
+
+int
+http_unsent(const Http *http)
+{
+	return http->waiting.count + http->running.count - http->load.on_the_wire;
+}
+
+/* May it be taken back, and has not been?  What a redirect asks for is begun. */
+static bool
+can_be_recalled(const HttpHandle *handle)
+{
+	return handle->phase < HANDLE_CONNECTED && handle->redirects == 0 && !handle->recalled;
+}
+
+/*
+ * Takes one back.  Where a look-up is under way libcurl would wait for its thread, perhaps
+ * for long: such a one ends when it could be sent.
+ */
+static void
+recall(Http *http, HandleList *list, HttpHandle *handle)
+{
+	handle->recalled = true;
+	if (handle->phase == HANDLE_LOOKUP)
+		return;
+	if (list == &http->running)
+		(void) curl_multi_remove_handle(http->multi, handle->easy);
+	handle_take_back(handle);
+	move_to_finished(http, list, handle);
+}
+
+static int
+recall_from(Http *http, HandleList *list, int most)
+{
+	HttpHandle *previous;
+	int			recalled = 0;
+
+	for (HttpHandle *handle = list->last; handle != NULL && recalled < most; handle = previous)
+	{
+		previous = handle->previous;
+		if (!can_be_recalled(handle))
+			continue;
+		recall(http, list, handle);
+		recalled++;
+	}
+	return recalled;
+}
+
+void
+http_recall(Http *http, int most)
+{
+	sigset_t	before;
+
+	if (http_unsent(http) == 0)
+		return;
+	block_signals(&before);
+	http->load.now = http->clock();
+	most -= recall_from(http, &http->waiting, most);
+	(void) recall_from(http, &http->running, most);
+	restore_signals(&before);
 }
 
 /*
@@ -156,7 +254,7 @@ http_expire_overdue(Http *http, int64_t now)
 			(void) curl_multi_remove_handle(http->multi, handle->easy);
 			give_up_silent(http, handle);
 			handle_expire(handle);
-			move_to_finished(http, handle);
+			move_to_finished(http, &http->running, handle);
 		}
 		else if (handle_deadline(handle) < earliest)
 			earliest = handle_deadline(handle);

@@ -393,6 +393,8 @@ clear_handle(HttpHandle *handle, const HttpSettings *settings, const HttpRequest
 	handle->header_bytes = 0;
 	handle->broke_off = HTTP_ANSWERED;
 	handle->seen = false;
+	handle->recalled = false;
+	handle->starved = false;
 	memset(&handle->result, 0, sizeof(handle->result));
 	handle->result.tag = request->tag;
 	handle->result.retry_after_ms = -1;
@@ -455,8 +457,9 @@ start_over(HttpHandle *handle)
 	rate_headers_clear(&handle->rate_headers);
 	handle->header_bytes = 0;
 	handle->broke_off = HTTP_ANSWERED;
+	handle->starved = false;
 	handle->curl_error[0] = '\0';
-	handle->phase = HANDLE_WAITING;
+	handle_rewind(handle);
 }
 
 /* From here on a GET: without a body, and without the headers that describe one. */

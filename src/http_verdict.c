@@ -537,11 +537,36 @@ is_worth_another_try(HttpHandle *handle, CURLcode code)
 	return why == SHUT_NOT || why == SHUT_INPUT;
 }
 
+void
+handle_take_back(HttpHandle *handle)
+{
+	handle->result.starved = handle->starved && !handle->recalled;
+	handle_fail(handle, HTTP_NOT_SENT, handle->result.starved ?
+				"no file descriptor was free" : "taken back before it was sent");
+}
+
+/*
+ * It ended without having been sent, and nobody but we is the reason.  (What a redirect
+ * asks for goes all the same: the server has begun to work on it.)
+ */
+static bool
+was_not_sent(const HttpHandle *handle)
+{
+	return handle->phase < HANDLE_CONNECTED && handle->redirects == 0 &&
+		(handle->recalled || handle->starved);
+}
+
 bool
 handle_finish(HttpHandle *handle, CURLcode code)
 {
 	long		status = 0;
 	char	   *target = NULL;
+
+	if (code != CURLE_OK && was_not_sent(handle))
+	{
+		handle_take_back(handle);
+		return false;
+	}
 
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	handle->result.status = (int) status;
@@ -591,6 +616,11 @@ handle_expire(HttpHandle *handle)
 	char		what[64];
 	char		detail[64] = "";
 
+	if (was_not_sent(handle))
+	{
+		handle_take_back(handle);
+		return;
+	}
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	handle->result.status = (int) status;
 	count_bytes(handle);

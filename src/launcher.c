@@ -148,6 +148,7 @@ list_databases(bool all)
 	table_close(rel, AccessShareLock);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
+	(void) pgstat_report_stat(false);
 	return databases;
 }
 

@@ -357,8 +357,19 @@ permits_wake_waiting(int slot_index)
 			shared_wake_worker(i);
 }
 
+/* The caller holds the lock. */
+static void
+return_rates(ServerEntry *server, int64 tokens, int64 taken_at)
+{
+	if (server->requests_per_minute > 0)
+		quota_return(&server->request_quota, server->requests_per_minute, 1);
+	if (server->tokens_per_minute > 0)
+		quota_correct(&server->token_quota, &server->token_window, server->tokens_per_minute,
+					  taken_at, Max(tokens, 1), 0);
+}
+
 void
-permits_return_unused(int slot_index)
+permits_return_unused(int slot_index, int64 tokens, int64 taken_at)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
 	ServerEntry *server = &shared->servers[slot->server_index];
@@ -366,10 +377,43 @@ permits_return_unused(int slot_index)
 	shared_lock();
 	slot->in_flight--;
 	server->requests--;
-	if (server->probe_slot == slot_index && server->probe_generation == slot->generation)
+	return_rates(server, tokens, taken_at);
+	if (server->probe_slot == slot_index && server->probe_generation == slot->generation &&
+		taken_at >= server->health.out_since)
 		server->probe_generation = 0;
 	shared_unlock();
 	permits_wake_waiting(slot_index);
+}
+
+/* Decide, with the lock held. */
+static int
+excess(const WorkerSlot *slot, int64 now)
+{
+	const ServerEntry *server = &shared->servers[slot->server_index];
+	Usage		usage = sum_usage(slot);
+	int			more;
+
+	if (health_pause(&server->health, now) > 0)
+		return slot->in_flight;
+	/* Who probes it has nothing on its way to it but the probe. */
+	if (server->health.out)
+		return is_being_probed(server) && server->probe_generation == slot->generation
+			? 0 : slot->in_flight;
+	more = Max(usage.job - shared->jobs[slot->job_index].concurrency,
+			   usage.cluster - settings_max_concurrency);
+	more = Max(more, usage.server - server_cap(server));
+	return Max(Min(more, slot->in_flight), 0);
+}
+
+int
+permits_excess(int slot_index)
+{
+	int			more;
+
+	shared_lock();
+	more = excess(&shared->slots[slot_index], clock_now());
+	shared_unlock();
+	return more;
 }
 
 bool

@@ -73,8 +73,14 @@ extern bool permits_take(int slot_index, int64 tokens, Refusal *refusal);
 /* An equal share of so many permits for each of count (> 0) jobs or workers, rounded up. */
 extern int	permits_share(int permits, int count);
 
-/* A permit was taken and nothing was sent. */
-extern void permits_return_unused(int slot_index);
+/* A permit was taken, for so many tokens at that time, and nothing was sent. */
+extern void permits_return_unused(int slot_index, int64 tokens, int64 taken_at);
+
+/*
+ * Of the permits that the worker holds, how many would it not get now?  What it has not
+ * sent yet of so many is to be taken back.  Shares of other jobs apart.
+ */
+extern int	permits_excess(int slot_index);
 
 /* The worker has nothing that waits for a permit any more. */
 extern void permits_want_nothing(int slot_index);

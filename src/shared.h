@@ -97,6 +97,7 @@ typedef struct WorkerSlot
 	int			worker_number;	/* from 0, within the job */
 	int			server_index;	/* in ServerEntry, -1: not known yet */
 	int			in_flight;
+	int			capacity;		/* requests that it may have in flight, by its connections; 0: not known yet */
 	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
 	bool		wants;			/* hint: has a request ready and no permit for it */
 	WaitingFor	waiting_for;	/* hint */

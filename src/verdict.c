@@ -454,6 +454,7 @@ verdict_of(const VerdictCase *ended)
 				(ended->proxy_status == 503 && ended->asks_to_wait))
 				return simply(VERDICT_THROTTLED);
 			break;
+		case HTTP_NOT_SENT:
 		case HTTP_INTERNAL:
 			break;
 	}

@@ -223,6 +223,46 @@ refill(Worker *worker)
 	turn_send(worker);
 }
 
+/* The request was sent again by http.c so many times. */
+static void
+count_resent(Worker *worker, Request *request, int times)
+{
+	worker->unsaved.requests += times;
+	worker->unsaved.retries += times;
+	request->bucket->row.attempts += times;
+}
+
+/* It is not on the wire, and never was: as before note_sent. */
+static void
+uncount_sent(Worker *worker, Request *request)
+{
+	worker->unsaved.requests--;
+	request->bucket->row.attempts--;
+	if (--request->sent > 0)
+		worker->unsaved.retries--;
+}
+
+/* It was not sent after all, or only in vain: it goes as soon as it may, before all others. */
+static void
+take_back(Worker *worker, HttpResult *result)
+{
+	Request    *request = result->tag;
+
+	permits_return_unused(worker->slot_index, request->tokens_taken, request->sent_at);
+	worker->body_bytes -= request->body.capacity;
+	buffer_free(&request->body);
+	buffer_free(&request->url);
+	buffer_free(&result->body);
+	if (result->resent == 0)
+		uncount_sent(worker, request);
+	else
+		count_resent(worker, request, result->resent - 1);
+	request->attempts--;
+	outbox_put_first(&worker->outbox, request);
+	if (result->starved)
+		worker_note_starved(worker);
+}
+
 void
 turn_collect(Worker *worker)
 {
@@ -242,6 +282,11 @@ turn_collect(Worker *worker)
 		Answer		answer = {0};
 		int64		estimated = request->tokens;
 
+		if (result.fault == HTTP_NOT_SENT)
+		{
+			take_back(worker, &result);
+			continue;
+		}
 		answer.status = result.fault == HTTP_ANSWERED ? result.status : 0;
 		answer.sent_at = request->sent_at;
 		answer.elapsed_us = result.elapsed_us;
@@ -250,9 +295,9 @@ turn_collect(Worker *worker)
 		answer.tokens_taken = request->tokens_taken;
 		answer.returned = result.noted;
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
-		worker->unsaved.requests += result.resent;
-		worker->unsaved.retries += result.resent;
-		request->bucket->row.attempts += result.resent;
+		if (result.sent)
+			worker_note_connected(worker);
+		count_resent(worker, request, result.resent);
 		note_answer_size(worker, result.body.length);
 		returns->judged = false;
 		answer.tokens = worker_settle(worker, &result);

@@ -98,7 +98,8 @@ has_counters(Worker *worker)
 	Counters   *unsaved = &worker->unsaved;
 
 	unsaved->throttled_us += permits_throttled(worker->slot_index);
-	return unsaved->requests + unsaved->tokens + unsaved->throttled_us > 0;
+	/* Requests that were counted may have been taken back since then. */
+	return unsaved->requests != 0 || unsaved->tokens + unsaved->throttled_us > 0;
 }
 
 void
@@ -399,10 +400,13 @@ tick(Worker *worker)
 	else
 		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
 	worker->slot->memory_used = worker_memory_used(worker);
+	worker->slot->capacity = http_capacity(worker->http);
 	shared_unlock();
 	worker->rows_since_tick = 0;
 	worker->tick_at = now;
 	show_activity(worker);
+	/* Else nobody would know what tables need vacuum, or what the planner should know of them. */
+	(void) pgstat_report_stat(false);
 	if (now - worker->counted_at >= COUNT_US)
 		note_counters(worker);
 	drop_finished_partitions(worker, quiet);
@@ -417,6 +421,8 @@ time_to_sleep(const Worker *worker)
 	int64		http = http_timeout(worker->http);
 	int64		burst_end = worker_burst_end(worker);
 
+	if (worker->more_to_send)
+		return 0;
 	if (burst_end > now)		/* loading waits for that */
 		wake_at = Min(wake_at, burst_end);
 	if (worker_may_send(worker))
@@ -495,6 +501,8 @@ worker_run_loop(Worker *worker)
 	{
 		MemoryContextReset(worker->turn);
 		MemoryContextSwitchTo(worker->turn);
+		/* What others have changed counts for what is not on the wire. */
+		turn_recall(worker);
 		/* First, so that time spent in the database counts for no deadline. */
 		turn_collect(worker);
 		notice_changes(worker);

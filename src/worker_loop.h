@@ -19,7 +19,7 @@
 #include "wal_flush.h"
 #include "worker_error.h"
 
-/* What a worker tries again when the database would not have it, each with its own patience. */
+/* What a worker tries again when database or system would not have it, each with its own patience. */
 typedef enum StepKind
 {
 	STEP_CONTROL,				/* rereading the job, changing its state */
@@ -29,6 +29,7 @@ typedef enum StepKind
 	STEP_STORE,
 	STEP_FINISH,
 	STEP_CLEAN,					/* dropping partitions: a clerk does it in the end */
+	STEP_CONNECT,				/* opening connections, which take descriptors */
 	STEP_KIND_COUNT
 } StepKind;
 
@@ -89,6 +90,7 @@ typedef struct Worker
 	Recipe	   *recipe;
 	MemoryContext job_context;	/* of the five above */
 	unsigned	setup;			/* goes up when server or credentials change, or the job is resumed */
+	unsigned	setup_sent;		/* the one that requests were last sent with */
 	int64		file_looked_at; /* clock of the last look at a token's file */
 	int64		file_bad_since; /* clock of the first look that found it unusable; 0: it is usable */
 
@@ -120,6 +122,7 @@ typedef struct Worker
 	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */
+	bool		more_to_send;	/* the next turn is not to wait: there is room for more */
 
 	Returns		returns;		/* permits of what has ended, not given back yet */
 	double		tokens_estimated;	/* of answers lately that said what they cost ... */
@@ -195,6 +198,13 @@ extern void worker_note_cancel(Worker *worker);
 /* May new requests be loaded and sent? */
 extern bool worker_may_send(const Worker *worker);
 
+/*
+ * There was no descriptor for a request's connection, neither of this process nor of the
+ * system; and now there was one.
+ */
+extern void worker_note_starved(Worker *worker);
+extern void worker_note_connected(Worker *worker);
+
 /* The job was resumed, or the like: whatever failed is tried at once. */
 extern void worker_forget_attempts(Worker *worker);
 
@@ -204,6 +214,7 @@ extern void worker_run_loop(Worker *worker);
 /* Parts of a turn, in worker_turn.c and worker_collect.c: each takes what the one before made. */
 extern bool turn_load(Worker *worker);	/* was there anything? */
 extern void turn_send(Worker *worker);
+extern void turn_recall(Worker *worker);	/* ... what is not on the wire, and is not to be sent now */
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
 

@@ -15,9 +15,12 @@
 #include "compat.h"
 #include "worker_setup.h"
 
-/* The most descriptors that are asked for; those of neither connections nor PostgreSQL's files. */
-#define WANTED_DESCRIPTORS 16384
-#define OTHER_DESCRIPTORS 100
+/*
+ * The most descriptors that are asked for, as many as http_socket.c knows; and those of
+ * neither connections nor PostgreSQL's files: see http_create.
+ */
+#define WANTED_DESCRIPTORS 65536
+#define OTHER_DESCRIPTORS 130
 
 /* PostgreSQL wants as many files at least: FD_MINFREE of its fd.c. */
 #define MIN_FILES 48
@@ -45,8 +48,9 @@ int
 worker_max_connections(void)
 {
 	int			limit = descriptor_limit();
-	int			connections = Max((limit - max_safe_fds - OTHER_DESCRIPTORS) / 2, limit / 4);
-	int			files = limit - 2 * connections - OTHER_DESCRIPTORS;
+	int			connections = Max(limit - max_safe_fds - OTHER_DESCRIPTORS,
+								  (limit - OTHER_DESCRIPTORS) / 2);
+	int			files = limit - connections - OTHER_DESCRIPTORS;
 
 	max_safe_fds = Min(max_safe_fds, Max(files, MIN_FILES));
 	return Max(connections, 1);

@@ -11,9 +11,8 @@
 #include "job.h"
 
 /*
- * How many connections to APIs the process may have, at least one: two descriptors
- * each, as libcurl tries both of a host's addresses.  Raises the limit of descriptors
- * as far as that may be.  PostgreSQL reckons with all that the postmaster may open for
+ * How many connections to APIs the process may have, at least one: a descriptor each.
+ * Raises the limit of descriptors as far as that may be.  PostgreSQL reckons with all that the postmaster may open for
  * files alone.  Where that leaves too little it is told to keep fewer files open, before
  * both run into the limit at the same time.
  */

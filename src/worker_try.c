@@ -39,7 +39,8 @@
 
 static const char *const step_names[STEP_KIND_COUNT] = {
 	"note what was changed", "read its server and target anew", "read answers", "load rows",
-	"store answers", "finish", "drop finished partitions"
+	"store answers", "finish", "drop finished partitions",
+	"open connections"
 };
 
 bool
@@ -141,6 +142,36 @@ log_failure(const Worker *worker, StepKind kind, Attempts *attempts, const Error
 			detail ? errdetail_internal("%s", detail) : 0,
 			errhint("%s", error_hint(error)),
 			error->context ? errcontext("%s", error->context) : 0);
+}
+
+void
+worker_note_starved(Worker *worker)
+{
+	static const char *const error = "no file descriptor is free";
+	static const char *const hint = "Raise the limit on open files of the server's processes, or use a lower concurrency.";
+	Attempts   *attempts = &worker->attempts[STEP_CONNECT];
+	int64		now = clock_now();
+
+	if (now < attempts->not_before)
+		return;					/* one of several at the same time */
+	attempts->failed++;
+	attempts->last = ERROR_PASSING;
+	attempts->not_before = now + backoff_us(STEP_CONNECT, attempts);
+	show_trouble(worker, error, hint);
+	if (attempts->logged_at != 0 && now - attempts->logged_at < LOG_US)
+		return;
+	attempts->logged_at = now;
+	ereport(LOG,
+			errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
+				   worker->job->id, step_names[STEP_CONNECT], error),
+			errhint("%s", hint));
+}
+
+void
+worker_note_connected(Worker *worker)
+{
+	note_success(worker, &worker->attempts[STEP_CONNECT]);
 }
 
 void

@@ -18,6 +18,7 @@
 
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -42,6 +43,9 @@
 
 /* Buckets claimed at a time. */
 #define CLAIM_BUCKETS 1000
+
+/* Requests go as connections, streams and look-ups have room: so often in one turn. */
+#define SEND_ROUNDS 8
 
 /*
  * Outcomes are stored when this much has come back, or they are this old; and
@@ -119,7 +123,9 @@ requests_of_bucket(const Worker *worker)
 static int
 share_of_cap(Worker *worker)
 {
-	return permits_share(worker_effective_cap(worker), worker->job->workers);
+	int			share = permits_share(worker_effective_cap(worker), worker->job->workers);
+
+	return Min(share, http_capacity(worker->http));
 }
 
 /*
@@ -313,7 +319,7 @@ note_sent(Worker *worker, Request *request)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
 	worker->body_bytes += request->body.capacity;
-	request->setup = worker->setup;
+	request->setup = worker->setup_sent = worker->setup;
 	request->credentials = worker->credentials;
 	worker->unsaved.requests++;
 	request->attempts++;
@@ -335,7 +341,7 @@ send_request(Worker *worker, Request *request)
 		note_sent(worker, request);
 		return;
 	}
-	permits_return_unused(worker->slot_index);
+	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now());
 	worker_fail_request(worker, request, 0,
 						why[0] != '\0' ? why : "out of memory while the request was made");
 }
@@ -349,19 +355,40 @@ expected_tokens(const Worker *worker, const Request *request)
 	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
 }
 
-static void
+/*
+ * What was decided and is not sent yet, because its connection is still being made, is
+ * decided anew: caps, pauses, keys and addresses may be others by now.  It takes a look at
+ * shared memory, and only while there is such a request.
+ */
+void
+turn_recall(Worker *worker)
+{
+	bool		all;
+
+	if (http_unsent(worker->http) == 0)
+		return;
+	AcceptInvalidationMessages();
+	all = !worker_may_send(worker) || worker_is_behind(worker) || intake_server_changed ||
+		worker->setup_sent != worker->setup;
+	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->slot_index));
+}
+
+/* Returns whether there is more to be sent, by permits, than there are connections for. */
+static bool
 send_ready(Worker *worker)
 {
 	Request    *request;
+	bool		full = false;
 
 	worker->permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 	{
 		/* Those that are due are not what to wake up for, where the pause cannot be written yet. */
 		(void) outbox_peek(&worker->outbox, clock_now());
+		http_recall(worker->http, PG_INT32_MAX);
 		if (worker->slot->wants)
 			permits_want_nothing(worker->slot_index);
-		return;
+		return false;
 	}
 	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
 		intake_look_at_file(worker);
@@ -376,6 +403,12 @@ send_ready(Worker *worker)
 			worker_fit_request(worker, request);
 			continue;
 		}
+		if (clock_now() < worker->attempts[STEP_CONNECT].not_before)
+			break;
+		/* What is not sent at once is decided when it can be. */
+		full = http_room(worker->http) == 0;
+		if (full)
+			break;
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
 		if (worker_memory_used(worker) > worker_memory_limit() &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
@@ -385,21 +418,34 @@ send_ready(Worker *worker)
 		{
 			if (refusal.wait_us != CLOCK_NEVER)
 				worker->permit_not_before = clock_now() + refusal.wait_us;
-			return;
+			return false;
 		}
 		outbox_pop(&worker->outbox);
 		send_request(worker, request);
 	}
 	if (worker->slot->wants)
 		permits_want_nothing(worker->slot_index);
+	return full;
 }
 
-/* On the wire at once: what comes next in a turn may take long. */
+/*
+ * On the wire at once: what comes next in a turn may take long.  What has come back makes
+ * room for others, but comes first itself.
+ */
 void
 turn_send(Worker *worker)
 {
-	send_ready(worker);
-	http_flush(worker->http);
+	int			rounds = SEND_ROUNDS;
+	bool		more;
+
+	turn_recall(worker);
+	do
+	{
+		more = send_ready(worker);
+		http_flush(worker->http);
+		more = more && http_room(worker->http) > 0 && !http_has_finished(worker->http);
+	} while (more && --rounds > 0);
+	worker->more_to_send = more;
 }
 
 /*
