@@ -357,12 +357,14 @@ permits_wake_waiting(int slot_index)
 			shared_wake_worker(i);
 }
 
-/* The caller holds the lock. */
+/*
+ * The tokens of a request that was not sent are free again.  The request itself is not, it
+ * comes later: spacing keeps the rate only as long as no take is undone (see quota.c).  The
+ * caller holds the lock.
+ */
 static void
-return_rates(ServerEntry *server, int64 tokens, int64 taken_at)
+return_tokens(ServerEntry *server, int64 tokens, int64 taken_at)
 {
-	if (server->requests_per_minute > 0)
-		quota_return(&server->request_quota, server->requests_per_minute, 1);
 	if (server->tokens_per_minute > 0)
 		quota_correct(&server->token_quota, &server->token_window, server->tokens_per_minute,
 					  taken_at, Max(tokens, 1), 0);
@@ -377,7 +379,7 @@ permits_return_unused(int slot_index, int64 tokens, int64 taken_at)
 	shared_lock();
 	slot->in_flight--;
 	server->requests--;
-	return_rates(server, tokens, taken_at);
+	return_tokens(server, tokens, taken_at);
 	if (server->probe_slot == slot_index && server->probe_generation == slot->generation &&
 		taken_at >= server->health.out_since)
 		server->probe_generation = 0;

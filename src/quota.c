@@ -137,14 +137,6 @@ quota_correct(Quota *quota, QuotaWindow *window, int per_minute, int64_t taken_a
 }
 
 void
-quota_return(Quota *quota, int per_minute, int64_t units)
-{
-	quota->free_at -= cost_us(per_minute, units);
-	if (quota->free_at < 1)
-		quota->free_at = 1;		/* as above */
-}
-
-void
 quota_change(Quota *quota, int per_minute_before, int per_minute, int64_t now_us)
 {
 	if (quota->free_at <= now_us || per_minute_before <= 0 || per_minute <= 0)

@@ -56,9 +56,6 @@ extern bool quota_take(Quota *quota, int per_minute, int64_t units, int64_t now_
 extern bool quota_take_within(Quota *quota, QuotaWindow *window, int per_minute, int64_t units,
 							  int64_t now_us, int64_t *wait_us);
 
-/* So many units were taken, and were not used. */
-extern void quota_return(Quota *quota, int per_minute, int64_t units);
-
 /*
  * What was taken, then, as so many units has turned out to be others: the
  * difference is waited off, or given back.  Until this is called, a take counts as

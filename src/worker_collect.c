@@ -11,6 +11,7 @@
 #include "worker_loop.h"
 
 #include "common/pg_prng.h"
+#include "utils/inval.h"
 
 #include "clock.h"
 #include "permits.h"
@@ -202,6 +203,14 @@ pump(Worker *worker)
 	http_pump(worker->http);
 }
 
+/* Has somebody changed the job, its server or a key?  That counts for the next request. */
+static bool
+is_steered(const Worker *worker)
+{
+	AcceptInvalidationMessages();
+	return worker_is_behind(worker) || intake_server_changed;
+}
+
 /*
  * A request that was answered makes room for the next one before its answer is
  * read, if that is large: then reading it takes as long as receiving it.  But not
@@ -213,7 +222,7 @@ refill(Worker *worker)
 	int			answered;
 
 	if (!has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
-		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
+		is_steered(worker) || worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
 		permits_server_is_out(worker->slot_index))
 		return;
 	answered = http_note_answered(worker->http);

@@ -1,5 +1,5 @@
 # Few file descriptors: a worker makes as many connections as the process's limit allows,
-# and no more; what waits for one is not charged, and looks like no outage.
+# and no more; what waits for one is not in flight, is not charged, and looks like no outage.
 
 use strict;
 use warnings;
@@ -55,7 +55,12 @@ sub run_job
 	my $seen = $t->poll_for("$in_flight requests at the API", sub {
 		my $stats = $t->mock_stats;
 		return $stats->{in_flight} >= $in_flight && $stats->{in_flight} }, PATIENCE);
-	$t->poll("SELECT in_flight FROM enrich.progress WHERE job = $job", 1000, PATIENCE);
+	$t->poll_for("what the API has is what is in flight", sub {
+		my $progress = $t->progress($job);
+		return $progress->{in_flight} == $t->mock_stats->{in_flight} && $progress->{in_flight} >= $in_flight
+			&& $progress->{effective_concurrency} >= $progress->{in_flight}
+			&& ($in_flight == 1000 || $progress->{effective_concurrency} < FEW);
+	}, PATIENCE);
 	my ($pid) = $t->pids($job);
 	my $most = 0;
 	$t->mock_script;
