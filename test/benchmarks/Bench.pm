@@ -87,6 +87,25 @@ sub on_all_cores
 	return $result;
 }
 
+=head2 $bench->with_files($count, $code)
+
+Runs that while the server's processes may have no more files open, whatever they ask for;
+the server is started anew behind it, as nobody but root could raise that limit again.
+
+=cut
+
+sub with_files
+{
+	my ($self, $count, $code) = @_;
+
+	$self->run('prlimit', "--nofile=$count:$count", '--pid', $self->{postmaster});
+	my $result = eval { $code->() };
+	my $error = $@;
+	$self->_start_server('restart');
+	croak $error if !defined $result;
+	return $result;
+}
+
 # Seconds of processor time that the mock has taken so far.
 sub mock_seconds { return Sampler::cpu_seconds($_[0]{mock}); }
 
@@ -123,10 +142,19 @@ max_wal_size = 16GB
 checkpoint_timeout = 1h
 END
 	close $conf;
-	$self->run($self->_pinned('postgres'), "$self->{bin}/pg_ctl", '-s', '-D', $data, '-l', "$self->{dir}/server.log", '-w', 'start');
-	($self->{postmaster}) = slurp("$data/postmaster.pid") =~ /^(\d+)/;
+	$self->_start_server('start');
 	$self->sql('CREATE EXTENSION pg_enrich');
 	$self->sql('CREATE EXTENSION pg_stat_statements') if $self->{has_statements};
+	return;
+}
+
+sub _start_server
+{
+	my ($self, $how) = @_;
+	my $data = "$self->{dir}/data";
+
+	$self->run($self->_pinned('postgres'), "$self->{bin}/pg_ctl", '-s', '-D', $data, '-l', "$self->{dir}/server.log", '-w', $how);
+	($self->{postmaster}) = slurp("$data/postmaster.pid") =~ /^(\d+)/;
 	return;
 }
 

@@ -635,6 +635,57 @@ sub caps
 	};
 }
 
+# A worker that may have fewer connections than its job requests in flight: what waits for one
+# is not to go out once it is paused.
+sub queue
+{
+	my ($quick) = @_;
+	my $count = 5_000;
+	my $files = 1024;
+
+	return {
+		title => "a pause with a cap of 3,000 and $files files: all requests that were sent, beside those that were on the wire",
+		unit => 'requests', most => 1, needs => { disk => 200, memory => 500, cores => 2 }, runs => 3, ours_first => 1,
+		prepare => sub {
+			my ($bench) = @_;
+			_make_rows($bench, $count, 'queued');
+			return $bench->server;
+		},
+		ours => sub {
+			my ($bench, $server) = @_;
+			my $stats = sub { return JSON::PP::decode_json($bench->mock('GET', '/mock/stats')); };
+
+			$bench->sql('ALTER SYSTEM SET pg_enrich.max_concurrency = 3000', 'SELECT pg_reload_conf()');
+			$bench->mock('POST', '/mock/reset');
+			$bench->mock('POST', '/mock/script', { hang_first => 1 });
+			my $sent = $bench->with_files($files, sub {
+				my $job = $bench->sql("SELECT enrich.start('queued', '$server', '{name}', '{\"value bigint\": \"\$.value\"}',
+					target => 'queued_out', write_mode => 'upsert', path => '/item', request => '{\"input\": \"{{input}}\"}',
+					batch_size => 1, concurrency => 3000)");
+				my $in_flight = "SELECT in_flight FROM enrich.progress WHERE job = $job";
+				my $full = 0;
+				while (!$full)			# two looks alike: no more are to come
+				{
+					my $before = $stats->()->{in_flight};
+
+					sleep 1;
+					$full = $before > 0 && $before == $stats->()->{in_flight} && $before == $bench->sql($in_flight);
+				}
+				$bench->{on_the_wire} = $stats->()->{in_flight};
+				$bench->sql("SELECT enrich.pause($job)");
+				do { $bench->mock('POST', '/mock/release'); sleep 0.05; } while $bench->sql($in_flight) ne '0';
+				my $requests = $stats->()->{requests};
+				$bench->sql("SELECT enrich.cancel($job)");
+				return $requests;
+			});
+			$bench->mock('POST', '/mock/reset');
+			$bench->sql('ALTER SYSTEM RESET pg_enrich.max_concurrency', 'SELECT pg_reload_conf()');
+			return { value => $sent };
+		},
+		reference => sub { return { value => $_[0]{on_the_wire} }; },
+	};
+}
+
 sub idle
 {
 	my ($quick) = @_;
