@@ -19,7 +19,7 @@ SERVER = activity bucket bucketize bucketize_check call catalog catalog_bucket c
 	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
 	recipe_target secret server server_options settings shared staging start store store_plan store_sql \
 	store_write wait wal_flush worker worker_collect worker_error worker_loop worker_refuse worker_settle \
-	worker_setup worker_try worker_turn
+	worker_setup worker_try worker_turn worker_undecided
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
 

@@ -89,10 +89,11 @@ count_answer(Health *health, const HealthReport *report, int cap)
 
 /* The server is there. */
 static void
-end_failures(Health *health, const HealthScene *scene)
+end_failures(Health *health, const HealthReport *report, const HealthScene *scene)
 {
 	health->answered = true;
 	health->last_answer_at = scene->now;
+	health->answered_sent_at = max_int64(health->answered_sent_at, report->sent_at);
 	health->failing_since = 0;
 	health->failed = 0;
 	health->unreached = 0;
@@ -202,11 +203,11 @@ health_note(Health *health, const HealthReport *report, const HealthScene *scene
 	switch (report->sign)
 	{
 		case HEALTH_ANSWERED:
-			end_failures(health, scene);
+			end_failures(health, report, scene);
 			count_answer(health, report, scene->cap);
 			return false;
 		case HEALTH_THROTTLED:
-			end_failures(health, scene);
+			end_failures(health, report, scene);
 			note_throttled(health, report, scene);
 			return false;
 		case HEALTH_FAILED:
@@ -216,6 +217,14 @@ health_note(Health *health, const HealthReport *report, const HealthScene *scene
 			break;
 	}
 	return true;
+}
+
+HealthBlame
+health_blame(const Health *health, int64_t failed_at, uint32_t outages)
+{
+	if (health->outages != outages)
+		return HEALTH_BLAME_SERVER;
+	return health->answered_sent_at > failed_at ? HEALTH_BLAME_REQUEST : HEALTH_BLAME_OPEN;
 }
 
 int

@@ -17,6 +17,9 @@
  * only once: else a few rows that the API chokes on would look like one when
  * they are all that is left.
  *
+ * So whether a failure was its request's own fault may be known only later: when
+ * something that was sent after it is answered, or an outage begins.
+ *
  * Pure: time and chance come in as arguments.  Lives in shared memory; the caller locks.
  * All times are monotonic microseconds.
  *
@@ -59,6 +62,14 @@ typedef enum HealthSign
 	HEALTH_NO_SIGN				/* says nothing of the server */
 } HealthSign;
 
+/* Whose fault a failure was. */
+typedef enum HealthBlame
+{
+	HEALTH_BLAME_OPEN,			/* not known yet */
+	HEALTH_BLAME_REQUEST,		/* the server has worked since */
+	HEALTH_BLAME_SERVER			/* it has gone out since */
+} HealthBlame;
+
 /* One request that has ended. */
 typedef struct HealthReport
 {
@@ -97,6 +108,7 @@ typedef struct Health
 	/* Failures since the last answer */
 	bool		answered;		/* ever */
 	int64_t		last_answer_at;
+	int64_t		answered_sent_at;	/* when the latest request that was answered was sent */
 	int64_t		failing_since;	/* 0: the last request was answered */
 	int			failed;			/* requests, each once */
 	int			unreached;		/* requests, each time */
@@ -118,6 +130,13 @@ extern void health_sent(Health *health, int in_flight);
  * not while the server is out, but for HEALTH_PATIENCE_US, nor if it never reached it.
  */
 extern bool health_note(Health *health, const HealthReport *report, const HealthScene *scene);
+
+/*
+ * Whose fault was a request's failure at that time, when so many outages had begun?  Any answer
+ * to what was sent later tells that the server works: what was sent before may have been
+ * answered just before it went out.
+ */
+extern HealthBlame health_blame(const Health *health, int64_t failed_at, uint32_t outages);
 
 /* The most requests in flight that the server bears now; "cap" where there is no limit. */
 extern int	health_limit(const Health *health, int cap);

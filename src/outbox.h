@@ -32,6 +32,7 @@ typedef struct Request
 	int			attempts;		/* those that count for max_attempts */
 	int			failures;		/* transient ones, in a row */
 	uint32		outages;		/* of the server, when it last failed */
+	int64		failed_at;		/* clock of that, where it is not known yet whose fault it was */
 	int64		sent_at;		/* monotonic microseconds, last */
 	int64		tokens_taken;	/* with the permit to send it last */
 	unsigned	setup;			/* the worker's when it was last sent, and with which credentials */
@@ -88,7 +89,7 @@ extern void request_pair(Request *one, Request *other);
 /* A request was refused.  True: so was the one that it was one with. */
 extern bool request_note_refused(Request *request);
 
-/* Keep why its row may have to fail; NULL: it need not. */
+/* Keep why its rows may have to fail; NULL: they need not. */
 extern void request_set_refusal(Request *request, int http_status, const char *refusal);
 
 /* The next one that may be sent now, or NULL; it stays in the outbox until outbox_pop. */

@@ -105,6 +105,15 @@ extern bool permits_give_back(int slot_index, const Answer *answers, int count);
  */
 extern Charge permits_judge(int slot_index, const Trial *trial);
 
+/*
+ * Whose fault was it that a request of the worker has failed at that time, when its server had
+ * been out so often?
+ */
+extern HealthBlame permits_blame(int slot_index, int64 failed_at, uint32 outages);
+
+/* Has any worker a request on its way to the server of the worker in that slot? */
+extern bool permits_server_is_asked(int slot_index);
+
 /* A request could not get through: do others, or may they?  See health_others_pass. */
 extern bool permits_others_pass(int slot_index, bool may_pass, int64 sent_at);
 

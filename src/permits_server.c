@@ -208,6 +208,29 @@ permits_judge(int slot_index, const Trial *trial)
 	return charge;
 }
 
+HealthBlame
+permits_blame(int slot_index, int64 failed_at, uint32 outages)
+{
+	HealthBlame blame;
+
+	shared_lock();
+	blame = health_blame(&shared->servers[shared->slots[slot_index].server_index].health,
+						 failed_at, outages);
+	shared_unlock();
+	return blame;
+}
+
+bool
+permits_server_is_asked(int slot_index)
+{
+	bool		asked;
+
+	shared_lock();
+	asked = permits_in_flight(shared->slots[slot_index].server_index) > 0;
+	shared_unlock();
+	return asked;
+}
+
 bool
 permits_others_pass(int slot_index, bool may_pass, int64 sent_at)
 {

@@ -110,7 +110,7 @@ describe_failure(const HttpResult *result)
 	return psprintf("HTTP status %d", result->status);
 }
 
-bool
+Judgement
 worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult *result,
 			 int64 *wait_us)
 {
@@ -148,14 +148,15 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	if (!charge.counts)
 		request->attempts--;
 	*wait_us = 0;
+	/* Of what fails in an outage it is decided already that it is charged: see HEALTH_PATIENCE_US. */
 	if (charge.counts && request->attempts >= worker->server->max_attempts)
-		return false;
+		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
 	/* While a server is paused, that alone says who sends when. */
 	if (sign == HEALTH_THROTTLED || charge.out)
-		return true;
+		return JUDGED_AGAIN;
 	request->failures++;
 	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
-	return true;
+	return JUDGED_AGAIN;
 }
 
 /*
@@ -323,4 +324,5 @@ turn_collect(Worker *worker)
 	/* Another worker's request may have been answered, too. */
 	if (worker->held != NULL && worker->entry->answered)
 		worker_settle_held(worker);
+	worker_decide(worker);
 }

@@ -279,7 +279,8 @@ is_idle(const Worker *worker)
 		worker->pause.reason != NULL || (worker->misconfigured && !worker->stopping))
 		return false;
 	return worker->stopping ||
-		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted);
+		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted &&
+		 worker->undecided == NULL);
 }
 
 /*

@@ -99,6 +99,7 @@ typedef struct Worker
 	Outbox		outbox;
 	Http	   *http;
 	Request    *held;			/* rows refused alone, while the job is in doubt of the API */
+	Request    *undecided;		/* had their last attempt: by their own fault, or the server's? */
 	Outcome    *outcomes;		/* to be stored */
 	Outcome   **outcomes_end;
 	Store	   *store;
@@ -233,13 +234,20 @@ extern bool worker_check_budget(Worker *worker);
 /* What becomes of a request that has ended, in worker_settle.c.  Returns the tokens it cost. */
 extern int64 worker_settle(Worker *worker, HttpResult *result);
 
+/* What is to become of a request that was throttled or has failed in passing. */
+typedef enum Judgement
+{
+	JUDGED_AGAIN,				/* it is sent again */
+	JUDGED_UNDECIDED,			/* it has had its attempts, but the last may be the server's fault */
+	JUDGED_FAILED				/* it has had its attempts */
+} Judgement;
+
 /*
- * A request was throttled or has failed in passing: what that tells of the
- * server, in worker_collect.c.  True: it is to be sent again, *wait_us from now;
- * false: it has had its attempts.
+ * What such a request tells of the server, in worker_collect.c.  JUDGED_AGAIN: *wait_us
+ * from now.
  */
-extern bool worker_judge(Worker *worker, Request *request, HealthSign sign,
-						 const HttpResult *result, int64 *wait_us);
+extern Judgement worker_judge(Worker *worker, Request *request, HealthSign sign,
+							  const HttpResult *result, int64 *wait_us);
 
 /* What counts against pg_enrich.worker_memory, and that, in bytes. */
 extern Size worker_memory_used(const Worker *worker);
@@ -279,6 +287,15 @@ extern void worker_doubt_anew(Worker *worker);
 
 /* Rows that were held because of that question fail now. */
 extern void worker_settle_held(Worker *worker);
+
+/* Last attempts that failed, in worker_undecided.c. */
+
+/* It is not known yet whose fault that was: keep the request until it is. */
+extern void worker_leave_undecided(Worker *worker, Request *request, int http_status,
+								   const char *error);
+
+/* Those of which it is known by now go again, or fail.  A step of the turn. */
+extern void worker_decide(Worker *worker);
 
 /* Part a request that holds more rows than requests may by now; it is freed. */
 extern void worker_fit_request(Worker *worker, Request *request);

@@ -68,7 +68,7 @@ return_throttled(Worker *worker, Request *request, const HttpResult *result)
 	put_back(worker, request, wait_us);
 }
 
-/* A failure that may pass: try again later, or give up after max_attempts. */
+/* A failure that may pass: try again later, or give up after max_attempts, if it is its own. */
 static void
 retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
 {
@@ -80,10 +80,18 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 	else if (result->fault != HTTP_ANSWERED && !result->sent)
 		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
-	if (worker_judge(worker, request, sign, result, &wait_us))
-		put_back(worker, request, wait_us);
-	else
-		worker_fail_request(worker, request, result->status, error);
+	switch (worker_judge(worker, request, sign, result, &wait_us))
+	{
+		case JUDGED_AGAIN:
+			put_back(worker, request, wait_us);
+			break;
+		case JUDGED_UNDECIDED:
+			worker_leave_undecided(worker, request, result->status, error);
+			break;
+		case JUDGED_FAILED:
+			worker_fail_request(worker, request, result->status, error);
+			break;
+	}
 }
 
 typedef struct TokenFind

@@ -311,6 +311,47 @@ test_poison(void)
 	ok(!health.out, "and are no outage, many as they are");
 }
 
+/* Whose fault is a last attempt that has failed?  Only what was sent after that tells. */
+static void
+test_blame(void)
+{
+	int64_t		failed_at;
+	int64_t		sent_before;
+	uint32_t	outages;
+
+	begin(8);
+	answers(1, send(1));
+	now += MS;
+	sent_before = send(2);
+	now += MS;
+	(void) note(HEALTH_FAILED, sent_before, 0, true);
+	failed_at = now;
+	outages = health.outages;
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_OPEN, "at first nobody knows");
+	now += MS;
+	answers(1, sent_before);
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_OPEN,
+		   "what was sent before may have been answered before an outage");
+	(void) note(HEALTH_FAILED, send(1), 0, true);
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_OPEN, "failures do not tell");
+	answers(1, send(1));
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_REQUEST,
+		   "an answer to what was sent later does");
+	failed_at = now + MS;
+	now += 2 * MS;
+	(void) note(HEALTH_THROTTLED, send(1), 0, false);
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_REQUEST, "any answer does");
+
+	failed_at = now;
+	now += MS;
+	for (int i = 0; i < HEALTH_OUT_AFTER; i++)
+		(void) note(HEALTH_FAILED, send(1), 0, true);
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_SERVER, "an outage does, too");
+	now += SECOND;
+	answers(1, send(1));
+	is_int(health_blame(&health, failed_at, outages), HEALTH_BLAME_SERVER, "also when it is over");
+}
+
 /* An outage without end: what reached the server is charged then. */
 static void
 test_patience(void)
@@ -412,6 +453,7 @@ main(void)
 	test_outage();
 	test_unreached();
 	test_poison();
+	test_blame();
 	test_patience();
 	test_others_pass();
 	test_changes();
