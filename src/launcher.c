@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * launcher.c
- *	  The launcher: starts clerks for databases and workers for jobs, and flushes stores.
+ *	  The launcher: has clerks look into databases, starts workers for jobs, and flushes stores.
  *
  * One static process.  It reads pg_database once, when the server starts, and
- * sends a clerk to each database to look for unfinished jobs.  After that it
+ * sends a clerk to each database to look for unfinished jobs (launcher_clerks.c).  After that it
  * sleeps: whoever changes a job wakes it at commit, by way of the database's
  * entry in shared memory; it sends a clerk there, the clerk says how many
  * workers each job wants, and the launcher starts those that are missing.
@@ -20,13 +20,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -37,17 +30,13 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "launcher.h"
+#include "launcher_internal.h"
 #include "pg_enrich.h"
 #include "shared.h"
 #include "wal_flush.h"
-
-/* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
-#define MAX_CLERKS 2
 
 /* While something waits for a free slot: no event tells of one. */
 #define RETRY_MS 1000
@@ -57,14 +46,6 @@
 
 /* Longest wait before a worker follows one that could not attach, in seconds. */
 #define MAX_DELAY 30
-
-typedef struct Clerk
-{
-	BackgroundWorkerHandle *handle; /* NULL: none */
-	Oid			database;
-} Clerk;
-
-static Clerk clerks[MAX_CLERKS];
 
 /* Handles of the workers, by slot; NULL where this launcher started none. */
 static BackgroundWorkerHandle **workers;
@@ -90,9 +71,9 @@ launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-static bool
-start_process(const char *type, const char *name, const char *function, Datum argument,
-			  const void *order, Size order_size, BackgroundWorkerHandle **handle)
+bool
+launcher_start(const char *type, const char *name, const char *function, Datum argument,
+			   const void *order, Size order_size, BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker = {0};
 
@@ -110,179 +91,12 @@ start_process(const char *type, const char *name, const char *function, Datum ar
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
-static bool
-has_ended(BackgroundWorkerHandle *handle)
+bool
+launcher_has_ended(BackgroundWorkerHandle *handle)
 {
 	pid_t		pid;
 
 	return GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
-}
-
-/* Which databases exist and (unless all) take connections: List of Oid. */
-static List *
-list_databases(bool all)
-{
-	List	   *databases = NIL;
-	MemoryContext context = CurrentMemoryContext;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
-
-	StartTransactionCommand();
-	(void) GetTransactionSnapshot();
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext old;
-
-		/* -2 marks a database whose creation or removal was cut short */
-		if (!all && (!database->datallowconn || database->datconnlimit == -2))
-			continue;
-		old = MemoryContextSwitchTo(context);
-		databases = lappend_oid(databases, database->oid);
-		MemoryContextSwitchTo(old);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-	(void) pgstat_report_stat(false);
-	return databases;
-}
-
-/* Databases that no clerk has visited yet since the server started. */
-static List *to_visit = NIL;
-static bool visit_all_just_started;
-
-static void
-visit_all(bool just_started)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-	/* Those who were not visited since the start have still just started. */
-	visit_all_just_started = just_started || (to_visit != NIL && visit_all_just_started);
-	list_free(to_visit);
-	to_visit = list_databases(false);
-	MemoryContextSwitchTo(old);
-}
-
-static bool
-clerk_is_at(Oid database)
-{
-	for (int i = 0; i < MAX_CLERKS; i++)
-		if (clerks[i].handle != NULL && clerks[i].database == database)
-			return true;
-	return false;
-}
-
-static int
-free_clerk(void)
-{
-	for (int i = 0; i < MAX_CLERKS; i++)
-		if (clerks[i].handle == NULL)
-			return i;
-	return -1;
-}
-
-/* Send a clerk.  False: no worker slot is free. */
-static bool
-send_clerk(int number, Oid database, bool just_started)
-{
-	ClerkOrder	order = {0};
-
-	order.just_started = just_started;
-	if (!start_process("pg_enrich clerk", "pg_enrich clerk", "clerk_main",
-					   ObjectIdGetDatum(database),
-					   &order, sizeof(order), &clerks[number].handle))
-	{
-		clerks[number].handle = NULL;
-		return false;
-	}
-	clerks[number].database = database;
-	return true;
-}
-
-/* The next database that a clerk should look into; InvalidOid: none. */
-static Oid
-next_database(bool *just_started)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	Oid			found = InvalidOid;
-
-	*just_started = false;
-	shared_lock();
-	for (int i = 0; i < SHARED_MAX_DATABASES && !OidIsValid(found); i++)
-	{
-		DatabaseEntry *entry = &shared->databases[i];
-		bool		due = entry->dirty || (entry->next_visit != 0 && entry->next_visit <= now);
-
-		if (OidIsValid(entry->database) && due && !clerk_is_at(entry->database))
-		{
-			found = entry->database;
-			*just_started = entry->just_started ||
-				(visit_all_just_started && list_member_oid(to_visit, found));
-		}
-	}
-	shared_unlock();
-	if (!OidIsValid(found) && to_visit != NIL && !clerk_is_at(linitial_oid(to_visit)))
-	{
-		found = linitial_oid(to_visit);
-		*just_started = visit_all_just_started;
-	}
-	return found;
-}
-
-/* A clerk is about to go there: what has changed until now it will see. */
-static void
-forget_visit(Oid database)
-{
-	shared_lock();
-	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
-		if (shared->databases[i].database == database)
-			memset(&shared->databases[i], 0, sizeof(DatabaseEntry));
-	shared_unlock();
-	to_visit = list_delete_oid(to_visit, database);
-}
-
-static bool
-database_exists(Oid database)
-{
-	List	   *databases = list_databases(true);
-	bool		exists = list_member_oid(databases, database);
-
-	list_free(databases);
-	return exists;
-}
-
-/* True: all who were due are sent; false: some wait for a slot. */
-static bool
-send_clerks(void)
-{
-	Oid			database;
-	bool		just_started;
-	int			number;
-
-	for (int i = 0; i < MAX_CLERKS; i++)
-		if (clerks[i].handle != NULL && has_ended(clerks[i].handle))
-		{
-			pfree(clerks[i].handle);
-			clerks[i].handle = NULL;
-		}
-	while ((number = free_clerk()) >= 0 && OidIsValid(database = next_database(&just_started)))
-	{
-		/* First, so that what changes from now on calls for the next clerk. */
-		forget_visit(database);
-		if (!database_exists(database))
-			shared_forget_database(database);
-		else if (!send_clerk(number, database, just_started))
-		{
-			shared_note_visit(database, just_started);
-			return false;
-		}
-	}
-	return true;
 }
 
 /* A worker that ended before it could attach leaves its slot to us. */
@@ -294,7 +108,7 @@ reap_workers(void)
 		WorkerSlot *slot = &shared->slots[i];
 		Oid			database = InvalidOid;
 
-		if (workers[i] == NULL || !has_ended(workers[i]))
+		if (workers[i] == NULL || !launcher_has_ended(workers[i]))
 			continue;
 		pfree(workers[i]);
 		workers[i] = NULL;
@@ -432,8 +246,8 @@ start_workers(TimestampTz *due)
 			snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order.job);
 			if (workers[slot] != NULL)
 				pfree(workers[slot]);	/* of one that has left the slot, and was not reaped yet */
-			if (start_process("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
-							  &order, sizeof(order), &workers[slot]))
+			if (launcher_start("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
+							   &order, sizeof(order), &workers[slot]))
 				continue;
 			workers[slot] = NULL;
 			note_no_slot(job, slot);
@@ -507,14 +321,14 @@ notice_changes(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		/* job_retention may have changed, and with it what is due when */
-		visit_all(false);
+		clerks_visit_all(false);
 	}
 	shared_lock();
 	all_dirty = shared->all_dirty;
 	shared->all_dirty = false;
 	shared_unlock();
 	if (all_dirty)
-		visit_all(false);
+		clerks_visit_all(false);
 }
 
 void
@@ -533,7 +347,7 @@ launcher_main(Datum argument pg_attribute_unused())
 	workers = MemoryContextAllocZero(TopMemoryContext,
 									 sizeof(BackgroundWorkerHandle *) * shared->slot_count);
 	MemoryContextSwitchTo(TopMemoryContext);
-	visit_all(just_started);
+	clerks_visit_all(just_started);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	for (;;)
 	{
@@ -543,7 +357,7 @@ launcher_main(Datum argument pg_attribute_unused())
 
 		notice_changes();
 		reap_workers();
-		satisfied = send_clerks();
+		satisfied = clerks_send();
 		shared_lock();
 		shared->clerk_waits = !satisfied;
 		shared_unlock();

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher_internal.h
+ *	  What the launcher's files share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_LAUNCHER_INTERNAL_H
+#define PG_ENRICH_LAUNCHER_INTERNAL_H
+
+#include "postgres.h"
+
+#include "postmaster/bgworker.h"
+
+#include "launcher.h"
+
+/* Start a process that is never restarted.  False: no background worker slot is free. */
+extern bool launcher_start(const char *type, const char *name, const char *function, Datum argument,
+						   const void *order, Size order_size, BackgroundWorkerHandle **handle);
+
+extern bool launcher_has_ended(BackgroundWorkerHandle *handle);
+
+/*
+ * Clerks, in launcher_clerks.c.
+ */
+
+/* Every database is to be visited; just_started: the server has, so autostart counts. */
+extern void clerks_visit_all(bool just_started);
+
+/* Send clerks to where they are due.  False: some wait for a slot. */
+extern bool clerks_send(void);
+
+#endif							/* PG_ENRICH_LAUNCHER_INTERNAL_H */
