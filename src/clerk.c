@@ -95,7 +95,7 @@ pause_job(const JobSummary *job, const char *reason, const char *error, const ch
 		if (just_started)		/* must be known to who comes next */
 			shared_note_visit(MyDatabaseId, true);
 		else
-			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -146,11 +146,11 @@ place_jobs(bool just_started)
 		all &= shared_want(MyDatabaseId, job->id, job->owner, held ? 0 : wanted_workers(job),
 						   job->concurrency, unable ? &why : NULL);
 		if (unable)
-			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + UNABLE_RETRY_US);
+			shared_visit_in(MyDatabaseId, UNABLE_RETRY_US);
 	}
 	/* No room for all of them: look again when some have finished. */
 	if (!all)
-		shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+		shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
 }
 
 static void
@@ -160,7 +160,7 @@ clean_jobs(void)
 
 	foreach(cell, catalog_jobs_to_clean())
 		if (!staging_drop(*(int64 *) lfirst(cell), true))
-			shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + CLEAN_RETRY_US);
+			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
 }
 
 static void
@@ -176,7 +176,7 @@ forget_expired(void)
 		if (staging_drop(job, true))
 			catalog_delete_job(job);
 		else
-			next = GetCurrentTimestamp() + CLEAN_RETRY_US;
+			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
 	}
 	if (next != 0)
 		shared_visit_at(MyDatabaseId, next);
@@ -224,8 +224,7 @@ static void
 ask_for_another(int code pg_attribute_unused(), Datum database)
 {
 	if (!finished && OidIsValid(MyDatabaseId))
-		shared_visit_at(DatumGetObjectId(database),
-						GetCurrentTimestamp() + (connected ? CLEAN_RETRY_US : CLOSED_RETRY_US));
+		shared_visit_in(DatumGetObjectId(database), connected ? CLEAN_RETRY_US : CLOSED_RETRY_US);
 }
 
 void

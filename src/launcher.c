@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "launcher_internal.h"
 #include "pg_enrich.h"
@@ -42,7 +43,7 @@
 #define RETRY_MS 1000
 
 /* Between two lines in the log about that. */
-#define SHORTAGE_LOG_MS 60000
+#define SHORTAGE_LOG_US (60 * USECS_PER_SEC)
 
 /* Longest wait before a worker follows one that could not attach, in seconds. */
 #define MAX_DELAY 30
@@ -50,8 +51,8 @@
 /* Handles of the workers, by slot; NULL where this launcher started none. */
 static BackgroundWorkerHandle **workers;
 
-/* When the log was told that a slot was wanted and not to be had. */
-static TimestampTz shortage_logged_at = 0;
+/* Clock of when the log was told that a slot was wanted and not to be had; 0: never. */
+static int64 shortage_logged_at = 0;
 
 void
 launcher_register(void)
@@ -118,7 +119,7 @@ reap_workers(void)
 			JobEntry   *entry = &shared->jobs[slot->job_index];
 
 			entry->failures++;
-			entry->not_before = GetCurrentTimestamp() +
+			entry->not_before = clock_now() +
 				Min(MAX_DELAY, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
 			if (entry->trouble.error[0] == '\0')
 				shared_set_trouble(&entry->trouble, "a worker could not be started",
@@ -150,7 +151,7 @@ numbers_in_use(int job_index)
  * not, or none is free.
  */
 static int
-take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
+take_slot(int job_index, int64 now, WorkerOrder *order, int64 *due)
 {
 	JobEntry   *entry = &shared->jobs[job_index];
 	int			slot = -1;
@@ -166,7 +167,7 @@ take_slot(int job_index, TimestampTz now, WorkerOrder *order, TimestampTz *due)
 				continue;
 			if (entry->not_before > now)
 			{
-				*due = *due == 0 ? entry->not_before : Min(*due, entry->not_before);
+				*due = Min(*due, entry->not_before);
 				break;
 			}
 			slot = shared_take_slot(job_index, number);
@@ -210,9 +211,9 @@ note_no_slot(int job_index, int slot)
 static void
 log_shortage(int64 job)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = clock_now();
 
-	if (!TimestampDifferenceExceeds(shortage_logged_at, now, SHORTAGE_LOG_MS))
+	if (shortage_logged_at != 0 && now - shortage_logged_at < SHORTAGE_LOG_US)
 		return;
 	shortage_logged_at = now;
 	ereport(LOG,
@@ -224,14 +225,14 @@ log_shortage(int64 job)
 			errhint("You might need to increase max_worker_processes."));
 }
 
-/* False: some job waits for a slot. */
+/* False: some job waits for a slot.  *due: clock of when one may have its worker. */
 static bool
-start_workers(TimestampTz *due)
+start_workers(int64 *due)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = clock_now();
 	bool		all = true;
 
-	*due = 0;
+	*due = CLOCK_NEVER;
 	for (int job = 0; job < SHARED_MAX_JOBS; job++)
 	{
 		WorkerOrder order = {0};
@@ -289,25 +290,16 @@ reclaim_slots(void)
 
 /* How long to sleep, in ms: until something is due; -1: until woken. */
 static long
-time_to_sleep(bool satisfied, TimestampTz due)
+time_to_sleep(bool satisfied, int64 due)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64		due_in = clerks_due_in();
 
-	shared_lock();
-	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
-	{
-		const DatabaseEntry *entry = &shared->databases[i];
-
-		if (OidIsValid(entry->database) && entry->next_visit != 0)
-			due = due == 0 ? entry->next_visit : Min(due, entry->next_visit);
-	}
-	shared_unlock();
+	if (due != CLOCK_NEVER)
+		due_in = Min(due_in, due - clock_now());
 	if (!satisfied)
 		return RETRY_MS;
-	if (due == 0)
-		return -1;
-	/* Not longer than an hour: the wall clock may be set. */
-	return (long) Max(1, Min((due - now) / 1000 + 1, 3600 * 1000));
+	/* What WaitLatch can take: whoever wakes early looks again. */
+	return due_in == CLOCK_NEVER ? -1 : (long) Max(1, Min(due_in / 1000 + 1, PG_INT32_MAX));
 }
 
 static void
@@ -351,7 +343,7 @@ launcher_main(Datum argument pg_attribute_unused())
 	pgstat_report_activity(STATE_IDLE, NULL);
 	for (;;)
 	{
-		TimestampTz due;
+		int64		due;
 		bool		satisfied;
 		long		timeout;
 

@@ -19,7 +19,14 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "shared.h"
+
+/*
+ * Longest sleep while a job waits for its end of retention, as that is a time of the wall
+ * clock, which may be set meanwhile.
+ */
+#define EXPIRY_LOOK_US (3600 * USECS_PER_SEC)
 
 /* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
 #define MAX_CLERKS 2
@@ -118,11 +125,18 @@ send_clerk(int number, Oid database, bool just_started)
 	return true;
 }
 
+/* Is a clerk to look into the database now? */
+static bool
+is_due(const DatabaseEntry *entry)
+{
+	return entry->dirty || (entry->next_visit != 0 && entry->next_visit <= clock_now()) ||
+		(entry->next_expiry != 0 && entry->next_expiry <= GetCurrentTimestamp());
+}
+
 /* The next database that a clerk should look into; InvalidOid: none. */
 static Oid
 next_database(bool *just_started)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	Oid			found = InvalidOid;
 
 	*just_started = false;
@@ -130,9 +144,8 @@ next_database(bool *just_started)
 	for (int i = 0; i < SHARED_MAX_DATABASES && !OidIsValid(found); i++)
 	{
 		DatabaseEntry *entry = &shared->databases[i];
-		bool		due = entry->dirty || (entry->next_visit != 0 && entry->next_visit <= now);
 
-		if (OidIsValid(entry->database) && due && !clerk_is_at(entry->database))
+		if (OidIsValid(entry->database) && is_due(entry) && !clerk_is_at(entry->database))
 		{
 			found = entry->database;
 			*just_started = entry->just_started ||
@@ -196,4 +209,27 @@ clerks_send(void)
 		}
 	}
 	return true;
+}
+
+int64
+clerks_due_in(void)
+{
+	int64		due_in = CLOCK_NEVER;
+	int64		now = clock_now();
+	TimestampTz wall_now = GetCurrentTimestamp();
+
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
+	{
+		const DatabaseEntry *entry = &shared->databases[i];
+
+		if (!OidIsValid(entry->database))
+			continue;
+		if (entry->next_visit != 0)
+			due_in = Min(due_in, entry->next_visit - now);
+		if (entry->next_expiry != 0)
+			due_in = Min(due_in, Min(entry->next_expiry - wall_now, EXPIRY_LOOK_US));
+	}
+	shared_unlock();
+	return due_in;
 }

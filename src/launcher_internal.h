@@ -30,4 +30,7 @@ extern void clerks_visit_all(bool just_started);
 /* Send clerks to where they are due.  False: some wait for a slot. */
 extern bool clerks_send(void);
 
+/* How long, in microseconds, until the next one is due; CLOCK_NEVER: nobody knows of any. */
+extern int64 clerks_due_in(void);
+
 #endif							/* PG_ENRICH_LAUNCHER_INTERNAL_H */

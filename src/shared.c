@@ -23,7 +23,8 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
+
+#include "clock.h"
 
 SharedState *shared = NULL;
 
@@ -193,14 +194,28 @@ shared_visit(Oid database, bool just_started)
 }
 
 void
+shared_visit_in(Oid database, int64 delay_us)
+{
+	DatabaseEntry *entry;
+	int64		at = clock_now() + delay_us;
+
+	shared_lock();
+	entry = database_entry(database);
+	if (entry != NULL && (entry->next_visit == 0 || entry->next_visit > at))
+		entry->next_visit = at;
+	shared_unlock();
+	shared_wake_launcher();
+}
+
+void
 shared_visit_at(Oid database, TimestampTz at)
 {
 	DatabaseEntry *entry;
 
 	shared_lock();
 	entry = database_entry(database);
-	if (entry != NULL && (entry->next_visit == 0 || entry->next_visit > at))
-		entry->next_visit = at;
+	if (entry != NULL && (entry->next_expiry == 0 || entry->next_expiry > at))
+		entry->next_expiry = at;
 	shared_unlock();
 	shared_wake_launcher();
 }

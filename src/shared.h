@@ -78,7 +78,7 @@ typedef struct JobEntry
 	int			refused_in_all; /* ... with any */
 	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
 	int			failures;		/* starts in a row that ended in an error */
-	TimestampTz not_before;		/* no worker before this: backoff */
+	int64		not_before;		/* clock; no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
 	bool		unable;			/* its owner cannot connect: no worker until a clerk finds otherwise */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
@@ -148,7 +148,8 @@ typedef struct DatabaseEntry
 	Oid			database;		/* InvalidOid: free */
 	bool		dirty;			/* something changed since the last clerk began */
 	bool		just_started;	/* the server has just started: autostart counts */
-	TimestampTz next_visit;		/* when retention or a retry falls due; 0: never */
+	int64		next_visit;		/* clock of when something is to be tried again; 0: never */
+	TimestampTz next_expiry;	/* when a finished job is to be forgotten; 0: none is */
 } DatabaseEntry;
 
 typedef struct SharedState
@@ -192,9 +193,12 @@ extern bool shared_touched(int64 job);
 /* A state changed, committed by the caller: wake those who wait, and the launcher. */
 extern void shared_state_changed(void);
 
-/* A clerk must look into the database: now, or no later than at a time. */
+/* A clerk must look into the database: now, or in so long at the latest. */
 extern void shared_visit(Oid database, bool just_started);
 extern void shared_note_visit(Oid database, bool just_started); /* without waking the launcher */
+extern void shared_visit_in(Oid database, int64 delay_us);
+
+/* The same when the wall clock shows that time: of a finished job, whose row has such a time. */
 extern void shared_visit_at(Oid database, TimestampTz at);
 
 /* A database is gone: its jobs want no workers any more. */

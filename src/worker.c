@@ -67,7 +67,7 @@ release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused(
 		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
 
 		worker.entry->failures++;
-		worker.entry->not_before = GetCurrentTimestamp() + delay * USECS_PER_SEC;
+		worker.entry->not_before = clock_now() + delay * USECS_PER_SEC;
 	}
 	shared_free_slot(worker.slot_index);
 	shared_unlock();
