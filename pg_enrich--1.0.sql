@@ -94,6 +94,8 @@ CREATE TABLE enrich.job (
 	started_at timestamptz,
 	bucketized_at timestamptz,
 	finished_at timestamptz,
+	-- microseconds that workers have been at work on it, when its state last changed; see job_counters
+	elapsed bigint NOT NULL DEFAULT 0,
 	CHECK ((state = 'paused') = (reason IS NOT NULL)),
 	CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL))
 );
@@ -112,6 +114,8 @@ CREATE TABLE enrich.job_counters (
 	retries bigint NOT NULL DEFAULT 0,
 	throttled interval NOT NULL DEFAULT '0',
 	tokens bigint NOT NULL DEFAULT 0,
+	-- of the whole job, when this worker last wrote it: the greatest counts
+	elapsed bigint NOT NULL DEFAULT 0,
 	-- starts of this worker since it last stored anything
 	starts integer NOT NULL DEFAULT 0,
 	PRIMARY KEY (job, worker)
@@ -294,7 +298,8 @@ CREATE FUNCTION enrich.job_activity(
 	OUT pids integer[],
 	OUT error text,
 	OUT hint text,
-	OUT memory bigint)
+	OUT memory bigint,
+	OUT elapsed bigint)
 	RETURNS SETOF record LANGUAGE C STRICT ROWS 20 AS 'MODULE_PATHNAME', 'enrich_job_activity';
 COMMENT ON FUNCTION enrich.job_activity() IS
 	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.progress and enrich.jobs';
@@ -406,7 +411,8 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 				COALESCE(sum(k.requests), 0)::bigint AS requests,
 				COALESCE(sum(k.retries), 0)::bigint AS retries,
 				COALESCE(sum(k.throttled), '0') AS throttled,
-				COALESCE(sum(k.tokens), 0)::bigint AS tokens
+				COALESCE(sum(k.tokens), 0)::bigint AS tokens,
+				max(k.elapsed) AS elapsed
 			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
 		CROSS JOIN LATERAL (
 			SELECT CASE
@@ -415,7 +421,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 					trunc(100.0 * (c.rows_done + c.rows_failed + c.rows_skipped) / j.rows_total, 1)
 				ELSE 0.0 END AS percent) p
 		CROSS JOIN LATERAL (
-			SELECT COALESCE(j.finished_at, clock_timestamp()) - COALESCE(j.started_at, j.created_at) AS elapsed) t
+			SELECT make_interval(secs => GREATEST(j.elapsed, c.elapsed, a.elapsed) / 1e6::double precision) AS elapsed) t
 		CROSS JOIN LATERAL (
 			SELECT CASE
 				WHEN j.state = 'running' THEN a.rows_per_second

@@ -32,6 +32,7 @@ typedef struct JobActivity
 	int			effective;		/* -1: no worker knows its server yet */
 	double		rows_per_second;
 	Size		memory_used;
+	int64		elapsed_us;
 	WaitingFor	waiting_for;
 	Trouble		trouble;
 	int64		failing_since;	/* clock, while its server is out; else 0 */
@@ -88,6 +89,7 @@ read_activity(int job_index, JobActivity *activity)
 	activity->entry = shared->jobs[job_index];
 	activity->effective = -1;
 	activity->trouble = activity->entry.trouble;
+	activity->elapsed_us = shared_elapsed(&activity->entry);
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		const WorkerSlot *slot = &shared->slots[i];
@@ -141,8 +143,8 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 {
 	const char *hint;
 	const char *error = describe_trouble(activity, &hint);
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 
 	values[0] = Int64GetDatum(activity->entry.job);
 	values[1] = Int32GetDatum(activity->in_flight);
@@ -162,6 +164,7 @@ put_activity(ReturnSetInfo *result, const JobActivity *activity)
 	nulls[8] = nulls[7] || hint[0] == '\0';
 	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(hint);
 	values[9] = Int64GetDatum((int64) activity->memory_used);
+	values[10] = Int64GetDatum(activity->elapsed_us);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

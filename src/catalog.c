@@ -243,14 +243,20 @@ catalog_find_job(Oid owner, const char *name)
 	return id;
 }
 
+/*
+ * The wall clock may be set back at any time: what comes later is never shown as earlier.
+ * What has elapsed is measured by another clock.
+ */
 static Statement change_state = {
 	"UPDATE enrich.job SET state = $2, reason = $3, error = $4, hint = $5,"
 	" started_at = CASE WHEN $2" EQ "'bucketizing'"
-	" THEN COALESCE(started_at, pg_catalog.clock_timestamp()) ELSE started_at END,"
+	" THEN COALESCE(started_at, GREATEST(created_at, pg_catalog.clock_timestamp()))"
+	" ELSE started_at END,"
 	" finished_at = CASE WHEN $2" EQ "ANY (ARRAY['completed', 'failed', 'canceled'])"
-	" THEN pg_catalog.clock_timestamp() END"
+	" THEN GREATEST(created_at, started_at, bucketized_at, pg_catalog.clock_timestamp()) END,"
+	" elapsed = GREATEST(elapsed, $7)"
 	" WHERE job" EQ "$1 AND state" EQ "ANY ($6)",
-	6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID}, NULL
+	7, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT8OID}, NULL
 };
 
 static Statement select_state = {
@@ -302,6 +308,7 @@ catalog_transition(int64 job, JobState to, const char *reason,
 	argument_add_text(&a, error);
 	argument_add_text(&a, hint);
 	argument_add(&a, text_array_of(from));
+	argument_add(&a, Int64GetDatum(shared_job_elapsed(MyDatabaseId, job)));
 	changed = statement_run(&change_state, &a) > 0;
 	if (changed)
 		notify_state(job, to);
@@ -411,11 +418,12 @@ catalog_set_replaced(int64 job)
 
 static Statement set_bucketized = {
 	"UPDATE enrich.job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
-	" bucketized_at = pg_catalog.clock_timestamp(),"
+	" bucketized_at = GREATEST(created_at, started_at, pg_catalog.clock_timestamp()),"
+	" elapsed = GREATEST(elapsed, $5),"
 	" state = CASE WHEN state" EQ "'paused' THEN state ELSE 'running' END"
 	" WHERE job" EQ "$1 AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'paused'])"
 	" RETURNING state",
-	4, {INT8OID, INT8OID, INT8OID, INT8OID}, NULL
+	5, {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, NULL
 };
 
 bool
@@ -429,6 +437,7 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 	argument_add(&a, Int64GetDatum(rows));
 	argument_add(&a, Int64GetDatum(buckets));
 	argument_add(&a, Int64GetDatum(rows_truncated));
+	argument_add(&a, Int64GetDatum(shared_job_elapsed(MyDatabaseId, job)));
 	context = statement_begin(&set_bucketized, &a);
 	if (SPI_processed > 0)
 		state = column_text(0, 1, context);
@@ -436,6 +445,43 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 	if (state != NULL && job_state_of(state) == JOB_RUNNING)
 		notify_state(job, JOB_RUNNING);
 	return state != NULL;
+}
+
+static Statement select_elapsed = {
+	"SELECT GREATEST(j.elapsed, (SELECT pg_catalog.max(c.elapsed) FROM enrich.job_counters c"
+	" WHERE c.job" EQ "j.job)) FROM enrich.job j WHERE j.job" EQ "$1",
+	1, {INT8OID}, NULL
+};
+
+int64
+catalog_elapsed(int64 job)
+{
+	Arguments	a = {0};
+	int64		elapsed = 0;
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_begin(&select_elapsed, &a);
+	if (SPI_processed > 0)
+		elapsed = column_int64(0, 1, 0);
+	statement_end();
+	return elapsed;
+}
+
+static Statement note_elapsed = {
+	"UPDATE enrich.job_counters SET elapsed = GREATEST(elapsed, $3)"
+	" WHERE job" EQ "$1 AND worker" EQ "$2",
+	3, {INT8OID, INT4OID, INT8OID}, NULL
+};
+
+void
+catalog_note_elapsed(int64 job, int worker, int64 elapsed_us)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	argument_add(&a, Int64GetDatum(elapsed_us));
+	statement_run(&note_elapsed, &a);
 }
 
 static Statement count_start = {

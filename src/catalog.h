@@ -149,6 +149,10 @@ extern bool catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 r
 
 extern void catalog_delete_job(int64 job);
 
+/* How long the job has taken, in microseconds, as far as that was written down; and do that. */
+extern int64 catalog_elapsed(int64 job);
+extern void catalog_note_elapsed(int64 job, int worker, int64 elapsed_us);
+
 /* A worker begins: how often it began since it last stored something, this time included. */
 extern int	catalog_count_start(int64 job, int worker);
 extern void catalog_uncount_start(int64 job, int worker);	/* ... and ended in good order */

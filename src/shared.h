@@ -77,6 +77,9 @@ typedef struct JobEntry
 	int			refused_status; /* ... with this status */
 	int			refused_in_all; /* ... with any */
 	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
+	int64		elapsed_us;		/* that workers have been at work on it, in all server runs ... */
+	int64		elapsed_to;		/* ... up to this clock; 0: none is at work now */
+	int64		elapsed_noted;	/* ... of which so much stands in the catalog, about */
 	int			failures;		/* starts in a row that ended in an error */
 	int64		not_before;		/* clock; no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
@@ -233,6 +236,16 @@ extern void shared_set_trouble(Trouble *trouble, const char *error, const char *
 
 /* The same for a job, if it has an entry.  Takes the lock itself. */
 extern void shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint);
+
+/*
+ * How long a job has taken, by the monotonic clock, while one worker or several were at work
+ * on it.  shared_count_elapsed says that a worker is at work on it, or is not; the caller
+ * holds the lock, as for shared_elapsed.  The last one is 0 for a job without an entry.
+ */
+extern void shared_begin_elapsed(int job_index, int64 elapsed_before);
+extern void shared_count_elapsed(JobEntry *entry, bool works);
+extern int64 shared_elapsed(const JobEntry *entry);
+extern int64 shared_job_elapsed(Oid database, int64 job);
 
 extern const char *shared_waiting_name(WaitingFor waiting_for);
 

@@ -126,6 +126,7 @@ static bool
 open_job(void)
 {
 	Job		   *job;
+	int64		elapsed = 0;
 	bool		wanted;
 
 	if (!worker_begin(&worker))
@@ -138,6 +139,7 @@ open_job(void)
 	{
 		worker.job = job;
 		worker_apply_settings(job);
+		elapsed = catalog_elapsed(job->id);
 		if (catalog_count_start(job->id, worker.slot->worker_number) > MAX_STARTS)
 			wanted = !pause_after_crashes(job);
 	}
@@ -147,6 +149,8 @@ open_job(void)
 	if (wanted)
 	{
 		char		name[NAMEDATALEN];
+
+		shared_begin_elapsed(worker.slot->job_index, elapsed);
 
 		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
 		worker_set("application_name", name);

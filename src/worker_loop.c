@@ -39,6 +39,9 @@
 /* Counters are committed at least this often while there is something to count. */
 #define COUNT_US 1000000
 
+/* The same for the time that a job has taken: so much of it a crash may lose. */
+#define ELAPSED_US (5 * INT64CONST(1000000))
+
 /*
  * A worker that waits for a twentieth of its time, or more, has time to spare.  That is
  * judged over a window or two, which are longer than many an API's latency: answers
@@ -383,12 +386,36 @@ note_counters(Worker *worker)
 		worker_counters_noted(worker);
 }
 
+/*
+ * The job's time goes on while it is running, and is to be written down now and then, by one
+ * of its workers: is it time for that?  The caller holds the lock.
+ */
+static bool
+count_elapsed(Worker *worker)
+{
+	JobEntry   *entry = worker->entry;
+
+	shared_count_elapsed(entry, worker->job->state == JOB_RUNNING);
+	if (entry->elapsed_us - entry->elapsed_noted < ELAPSED_US)
+		return false;
+	entry->elapsed_noted = entry->elapsed_us;
+	return true;
+}
+
+static void
+note_elapsed_step(Worker *worker)
+{
+	catalog_note_elapsed(worker->job->id, worker->slot->worker_number,
+						 shared_job_elapsed(worker->database, worker->job->id));
+}
+
 /* Once a tick: speed, counters, and what pg_stat_activity shows. */
 static void
 tick(Worker *worker)
 {
 	int64		now = clock_now();
 	bool		quiet = worker->rows_since_tick == 0;
+	bool		elapsed_is_due;
 	double		speed;
 
 	if (now - worker->tick_at < TICK_US)
@@ -402,6 +429,7 @@ tick(Worker *worker)
 		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
 	worker->slot->memory_used = worker_memory_used(worker);
 	worker->slot->capacity = http_capacity(worker->http);
+	elapsed_is_due = count_elapsed(worker);
 	shared_unlock();
 	worker->rows_since_tick = 0;
 	worker->tick_at = now;
@@ -410,6 +438,8 @@ tick(Worker *worker)
 	(void) pgstat_report_stat(false);
 	if (now - worker->counted_at >= COUNT_US)
 		note_counters(worker);
+	if (elapsed_is_due)
+		(void) worker_try(worker, note_elapsed_step);
 	drop_finished_partitions(worker, quiet);
 }
 
@@ -539,6 +569,9 @@ worker_run_loop(Worker *worker)
 	}
 	/* Requests of which nothing came to be stored have been sent all the same. */
 	if (!worker->abandoned)
+	{
 		note_counters(worker);
+		(void) worker_try(worker, note_elapsed_step);
+	}
 	FreeWaitEventSet(events);
 }

@@ -23,11 +23,12 @@ running=				# process group of what run_logged has started
 watchdog=				# and of what ends that when it takes too long
 finishing=				# a function to call before the work directory goes
 
-# Packages besides PostgreSQL's own; build-essential brings the sanitizers.  Where
-# fuzzing is wanted, find_fuzzer adds what it needs.
+# Packages besides PostgreSQL's own; build-essential brings the sanitizers, and faketime the
+# library by which a test sets the wall clock.  Where fuzzing is wanted, find_fuzzer adds what
+# it needs.
 packages=(build-essential libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev
 	zlib1g-dev libipc-run-perl libio-socket-ssl-perl perl curl openssl ca-certificates
-	nghttp2-proxy nginx)
+	nghttp2-proxy nginx faketime)
 
 die()
 {
