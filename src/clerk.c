@@ -3,7 +3,8 @@
  * clerk.c
  *	  A clerk: visits a database, says which jobs want workers, cleans up.
  *
- * Short-lived, connected as the bootstrap superuser, and running no user SQL:
+ * It stands by, connected to no database, until the launcher calls it to one (launcher_clerks.c).
+ * Then it is short-lived, connected as the bootstrap superuser, and running no user SQL:
  * what it does could not be done by the jobs' owners, who may be unable to
  * connect, or gone.
  *
@@ -19,7 +20,9 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -227,23 +230,68 @@ ask_for_another(int code pg_attribute_unused(), Datum database)
 		shared_visit_in(DatumGetObjectId(database), connected ? CLEAN_RETRY_US : CLOSED_RETRY_US);
 }
 
+/* The call in that place: is it ours still, and to where?  InvalidOid: to nowhere yet. */
+static bool
+hear_call(int place, uint32 number, ClerkCall *heard)
+{
+	ClerkCall  *call = &shared->calls[place];
+	bool		ours;
+
+	shared_lock();
+	ours = call->number == number;
+	*heard = *call;
+	if (ours)
+		call->database = InvalidOid;
+	shared_unlock();
+	return ours;
+}
+
+/* Stand by until called.  False: nobody will. */
+static bool
+await_call(int place, uint32 number, ClerkCall *call)
+{
+	static uint32 wait_event = 0;
+	bool		ours;
+
+	for (;;)
+	{
+		/* Announced before looking, so that no call falls in between. */
+		ConditionVariablePrepareToSleep(&shared->clerk_called);
+		ours = hear_call(place, number, call);
+		if (!ours || OidIsValid(call->database) || ShutdownRequestPending)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
+						 COMPAT_WAIT_EVENT(wait_event, "PgEnrichClerk"));
+		ResetLatch(MyLatch);
+	}
+	ConditionVariableCancelSleep();
+	return ours && OidIsValid(call->database);
+}
+
 void
-clerk_main(Datum database)
+clerk_main(Datum place)
 {
 	ClerkOrder	order;
+	ClerkCall	call;
 
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	before_shmem_exit(ask_for_another, database);
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+	if (!await_call(DatumGetInt32(place), order.number, &call))
+		proc_exit(0);
+
+	pqsignal(SIGTERM, die);
+	before_shmem_exit(ask_for_another, ObjectIdGetDatum(call.database));
+	/* Settings may have changed since the process was started. */
+	ProcessConfigFile(PGC_SIGHUP);
+	BackgroundWorkerInitializeConnectionByOid(call.database, InvalidOid, 0);
 	connected = true;
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
 	pgstat_report_activity(STATE_RUNNING, "looking for jobs");
-	if (in_transaction(place_jobs, order.just_started))
+	if (in_transaction(place_jobs, call.just_started))
 		(void) in_transaction(clean_step, false);
 	finished = !put_off;
 	shared_wake_launcher();

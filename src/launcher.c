@@ -199,11 +199,11 @@ waits_for_slot(int job_index)
 }
 
 static void
-note_no_slot(int job_index, int slot)
+give_up_slot(int job_index, int slot, bool is_shortage)
 {
 	shared_lock();
+	shared->jobs[job_index].no_slot = is_shortage;
 	shared_free_slot(slot);
-	shared->jobs[job_index].no_slot = true;
 	shared_unlock();
 }
 
@@ -247,12 +247,16 @@ start_workers(int64 *due)
 			snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order.job);
 			if (workers[slot] != NULL)
 				pfree(workers[slot]);	/* of one that has left the slot, and was not reaped yet */
-			if (launcher_start("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
+			if (clerks_one_stands_by() &&
+				launcher_start("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
 							   &order, sizeof(order), &workers[slot]))
 				continue;
 			workers[slot] = NULL;
-			note_no_slot(job, slot);
-			log_shortage(order.job);
+			/* A clerk that ends wakes us, and leaves one: then there is no shortage yet. */
+			give_up_slot(job, slot, !clerks_any_at_work());
+			if (!clerks_any_at_work())
+				log_shortage(order.job);
+			all = false;
 			break;
 		}
 		all &= !waits_for_slot(job);
@@ -266,6 +270,7 @@ forget_me(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
 	shared_lock();
 	shared->launcher_pid = 0;
 	shared_unlock();
+	clerks_dismiss();
 }
 
 /*
@@ -279,6 +284,7 @@ reclaim_slots(void)
 
 	shared_lock();
 	shared->launcher_pid = MyProcPid;
+	memset(shared->calls, 0, sizeof(shared->calls));
 	just_started = !shared->launched;
 	shared->launched = true;
 	for (int i = 0; i < shared->slot_count; i++)
@@ -350,10 +356,7 @@ launcher_main(Datum argument pg_attribute_unused())
 		notice_changes();
 		reap_workers();
 		satisfied = clerks_send();
-		shared_lock();
-		shared->clerk_waits = !satisfied;
-		shared_unlock();
-		if (!satisfied)
+		if (shared->clerk_waits)
 			log_shortage(0);
 		satisfied &= start_workers(&due);
 		timeout = time_to_sleep(satisfied, due);

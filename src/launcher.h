@@ -15,13 +15,13 @@ extern void launcher_register(void);
 
 /* Entry points of the background processes. */
 extern PGDLLEXPORT void launcher_main(Datum argument);
-extern PGDLLEXPORT void clerk_main(Datum database);
+extern PGDLLEXPORT void clerk_main(Datum place);
 extern PGDLLEXPORT void worker_main(Datum slot);
 
-/* What a clerk is told in bgw_extra. */
+/* What a clerk is told in bgw_extra; its argument is its place in SharedState.calls. */
 typedef struct ClerkOrder
 {
-	bool		just_started;
+	uint32		number;			/* of its call */
 } ClerkOrder;
 
 /* What a worker is told in bgw_extra. */

@@ -3,6 +3,12 @@
  * launcher_clerks.c
  *	  The launcher's clerks: which databases are to be looked into, and who does it.
  *
+ * One clerk always stands by, a process that is connected to no database yet: so it has
+ * its background worker slot when all others are taken, and need not be started when it is
+ * called.  Then another one takes its place, before a worker does: workers are started only
+ * while one stands by.  Nothing less would keep a slot: parallel queries and other extensions
+ * take them, too, and nobody is told how many are free.
+ *
  *-------------------------------------------------------------------------
  */
 #include "launcher_internal.h"
@@ -15,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "nodes/pg_list.h"
+#include "storage/condition_variable.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -29,15 +36,16 @@
 #define EXPIRY_LOOK_US (3600 * USECS_PER_SEC)
 
 /* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
-#define MAX_CLERKS 2
+#define MAX_AT_WORK (SHARED_MAX_CLERKS - 1)
 
+/* By their places in shared->calls. */
 typedef struct Clerk
 {
 	BackgroundWorkerHandle *handle; /* NULL: none */
-	Oid			database;
+	Oid			database;		/* InvalidOid: it stands by */
 } Clerk;
 
-static Clerk clerks[MAX_CLERKS];
+static Clerk clerks[SHARED_MAX_CLERKS];
 
 /* Which databases exist and (unless all) take connections: List of Oid. */
 static List *
@@ -92,37 +100,113 @@ clerks_visit_all(bool just_started)
 static bool
 clerk_is_at(Oid database)
 {
-	for (int i = 0; i < MAX_CLERKS; i++)
+	for (int i = 0; i < SHARED_MAX_CLERKS; i++)
 		if (clerks[i].handle != NULL && clerks[i].database == database)
 			return true;
 	return false;
 }
 
+/* The place of the one that stands by; -1: none does. */
 static int
-free_clerk(void)
+standing_by(void)
 {
-	for (int i = 0; i < MAX_CLERKS; i++)
-		if (clerks[i].handle == NULL)
+	for (int i = 0; i < SHARED_MAX_CLERKS; i++)
+		if (clerks[i].handle != NULL && !OidIsValid(clerks[i].database))
 			return i;
 	return -1;
 }
 
-/* Send a clerk.  False: no worker slot is free. */
-static bool
-send_clerk(int number, Oid database, bool just_started)
+static int
+count_at_work(void)
+{
+	int			count = 0;
+
+	for (int i = 0; i < SHARED_MAX_CLERKS; i++)
+		count += clerks[i].handle != NULL && OidIsValid(clerks[i].database);
+	return count;
+}
+
+bool
+clerks_one_stands_by(void)
+{
+	return standing_by() >= 0;
+}
+
+bool
+clerks_any_at_work(void)
+{
+	return count_at_work() > 0;
+}
+
+/* Its place is free: there is one more than can be at work. */
+static void
+start_clerk(int place)
 {
 	ClerkOrder	order = {0};
 
-	order.just_started = just_started;
-	if (!launcher_start("pg_enrich clerk", "pg_enrich clerk", "clerk_main",
-						ObjectIdGetDatum(database),
-						&order, sizeof(order), &clerks[number].handle))
+	shared_lock();
+	order.number = ++shared->next_generation;
+	shared->calls[place] = (ClerkCall) {.number = order.number};
+	shared_unlock();
+	clerks[place].database = InvalidOid;
+	if (!launcher_start("pg_enrich clerk", "pg_enrich clerk", "clerk_main", Int32GetDatum(place),
+						&order, sizeof(order), &clerks[place].handle))
+		clerks[place].handle = NULL;
+}
+
+/* See to it that one stands by, if there is a slot for it.  Its place, or -1. */
+static int
+have_one_stand_by(void)
+{
+	int			place = standing_by();
+
+	for (int i = 0; i < SHARED_MAX_CLERKS && place < 0; i++)
+		if (clerks[i].handle == NULL)
+		{
+			start_clerk(i);
+			return standing_by();
+		}
+	return place;
+}
+
+static void
+call_clerk(int place, Oid database, bool just_started)
+{
+	shared_lock();
+	shared->calls[place].database = database;
+	shared->calls[place].just_started = just_started;
+	shared_unlock();
+	clerks[place].database = database;
+	ConditionVariableBroadcast(&shared->clerk_called);
+}
+
+/* One that has ended without hearing its call leaves that to another. */
+static void
+reap_clerks(void)
+{
+	for (int i = 0; i < SHARED_MAX_CLERKS; i++)
 	{
-		clerks[number].handle = NULL;
-		return false;
+		ClerkCall	call;
+
+		if (clerks[i].handle == NULL || !launcher_has_ended(clerks[i].handle))
+			continue;
+		pfree(clerks[i].handle);
+		clerks[i].handle = NULL;
+		shared_lock();
+		call = shared->calls[i];
+		shared_unlock();
+		if (OidIsValid(call.database))
+			shared_note_visit(call.database, call.just_started);
 	}
-	clerks[number].database = database;
-	return true;
+}
+
+void
+clerks_dismiss(void)
+{
+	shared_lock();
+	memset(shared->calls, 0, sizeof(shared->calls));
+	shared_unlock();
+	ConditionVariableBroadcast(&shared->clerk_called);
 }
 
 /* Is a clerk to look into the database now? */
@@ -183,32 +267,34 @@ database_exists(Oid database)
 	return exists;
 }
 
+static void
+set_waits(bool waits)
+{
+	shared_lock();
+	shared->clerk_waits = waits;
+	shared_unlock();
+}
+
 bool
 clerks_send(void)
 {
 	Oid			database;
 	bool		just_started;
-	int			number;
+	int			place;
 
-	for (int i = 0; i < MAX_CLERKS; i++)
-		if (clerks[i].handle != NULL && launcher_has_ended(clerks[i].handle))
-		{
-			pfree(clerks[i].handle);
-			clerks[i].handle = NULL;
-		}
-	while ((number = free_clerk()) >= 0 && OidIsValid(database = next_database(&just_started)))
+	reap_clerks();
+	while ((place = have_one_stand_by()) >= 0 && count_at_work() < MAX_AT_WORK &&
+		   OidIsValid(database = next_database(&just_started)))
 	{
 		/* First, so that what changes from now on calls for the next clerk. */
 		forget_visit(database);
-		if (!database_exists(database))
+		if (database_exists(database))
+			call_clerk(place, database, just_started);
+		else
 			shared_forget_database(database);
-		else if (!send_clerk(number, database, just_started))
-		{
-			shared_note_visit(database, just_started);
-			return false;
-		}
 	}
-	return true;
+	set_waits(place < 0 && count_at_work() == 0 && OidIsValid(next_database(&just_started)));
+	return place >= 0;
 }
 
 int64

@@ -74,6 +74,7 @@ start_up(void)
 		memset(shared, 0, shared_size());
 		shared->slot_count = max_worker_processes;
 		ConditionVariableInit(&shared->state_changed);
+		ConditionVariableInit(&shared->clerk_called);
 	}
 	lock = &(GetNamedLWLockTranche("pg_enrich"))->lock;
 	LWLockRelease(AddinShmemInitLock);

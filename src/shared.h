@@ -31,6 +31,7 @@
 #define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further ones wait */
 #define SHARED_MAX_SERVERS 256	/* servers in use at one time, in all databases */
 #define SHARED_MAX_DATABASES 128	/* databases that something changed in since a clerk looked */
+#define SHARED_MAX_CLERKS 3		/* at work, and standing by: see launcher_clerks.c */
 #define SHARED_MAX_CLAIMS 64	/* runs of consecutive buckets that a worker works on */
 
 /* Why a job that is running sends nothing at the moment. */
@@ -155,6 +156,14 @@ typedef struct DatabaseEntry
 	TimestampTz next_expiry;	/* when a finished job is to be forgotten; 0: none is */
 } DatabaseEntry;
 
+/* A clerk that the launcher has started, and where it is to go. */
+typedef struct ClerkCall
+{
+	uint32		number;			/* told to the clerk, so that it knows its own call */
+	Oid			database;		/* InvalidOid: none yet, or the clerk is on its way */
+	bool		just_started;	/* as in DatabaseEntry */
+} ClerkCall;
+
 typedef struct SharedState
 {
 	pid_t		launcher_pid;	/* hint */
@@ -165,6 +174,8 @@ typedef struct SharedState
 	bool		clerk_waits;	/* hint: no worker slot is free for a clerk: new jobs go unseen */
 	XLogRecPtr	flush_to;		/* WAL that the launcher is to flush: see wal_flush.c */
 	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
+	ConditionVariable clerk_called; /* broadcast when a clerk is called */
+	ClerkCall	calls[SHARED_MAX_CLERKS];
 	int			slot_count;		/* max_worker_processes */
 	DatabaseEntry databases[SHARED_MAX_DATABASES];
 	JobEntry	jobs[SHARED_MAX_JOBS];
