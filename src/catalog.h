@@ -203,6 +203,7 @@ typedef struct JobSummary
 	int			workers;
 	bool		bucketized;
 	bool		is_copy;		/* started in another cluster or database */
+	char	   *server;
 } JobSummary;
 
 /* Jobs that are not finished: List of JobSummary *. */

@@ -17,7 +17,7 @@
 
 static Statement unfinished_jobs = {
 	"SELECT job, owner, state, concurrency, workers, buckets_total IS NOT NULL,"
-	" system_identifier" NE "$1 OR database" NE "$2 FROM enrich.job"
+	" system_identifier" NE "$1 OR database" NE "$2, server FROM enrich.job"
 	" WHERE state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused']) ORDER BY job",
 	2, {INT8OID, OIDOID}, NULL
 };
@@ -44,6 +44,7 @@ catalog_unfinished_jobs(void)
 		job->workers = column_int32(i, 5, 1);
 		job->bucketized = column_bool(i, 6);
 		job->is_copy = column_bool(i, 7);
+		job->server = column_text(i, 8, context);
 		jobs = lappend(jobs, job);
 		MemoryContextSwitchTo(old);
 	}

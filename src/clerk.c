@@ -35,6 +35,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "launcher.h"
+#include "server.h"
 #include "settings.h"
 #include "shared.h"
 #include "staging.h"
@@ -44,6 +45,12 @@
 
 /* While an owner cannot connect: nothing tells of it when that is mended. */
 #define UNABLE_RETRY_US (5 * USECS_PER_SEC)
+
+/*
+ * While a server takes no requests: ALTER SERVER calls for a clerk, but not all that changes
+ * one does (server_watch.c).
+ */
+#define SPARED_RETRY_US (60 * USECS_PER_SEC)
 
 /* Where there is no way into the database. */
 #define CLOSED_RETRY_US (30 * USECS_PER_SEC)
@@ -129,7 +136,12 @@ wanted_workers(const JobSummary *job)
 {
 	if (!job->bucketized)
 		return 1;
-	return job->concurrency > 0 ? job->workers : 0;
+	if (job->concurrency == 0)
+		return 0;
+	if (!server_takes_none(job->server))
+		return job->workers;
+	shared_visit_in(MyDatabaseId, SPARED_RETRY_US);
+	return 0;
 }
 
 /* Tell the launcher what each unfinished job wants. */

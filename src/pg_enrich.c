@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "launcher.h"
 #include "pg_enrich.h"
+#include "server_watch.h"
 #include "settings.h"
 #include "shared.h"
 
@@ -32,4 +33,5 @@ _PG_init(void)
 		return;
 	shared_request();
 	launcher_register();
+	server_watch_register();
 }

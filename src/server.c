@@ -235,6 +235,23 @@ server_load(const char *name, bool missing_ok)
 	return server;
 }
 
+bool
+server_takes_none(const char *name)
+{
+	ForeignServer *foreign = GetForeignServerByName(name, true);
+	Server		server = {.max_concurrency = UNLIMITED};
+	ListCell   *cell;
+
+	if (foreign == NULL ||
+		strcmp(GetForeignDataWrapper(foreign->fdwid)->fdwname, PG_ENRICH_WRAPPER) != 0)
+		return false;
+	/* Nothing else of it is read, lest one server's options keep all jobs waiting. */
+	foreach(cell, foreign->options)
+		if (strcmp(((DefElem *) lfirst(cell))->defname, "max_concurrency") == 0)
+			server_options_read(OPTION_SERVER, list_make1(lfirst(cell)), &server);
+	return server.max_concurrency == 0;
+}
+
 void
 server_check_usage(const Server *server, Oid role)
 {

@@ -43,6 +43,9 @@ typedef struct Touched
 static List *touched = NIL;
 static bool callback_registered = false;
 
+/* The current transaction changed something else that a clerk is to look at. */
+static bool visit_wanted = false;
+
 static Size
 shared_size(void)
 {
@@ -268,23 +271,27 @@ tell_touched(void)
 			shared_wake_workers(index);
 	}
 	shared_visit(MyDatabaseId, false);
-	shared_state_changed();
+	if (touched != NIL)
+		shared_state_changed();
 }
 
 static void
 end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
-	if (touched == NIL)
+	if (touched == NIL && !visit_wanted)
 		return;
-	if (event == XACT_EVENT_PRE_PREPARE)
+	if (event == XACT_EVENT_PRE_PREPARE && touched != NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("cannot PREPARE a transaction that has changed pg_enrich jobs"),
 				errhint("COMMIT it instead."));
 	if (event == XACT_EVENT_COMMIT)
 		tell_touched();
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		touched = NIL;			/* its memory goes with the transaction's */
+		visit_wanted = false;
+	}
 }
 
 static Touched *
@@ -302,6 +309,21 @@ find_touched(int64 job)
 	return NULL;
 }
 
+static void
+hear_of_end(void)
+{
+	if (!callback_registered)
+		RegisterXactCallback(end_of_transaction, NULL);
+	callback_registered = true;
+}
+
+void
+shared_visit_at_commit(void)
+{
+	hear_of_end();
+	visit_wanted = true;
+}
+
 void
 shared_touch_at_commit(int64 job)
 {
@@ -310,11 +332,7 @@ shared_touch_at_commit(int64 job)
 
 	if (shared == NULL || shared_touched(job))
 		return;
-	if (!callback_registered)
-	{
-		RegisterXactCallback(end_of_transaction, NULL);
-		callback_registered = true;
-	}
+	hear_of_end();
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	item = palloc0(sizeof(Touched));
 	item->job = job;

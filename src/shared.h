@@ -201,6 +201,9 @@ extern void shared_touch_at_commit(int64 job);
 /* The same for a job that is ended: workers that bucketize it are interrupted, too. */
 extern void shared_end_at_commit(int64 job);
 
+/* Told at commit of a transaction that changed something else: a clerk looks. */
+extern void shared_visit_at_commit(void);
+
 /* Did this transaction change the job? */
 extern bool shared_touched(int64 job);
 

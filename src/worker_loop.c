@@ -281,7 +281,7 @@ is_idle(const Worker *worker)
 	if (http_in_flight(worker->http) > 0 || worker->outcomes != NULL ||
 		worker->pause.reason != NULL || (worker->misconfigured && !worker->stopping))
 		return false;
-	return worker->stopping ||
+	return worker->stopping || worker_is_spared(worker) ||
 		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted &&
 		 worker->undecided == NULL);
 }
@@ -548,7 +548,7 @@ worker_run_loop(Worker *worker)
 		turn_store(worker);
 		if (!worker->abandoned && is_idle(worker))
 		{
-			if (worker->stopping)
+			if (worker->stopping || worker_is_spared(worker))
 				break;
 			/* There is nothing left that could be answered: they are simply bad. */
 			worker_settle_held(worker);

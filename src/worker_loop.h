@@ -196,6 +196,13 @@ extern void worker_pause_written(Worker *worker);
 /* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */
 extern void worker_note_cancel(Worker *worker);
 
+/* Does the server take no requests now?  Then the worker leaves as soon as nothing is on its way. */
+static inline bool
+worker_is_spared(const Worker *worker)
+{
+	return worker->server->max_concurrency == 0;
+}
+
 /* May new requests be loaded and sent? */
 extern bool worker_may_send(const Worker *worker);
 

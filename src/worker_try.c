@@ -268,7 +268,7 @@ worker_may_send(const Worker *worker)
 	const Attempts *store = &worker->attempts[STEP_STORE];
 
 	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
-	return !worker->stopping && !worker->misconfigured &&
+	return !worker->stopping && !worker->misconfigured && !worker_is_spared(worker) &&
 		(store->failed == 0 || store->last == ERROR_LOCK);
 }
 
