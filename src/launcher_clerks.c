@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "nodes/pg_list.h"
+#include "pgstat.h"
 #include "storage/condition_variable.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
