@@ -120,8 +120,9 @@ $t->mock_reset;
 require_token('token-3');
 $job = begin('filed');
 until_done($job, 20);
-require_token('token-4', latency => 0);
+# The file first: else a 401 may be there before it is.
 write_file($file, "token-4\n");
+require_token('token-4', latency => 0);
 is_complete($job, 'file replaced when the old token had expired');
 is($t->sql("SELECT count(*) FROM enrich.failures WHERE job = $job"), 0, '... with max_attempts 1');
 
