@@ -62,6 +62,8 @@ job_waits_for(const JobActivity *activity, WaitingFor of_workers)
 		return WAITING_NOTHING;
 	if (activity->pid_count > 0)
 		return of_workers;
+	if (OidIsValid(activity->entry.no_server))
+		return WAITING_SERVER;
 	if (activity->entry.no_slot)
 		return WAITING_SLOT;
 	return activity->entry.concurrency == 0 ? WAITING_CAP : WAITING_NOTHING;

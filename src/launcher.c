@@ -35,11 +35,12 @@
 #include "clock.h"
 #include "compat.h"
 #include "launcher_internal.h"
+#include "permits.h"
 #include "pg_enrich.h"
 #include "shared.h"
 #include "wal_flush.h"
 
-/* While something waits for a free slot: no event tells of one. */
+/* While something waits for a free slot, or a server for a place: no event tells of one. */
 #define RETRY_MS 1000
 
 /* Between two lines in the log about that. */
@@ -50,9 +51,6 @@
 
 /* Handles of the workers, by slot; NULL where this launcher started none. */
 static BackgroundWorkerHandle **workers;
-
-/* Clock of when the log was told that a slot was wanted and not to be had; 0: never. */
-static int64 shortage_logged_at = 0;
 
 void
 launcher_register(void)
@@ -146,6 +144,13 @@ numbers_in_use(int job_index)
 	return used;
 }
 
+/* Is there no place for its server among those in use?  The caller holds the lock. */
+static bool
+waits_for_server(const JobEntry *entry)
+{
+	return OidIsValid(entry->no_server) && !permits_have_room(entry->database, entry->no_server);
+}
+
 /*
  * Take a slot for one more worker of a job, if it wants one now; -1: it does
  * not, or none is free.
@@ -170,6 +175,8 @@ take_slot(int job_index, int64 now, WorkerOrder *order, int64 *due)
 				*due = Min(*due, entry->not_before);
 				break;
 			}
+			if (waits_for_server(entry))
+				break;
 			slot = shared_take_slot(job_index, number);
 			entry->no_slot = slot < 0;
 			if (slot < 0)
@@ -187,13 +194,19 @@ take_slot(int job_index, int64 now, WorkerOrder *order, int64 *due)
 	return slot;
 }
 
-static bool
-waits_for_slot(int job_index)
+/* What a job waits for that no event tells of, and others have. */
+static WaitingFor
+waits_for(int job_index, int64 *job)
 {
-	bool		waits;
+	const JobEntry *entry = &shared->jobs[job_index];
+	WaitingFor	waits = WAITING_NOTHING;
 
 	shared_lock();
-	waits = shared->jobs[job_index].in_use && shared->jobs[job_index].no_slot;
+	*job = entry->job;
+	if (entry->in_use && entry->wanted > 0 && waits_for_server(entry))
+		waits = WAITING_SERVER;
+	else if (entry->in_use && entry->no_slot)
+		waits = WAITING_SLOT;
 	shared_unlock();
 	return waits;
 }
@@ -207,15 +220,26 @@ give_up_slot(int job_index, int slot, bool is_shortage)
 	shared_unlock();
 }
 
-/* Said once a minute; job 0: not even a clerk could look which jobs there are. */
-static void
-log_shortage(int64 job)
+/* Is it a minute since the log was told?  Then it is told now. */
+static bool
+may_log(int64 *logged_at)
 {
 	int64		now = clock_now();
 
-	if (shortage_logged_at != 0 && now - shortage_logged_at < SHORTAGE_LOG_US)
+	if (*logged_at != 0 && now - *logged_at < SHORTAGE_LOG_US)
+		return false;
+	*logged_at = now;
+	return true;
+}
+
+/* Job 0: not even a clerk could look which jobs there are. */
+static void
+log_no_slot(int64 job)
+{
+	static int64 logged_at = 0;
+
+	if (!may_log(&logged_at))
 		return;
-	shortage_logged_at = now;
 	ereport(LOG,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			job != 0
@@ -225,7 +249,21 @@ log_shortage(int64 job)
 			errhint("You might need to increase max_worker_processes."));
 }
 
-/* False: some job waits for a slot.  *due: clock of when one may have its worker. */
+static void
+log_no_server(int64 job)
+{
+	static int64 logged_at = 0;
+
+	if (!may_log(&logged_at))
+		return;
+	ereport(LOG,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("job " INT64_FORMAT " of pg_enrich waits for its server: too many are in use at "
+				   "the same time", job),
+			errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS));
+}
+
+/* False: some job waits for a slot, or for a place for its server.  *due: clock of when one may have its worker. */
 static bool
 start_workers(int64 *due)
 {
@@ -236,6 +274,8 @@ start_workers(int64 *due)
 	for (int job = 0; job < SHARED_MAX_JOBS; job++)
 	{
 		WorkerOrder order = {0};
+		WaitingFor	waits;
+		int64		number;
 		int			slot;
 
 		if (!shared->jobs[job].in_use)
@@ -255,11 +295,14 @@ start_workers(int64 *due)
 			/* A clerk that ends wakes us, and leaves one: then there is no shortage yet. */
 			give_up_slot(job, slot, !clerks_any_at_work());
 			if (!clerks_any_at_work())
-				log_shortage(order.job);
+				log_no_slot(order.job);
 			all = false;
 			break;
 		}
-		all &= !waits_for_slot(job);
+		waits = waits_for(job, &number);
+		if (waits == WAITING_SERVER)
+			log_no_server(number);
+		all &= waits == WAITING_NOTHING;
 	}
 	return all;
 }
@@ -357,7 +400,7 @@ launcher_main(Datum argument pg_attribute_unused())
 		reap_workers();
 		satisfied = clerks_send();
 		if (shared->clerk_waits)
-			log_shortage(0);
+			log_no_slot(0);
 		satisfied &= start_workers(&due);
 		timeout = time_to_sleep(satisfied, due);
 		/* Last: waiting for a lock, somewhere above, would lose a latch that was set. */

@@ -60,9 +60,14 @@ typedef struct Charge
 /*
  * The worker in that slot sends to a server of this database: its entry is made, or
  * brought up to date with the server's options.  Raises
- * configuration_limit_exceeded when there is no room.
+ * configuration_limit_exceeded when there is no room, and notes that in the job's entry.
  */
 extern void permits_use_server(int slot_index, const struct Server *server);
+
+/*
+ * Would there be room for a worker that sends to that server?  The caller holds the lock.
+ */
+extern bool permits_have_room(Oid database, Oid server);
 
 /*
  * Take a permit to send one request of about so many tokens for the worker in

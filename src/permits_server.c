@@ -41,15 +41,15 @@ server_is_used(int server_index)
 
 /* The server's entry, else a free one, else that of a server nobody uses; -1: none. */
 static int
-find_server(Oid server)
+find_place(Oid database, Oid server)
 {
 	int			unused = -1;
 
 	for (int i = 0; i < SHARED_MAX_SERVERS; i++)
 	{
-		ServerEntry *entry = &shared->servers[i];
+		const ServerEntry *entry = &shared->servers[i];
 
-		if (entry->in_use && entry->database == MyDatabaseId && entry->server == server)
+		if (entry->in_use && entry->database == database && entry->server == server)
 			return i;
 		if (unused < 0 && !entry->in_use)
 			unused = i;
@@ -57,17 +57,33 @@ find_server(Oid server)
 	for (int i = 0; i < SHARED_MAX_SERVERS && unused < 0; i++)
 		if (!server_is_used(i))
 			unused = i;
-	if (unused >= 0)
-	{
-		ServerEntry *entry = &shared->servers[unused];
-
-		memset(entry, 0, sizeof(*entry));
-		entry->in_use = true;
-		entry->database = MyDatabaseId;
-		entry->server = server;
-		reset_statistics(entry);
-	}
 	return unused;
+}
+
+bool
+permits_have_room(Oid database, Oid server)
+{
+	return find_place(database, server) >= 0;
+}
+
+/* The server's entry, made if need be; -1: there is no room. */
+static int
+find_server(Oid server)
+{
+	int			place = find_place(MyDatabaseId, server);
+	ServerEntry *entry;
+
+	if (place < 0)
+		return -1;
+	entry = &shared->servers[place];
+	if (entry->in_use && entry->database == MyDatabaseId && entry->server == server)
+		return place;
+	memset(entry, 0, sizeof(*entry));
+	entry->in_use = true;
+	entry->database = MyDatabaseId;
+	entry->server = server;
+	reset_statistics(entry);
+	return place;
 }
 
 /* A server that moved is another server. */
@@ -122,6 +138,8 @@ permits_use_server(int slot_index, const Server *server)
 
 	shared_lock();
 	index = find_server(server->oid);
+	shared->jobs[shared->slots[slot_index].job_index].no_server =
+		index < 0 ? server->oid : InvalidOid;
 	if (index >= 0)
 	{
 		update_entry(index, server);

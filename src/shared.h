@@ -84,6 +84,7 @@ typedef struct JobEntry
 	int			failures;		/* starts in a row that ended in an error */
 	int64		not_before;		/* clock; no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
+	Oid			no_server;		/* there was no place for this server of it; InvalidOid: there was */
 	bool		unable;			/* its owner cannot connect: no worker until a clerk finds otherwise */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
 	uint64		last_turn;		/* when it last had its turn: see permits.c */

@@ -45,6 +45,16 @@
 
 static Worker worker;
 
+/*
+ * Were there so many servers in use that there was no place for the job's?  That is no
+ * failure: the launcher starts another worker when there is (take_slot).
+ */
+static bool
+has_no_place(void)
+{
+	return OidIsValid(worker.entry->no_server);
+}
+
 /* Give back what this process holds in shared memory. */
 static void
 release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
@@ -62,7 +72,7 @@ release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused(
 		worker.entry->failures = 0;
 		worker.entry->wanted = 0;
 	}
-	else
+	else if (!has_no_place())
 	{
 		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
 
@@ -376,7 +386,8 @@ handle_error(void)
 	MemoryContextSwitchTo(worker.context);
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
-	if (!worker.abandoned)
+	/* Of servers that wait for a place the launcher tells, now and then. */
+	if (!worker.abandoned && !has_no_place())
 		EmitErrorReport();
 	FlushErrorState();
 	/* Where no transaction is open nothing else does, and release_slot needs ours. */
@@ -501,5 +512,5 @@ worker_main(Datum argument)
 	shared_lock();
 	worker.slot->clean_exit = clean;
 	shared_unlock();
-	proc_exit(clean ? 0 : 1);
+	proc_exit(clean || has_no_place() ? 0 : 1);
 }
