@@ -34,7 +34,7 @@ BEGIN
 	END LOOP;
 END $$;
 
--- what a running job waits for, as soon as it has a worker
+-- what a running job waits for: its server takes no requests, so it has no worker
 CREATE FUNCTION reach_waiting(wanted_job bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	deadline timestamptz := clock_timestamp() + interval '60 s';
@@ -43,7 +43,7 @@ BEGIN
 	LOOP
 		SELECT waiting_for, effective_concurrency, cardinality(pids) AS workers INTO present
 		FROM enrich.progress WHERE job = wanted_job;
-		IF present.workers > 0 AND present.waiting_for IS NOT NULL OR clock_timestamp() > deadline THEN
+		IF present.workers = 0 AND present.waiting_for IS NOT NULL OR clock_timestamp() > deadline THEN
 			RETURN format('%s, effective %s', present.waiting_for, present.effective_concurrency);
 		END IF;
 		PERFORM pg_sleep(0.01);
