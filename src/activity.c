@@ -73,6 +73,7 @@ job_waits_for(const JobActivity *activity, WaitingFor of_workers)
 static void
 read_server(const ServerEntry *server, JobActivity *activity)
 {
+	Assert(shared_is_locked());
 	activity->effective = permits_effective(activity->entry.concurrency, server);
 	if (!server->health.out)
 		return;
@@ -88,6 +89,7 @@ read_activity(int job_index, JobActivity *activity)
 	int64		capacity = 0;
 	bool		capacity_known = true;
 
+	Assert(shared_is_locked());
 	activity->entry = shared->jobs[job_index];
 	activity->effective = -1;
 	activity->trouble = activity->entry.trouble;

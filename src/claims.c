@@ -28,6 +28,7 @@ skip_claimed(int job_index, int64 first)
 {
 	bool		moved;
 
+	Assert(shared_is_locked());
 	do
 	{
 		moved = false;
@@ -52,6 +53,7 @@ skip_claimed(int job_index, int64 first)
 static int64
 end_of_claim(int job_index, int64 first, int64 last)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		const WorkerSlot *slot = &shared->slots[i];

@@ -138,6 +138,7 @@ numbers_in_use(int job_index)
 {
 	uint64		used = 0;
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
 			used |= UINT64CONST(1) << shared->slots[i].worker_number;

@@ -72,6 +72,7 @@ sum_usage(const WorkerSlot *mine)
 	static bool at_server[SHARED_MAX_JOBS];
 	Usage		usage = {.least_waiting = PG_INT32_MAX};
 
+	Assert(shared_is_locked());
 	memset(in_cluster, 0, sizeof(in_cluster));
 	memset(at_server, 0, sizeof(at_server));
 	for (int i = 0; i < shared->slot_count; i++)
@@ -192,6 +193,7 @@ job_in_flight(int job_index)
 {
 	int			in_flight = 0;
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
 			in_flight += shared->slots[i].in_flight;
@@ -230,6 +232,7 @@ must_let_go_first(const WorkerSlot *mine, const Usage *usage, int64 now)
 	const ServerEntry *server = &shared->servers[mine->server_index];
 	uint64		my_turn = shared->jobs[mine->job_index].last_turn;
 
+	Assert(shared_is_locked());
 	if (server_cap(server) >= usage->server_jobs && !has_rates(server) &&
 		!cluster_is_short(usage))
 		return false;
@@ -256,6 +259,7 @@ must_let_go_first(const WorkerSlot *mine, const Usage *usage, int64 now)
 static void
 count_turn(ServerEntry *server, const WorkerSlot *slot)
 {
+	Assert(shared_is_locked());
 	if (server->turn_job == slot->job_index && server->turn_left > 0)
 	{
 		server->turn_left--;
@@ -277,6 +281,7 @@ count_throttled(WorkerSlot *slot, int64 now)
 	JobEntry   *job = &shared->jobs[slot->job_index];
 	const Health *health = &shared->servers[slot->server_index].health;
 
+	Assert(shared_is_locked());
 	if (job->throttled_from != 0 && !health->out)
 		slot->throttled_us += Max(Min(now, health->paused_until) - job->throttled_from, 0);
 	if (job->throttled_from != 0)
@@ -291,6 +296,7 @@ take(WorkerSlot *slot, int64 tokens, int64 now, Refusal *refusal)
 	int64		pause = health_pause(&server->health, now);
 	Usage		usage;
 
+	Assert(shared_is_locked());
 	if (pause > 0 || (server->health.out && is_being_probed(server)))
 	{
 		*refusal = (Refusal) {WAITING_SERVER, pause > 0 ? pause : CLOCK_NEVER};
@@ -365,6 +371,7 @@ permits_wake_waiting(int slot_index)
 static void
 return_tokens(ServerEntry *server, int64 tokens, int64 taken_at)
 {
+	Assert(shared_is_locked());
 	if (server->tokens_per_minute > 0)
 		quota_correct(&server->token_quota, &server->token_window, server->tokens_per_minute,
 					  taken_at, Max(tokens, 1), 0);
@@ -395,6 +402,7 @@ excess(const WorkerSlot *slot, int64 now)
 	Usage		usage = sum_usage(slot);
 	int			more;
 
+	Assert(shared_is_locked());
 	if (health_pause(&server->health, now) > 0)
 		return slot->in_flight;
 	/* Who probes it has nothing on its way to it but the probe. */
@@ -442,6 +450,7 @@ permits_return_answered(int slot_index, int count)
 static bool
 others_want(int slot_index)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants &&
 			shared->slots[i].job_index == shared->slots[slot_index].job_index)
@@ -494,6 +503,7 @@ permits_in_flight(int server_index)
 {
 	int			in_flight = 0;
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
 			in_flight += shared->slots[i].in_flight;

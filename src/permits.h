@@ -130,7 +130,7 @@ extern int64 permits_throttled(int slot_index);
 
 /*
  * The lowest of the caps of a job on a server, shares of other jobs apart.
- * The caller holds the lock.
+ * The caller holds the lock, unless the entry is a copy of its own.
  */
 extern int	permits_effective(int job_concurrency, const ServerEntry *server);
 

@@ -73,6 +73,7 @@ find_server(Oid server)
 	int			place = find_place(MyDatabaseId, server);
 	ServerEntry *entry;
 
+	Assert(shared_is_locked());
 	if (place < 0)
 		return -1;
 	entry = &shared->servers[place];
@@ -112,6 +113,7 @@ update_entry(int index, const Server *server)
 	uint32		address = hash_address(server);
 	int64		now = clock_now();
 
+	Assert(shared_is_locked());
 	quota_change(&entry->request_quota, entry->requests_per_minute, server->requests_per_minute,
 				 now);
 	quota_change(&entry->token_quota, entry->tokens_per_minute, server->tokens_per_minute, now);
@@ -186,6 +188,7 @@ make_scene(int server_index)
 	const ServerEntry *server = &shared->servers[server_index];
 	HealthScene scene = {.now = clock_now()};
 
+	Assert(shared_is_locked());
 	scene.backoff_base_us = server->backoff_base_us;
 	scene.backoff_max_us = server->backoff_max_us;
 	scene.cap = cap_without_limit(server_index);
@@ -272,6 +275,7 @@ note_answers(int server_index, const Answer *answers, int count)
 	ServerEntry *server = &shared->servers[server_index];
 	HealthScene scene = make_scene(server_index);
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < count; i++)
 	{
 		HealthReport report = {HEALTH_ANSWERED, false, answers[i].sent_at, 0};
@@ -284,6 +288,7 @@ note_answers(int server_index, const Answer *answers, int count)
 static void
 count_answer(ServerEntry *server, const Answer *answer)
 {
+	Assert(shared_is_locked());
 	server->bytes_in += answer->bytes_in;
 	server->bytes_out += answer->bytes_out;
 	server->tokens += answer->tokens;

@@ -104,6 +104,12 @@ shared_unlock(void)
 	LWLockRelease(lock);
 }
 
+bool
+shared_is_locked(void)
+{
+	return LWLockHeldByMe(lock);
+}
+
 void
 shared_require(void)
 {
@@ -156,6 +162,7 @@ database_entry(Oid database)
 {
 	DatabaseEntry *unused = NULL;
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
 	{
 		DatabaseEntry *entry = &shared->databases[i];
@@ -237,6 +244,7 @@ shared_state_changed(void)
 static void
 interrupt_bucketizing(int job_index)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		const WorkerSlot *slot = &shared->slots[i];
@@ -357,6 +365,7 @@ shared_touched(int64 job)
 int
 shared_find_job(Oid database, int64 job)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < SHARED_MAX_JOBS; i++)
 		if (shared->jobs[i].in_use && shared->jobs[i].job == job &&
 			shared->jobs[i].database == database)
@@ -376,12 +385,14 @@ has_workers(int job_index)
 int64
 shared_elapsed(const JobEntry *entry)
 {
+	Assert(shared_is_locked());
 	return entry->elapsed_us + (entry->elapsed_to == 0 ? 0 : clock_now() - entry->elapsed_to);
 }
 
 void
 shared_count_elapsed(JobEntry *entry, bool works)
 {
+	Assert(shared_is_locked());
 	entry->elapsed_us = shared_elapsed(entry);
 	entry->elapsed_to = works ? clock_now() : 0;
 }
@@ -526,6 +537,7 @@ shared_take_slot(int job_index, int worker_number)
 void
 shared_rescan(int job_index)
 {
+	Assert(shared_is_locked());
 	shared->jobs[job_index].next_bucket = 0;
 	shared->jobs[job_index].rescans++;
 }
@@ -535,6 +547,7 @@ shared_free_slot(int slot_index)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
 
+	Assert(shared_is_locked());
 	/* What it had claimed and not finished is anybody's again. */
 	if (slot->claim_count > 0)
 		shared_rescan(slot->job_index);

@@ -189,6 +189,7 @@ extern SharedState *shared;		/* NULL: the library is not preloaded */
 extern void shared_request(void);	/* from _PG_init, when preloaded */
 extern void shared_lock(void);
 extern void shared_unlock(void);
+extern bool shared_is_locked(void);	/* by this process */
 
 /* Raises an error with a hint unless the library is preloaded. */
 extern void shared_require(void);

@@ -395,6 +395,7 @@ count_elapsed(Worker *worker)
 {
 	JobEntry   *entry = worker->entry;
 
+	Assert(shared_is_locked());
 	shared_count_elapsed(entry, worker->job->state == JOB_RUNNING);
 	if (entry->elapsed_us - entry->elapsed_noted < ELAPSED_US)
 		return false;

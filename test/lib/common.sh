@@ -247,6 +247,13 @@ in_tree()
 	as_owner make -s -C "$tree" PG_CONFIG="$pg_bin/pg_config" with_llvm=no "$@"
 }
 
+# What the compiler is told to check assertions, where the server was built without: not from 18
+# on, where headers then call what such a server lacks.
+assertions()
+{
+	[ "$pg_major" -ge 18 ] || echo -DUSE_ASSERT_CHECKING
+}
+
 # build MAKE-ARGUMENT …: the extension, installed, and the mock API server.
 build()
 {

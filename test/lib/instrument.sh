@@ -44,7 +44,8 @@ sanitizer_log=				# its directory; a file for each process that has something to
 build_with_sanitizers()
 {
 	quietly clean in_tree clean
-	build WERROR=-Werror COPT="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined"
+	build WERROR=-Werror \
+		COPT="$(assertions) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined"
 }
 
 # A library that makes AddressSanitizer set itself up before any other library does

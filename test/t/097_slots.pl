@@ -69,9 +69,13 @@ $t->sql('ALTER SYSTEM RESET pg_enrich.job_retention');
 $t->sql('SELECT pg_reload_conf()');
 
 # Killed, it is replaced, and not by a worker that waits for a slot.
-my $clerk = `ps -o pid=,command= --ppid \$(head -1 @{[ $t->node->data_dir ]}/postmaster.pid)`;
-($clerk) = $clerk =~ /^\s*(\d+) .*pg_enrich clerk/m;
-ok(defined $clerk, 'a clerk stands by');
+# The one that was here before may just have been called away.
+my $clerk = $t->poll_for('a clerk that stands by', sub {
+	my $processes = `ps -o pid=,command= --ppid \$(head -1 @{[ $t->node->data_dir ]}/postmaster.pid)`;
+
+	return ($processes =~ /^\s*(\d+) .*pg_enrich clerk/m)[0];
+}, PATIENCE);
+pass('a clerk stands by');
 kill 'TERM', $clerk;
 $t->poll_for('its end', sub { !kill 0, $clerk }, PATIENCE);
 $t->sql("SELECT enrich.cancel($jobs[-1])");
