@@ -132,28 +132,44 @@ CREATE TABLE enrich.partition (
 );
 COMMENT ON TABLE enrich.partition IS 'partitions of staging tables that still exist, and the buckets they hold';
 
+/*
+ * A job can have millions of buckets, so what is known of all of them from the
+ * beginning takes a row for hundreds, and one of its own only a bucket of which
+ * something was stored.  How many rows a bucket has, and which, follows from its
+ * number and the job's bucket_size.
+ */
+CREATE TABLE enrich.bucket_run (
+	job bigint NOT NULL,
+	last_bucket bigint NOT NULL,
+	first_bucket bigint NOT NULL,
+	partition smallint NOT NULL,
+	-- the block of the partition that each bucket begins in, and the one that the last ends in;
+	-- meaningless after a rewrite, so the rows found there are counted
+	blocks integer[] NOT NULL,
+	PRIMARY KEY (job, last_bucket)
+);
+COMMENT ON TABLE enrich.bucket_run IS
+	'runs of buckets and where their rows lie; buckets that are in no other table are pending';
+
 CREATE TABLE enrich.bucket (
 	job bigint NOT NULL,
 	bucket bigint NOT NULL,
-	partition integer NOT NULL,
-	first_row bigint NOT NULL,
-	row_count integer NOT NULL,
-	-- where the rows lie in the partition; meaningless after a rewrite, so checked by count
-	first_block bigint NOT NULL,
-	last_block bigint NOT NULL,
-	state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'completed', 'failed')),
-	-- rows that are written, skipped or failed, one bit a row; NULL: none yet
-	finished bytea,
-	-- some of its rows lie in the partition of failed rows, to be tried again
-	retried boolean NOT NULL DEFAULT false,
-	attempts integer NOT NULL DEFAULT 0,
-	http_status integer,
-	error text,
 	started_at timestamptz,
 	finished_at timestamptz,
+	attempts integer NOT NULL,
+	partition smallint NOT NULL,
+	http_status smallint,
+	-- pending, completed or failed; "char" as there may be millions of them
+	state "char" NOT NULL CHECK (state IN ('p', 'c', 'f')),
+	-- some of its rows lie in the partition of failed rows, to be tried again
+	retried boolean NOT NULL,
+	-- while it is pending: rows that are written, skipped or failed, one bit a row
+	finished bytea,
+	error text,
 	PRIMARY KEY (job, bucket)
-) WITH (fillfactor = 30);
-COMMENT ON TABLE enrich.bucket IS 'one row per bucket of a job; shown by enrich.buckets';
+) WITH (fillfactor = 70);
+COMMENT ON TABLE enrich.bucket IS
+	'one row per bucket of a job of which something was stored; shown by enrich.buckets';
 
 CREATE TABLE enrich.failure (
 	job bigint NOT NULL,
@@ -448,9 +464,19 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 COMMENT ON VIEW enrich.progress IS 'a line per job: how far it is, how fast, and what it waits for';
 
 CREATE VIEW enrich.buckets WITH (security_barrier) AS
-	SELECT b.job, b.bucket, b.partition, b.row_count AS rows, b.state, b.attempts,
-		b.http_status, b.error, b.started_at, b.finished_at
-	FROM enrich.bucket b
+	SELECT b.job, b.bucket, b.partition,
+		LEAST(j.bucket_size, j.rows_total - (b.bucket - 1) * j.bucket_size)::integer AS rows,
+		b.state, b.attempts, b.http_status, b.error, b.started_at, b.finished_at
+	FROM (
+		SELECT k.job, k.bucket, k.partition::integer AS partition,
+			CASE k.state WHEN 'p' THEN 'pending' WHEN 'c' THEN 'completed' ELSE 'failed' END AS state,
+			k.attempts, k.http_status::integer AS http_status, k.error, k.started_at, k.finished_at
+		FROM enrich.bucket k
+		UNION ALL
+		SELECT r.job, s.bucket, r.partition::integer, 'pending', 0, NULL, NULL, NULL, NULL
+		FROM enrich.bucket_run r
+			CROSS JOIN LATERAL generate_series(r.first_bucket, r.last_bucket) s (bucket)
+		WHERE NOT EXISTS (SELECT FROM enrich.bucket k WHERE k.job = r.job AND k.bucket = s.bucket)) b
 		JOIN enrich.job j ON j.job = b.job
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.buckets IS 'the buckets of every job, and how each went';

@@ -41,8 +41,8 @@
 #define BATCH_ROWS 1000
 #define BATCH_BYTES (1024 * 1024)
 
-/* Bucket descriptions written together. */
-#define BATCH_BUCKETS 1000
+/* Bucket descriptions written together: whole runs, where they are of one partition. */
+#define BATCH_BUCKETS (3 * CATALOG_RUN_BUCKETS)
 
 /* The first partitions' size in rows; later ones hold an eighth of all before them. */
 #define PARTITION_ROWS 50000
@@ -338,7 +338,7 @@ flush_buckets(Bucketizer *state)
 	MemoryContext old = MemoryContextSwitchTo(state->batch_context);
 
 	flush_rows(state);
-	catalog_insert_buckets(state->recipe->job->id, state->buckets, state->bucket_count - growing);
+	catalog_insert_runs(state->recipe->job->id, state->buckets, state->bucket_count - growing);
 	if (growing && state->bucket_count > 1)
 		state->buckets[0] = *last;
 	state->bucket_count = growing;
@@ -580,7 +580,7 @@ bucketize(const Recipe *recipe, BucketizeProgress progress)
 	if (state->bucket_count > 0)
 	{
 		flush_buckets(state);
-		catalog_insert_buckets(recipe->job->id, state->buckets, state->bucket_count);
+		catalog_insert_runs(recipe->job->id, state->buckets, state->bucket_count);
 	}
 	close_partition(state);
 	CommandCounterIncrement();

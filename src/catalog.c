@@ -218,8 +218,7 @@ catalog_lock_name(Oid owner, const char *name)
 		(uint32) owner;
 
 	/* An object of a class that nobody else has: our table of jobs. */
-	LockDatabaseObject(get_relname_relid("job", get_namespace_oid("enrich", false)), hash, 0,
-					   ExclusiveLock);
+	LockDatabaseObject(catalog_relation("job"), hash, 0, ExclusiveLock);
 }
 
 static Statement find_job = {
@@ -543,6 +542,7 @@ catalog_forget_starts(int64 job)
 static Statement delete_job[] = {
 	{"DELETE FROM enrich.failure WHERE job" EQ "$1", 1, {INT8OID}, NULL},
 	{"DELETE FROM enrich.bucket WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.bucket_run WHERE job" EQ "$1", 1, {INT8OID}, NULL},
 	{"DELETE FROM enrich.partition WHERE job" EQ "$1", 1, {INT8OID}, NULL},
 	{"DELETE FROM enrich.job_counters WHERE job" EQ "$1", 1, {INT8OID}, NULL},
 	{"DELETE FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL}

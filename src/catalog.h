@@ -5,8 +5,8 @@
  *
  * catalog*.c are the only files that name tables of schema enrich.  They act as
  * the extension's owner, for the length of one statement on fixed-type columns
- * of our own; so does staging.c alone, to make its tables.  All need a
- * transaction.
+ * of our own; so does staging.c alone, to make its tables.  catalog_insert.c needs
+ * no statement.  All need a transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,6 +21,12 @@
 
 #include "job.h"
 
+/* Most buckets in a run: so many block numbers make a row that needs no TOAST. */
+#define CATALOG_RUN_BUCKETS 400
+
+/* In place of a worker's number: the counters that a retry has corrected. */
+#define CATALOG_CORRECTIONS (-1)
+
 /* A bucket as the catalog has it. */
 typedef struct BucketRow
 {
@@ -33,12 +39,15 @@ typedef struct BucketRow
 	bytea	   *finished;		/* bitmap, or NULL: none */
 	bool		retried;
 	int			attempts;
+	bool		begun;			/* it has a row of its own: something of it was stored */
 } BucketRow;
 
 /* What a store changes of a bucket. */
 typedef struct BucketChange
 {
 	int64		bucket;
+	int			partition;
+	bool		begun;			/* as far as we know; if not, this makes its row */
 	bytea	   *before;			/* the bitmap this is based on, or NULL */
 	bytea	   *after;
 	bool		finished;		/* all its rows are */
@@ -81,6 +90,9 @@ typedef struct PartitionRow
 
 /* The user our tables belong to: the extension's owner.  InvalidOid: not installed here. */
 extern Oid	catalog_owner(void);
+
+/* Our table of that name. */
+extern Oid	catalog_relation(const char *name);
 
 /* Take a share of the extension for this transaction.  False: it is not there, or being dropped. */
 extern bool catalog_lock_extension(void);
@@ -147,6 +159,14 @@ extern bool catalog_hold_job(int64 job, JobState *state);
  */
 extern bool catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncated);
 
+/*
+ * Until the end of the transaction nothing more is stored of the job: before anything else
+ * that its stores take is locked.  The second one does not wait; false: one is under way.
+ */
+extern void catalog_hold_off_stores(int64 job);
+extern bool catalog_try_hold_off_stores(int64 job);
+
+/* Forget a job of which nothing more is stored. */
 extern void catalog_delete_job(int64 job);
 
 /* How long the job has taken, in microseconds, as far as that was written down; and do that. */
@@ -161,10 +181,25 @@ extern void catalog_forget_starts(int64 job);
 /*
  * Buckets.
  */
-extern void catalog_insert_buckets(int64 job, const BucketRow *buckets, int count);
 
-/* Up to limit unfinished buckets with first <= bucket <= last, in order: List of BucketRow *. */
-extern List *catalog_pending_buckets(int64 job, int64 first, int64 last, int limit);
+/* The rows of a bucket, which its number says. */
+extern int64 catalog_bucket_first_row(const Job *job, int64 bucket);
+extern int	catalog_bucket_rows(const Job *job, int64 bucket);
+
+/* Buckets that bucketizing has made, in order, with where their rows lie. */
+extern void catalog_insert_runs(int64 job, const BucketRow *buckets, int count);
+
+/* All buckets of a job are finished: where their rows lay is not needed any more. */
+extern void catalog_delete_runs(int64 job);
+
+/* Those with first <= bucket <= last that are not finished, in order: List of BucketRow *. */
+extern List *catalog_pending_buckets(const Job *job, int64 first, int64 last);
+
+/* The first of them that is not finished; last + 1: none. */
+extern int64 catalog_first_open_bucket(int64 job, int64 first, int64 last);
+
+/* No bucket before this one can be unfinished: where to begin to look. */
+extern int64 catalog_first_bucket(int64 job);
 
 /* Make changes of buckets that are as expected; sets accepted in each. */
 extern void catalog_change_buckets(int64 job, BucketChange *changes, int count);
@@ -180,16 +215,19 @@ extern void catalog_note_counters(int64 job, int worker, const Counters *add);
 extern void catalog_sum_counters(int64 job, Counters *sum);
 
 /* Put all failed rows of a job back to work; returns how many. */
-extern int64 catalog_retry_failures(int64 job);
+extern int64 catalog_retry_failures(const Job *job);
 
 /*
  * Partitions of the staging table.
  */
 extern void catalog_insert_partition(int64 job, const PartitionRow *partition);
-extern void catalog_delete_partition(int64 job, int partition);	/* -1: all */
 
-/* Those whose buckets are all finished, or (all) every one: List of PartitionRow *. */
-extern List *catalog_finished_partitions(int64 job, bool all);
+/* One whose buckets are all finished is gone; or all are, whatever has become of their buckets. */
+extern void catalog_delete_partition(int64 job, int partition);
+extern void catalog_delete_partitions(int64 job);
+
+/* Those whose buckets are all finished: List of PartitionRow *. */
+extern List *catalog_finished_partitions(int64 job);
 
 /*
  * For the clerk.

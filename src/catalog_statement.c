@@ -56,6 +56,12 @@ catalog_owner(void)
 	return owner;
 }
 
+Oid
+catalog_relation(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid("enrich", false));
+}
+
 bool
 catalog_lock_extension(void)
 {

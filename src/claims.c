@@ -69,16 +69,16 @@ end_of_claim(int job_index, int64 first, int64 last)
 
 /* Where to look from, and how often looking had to begin anew so far. */
 static int64
-begin_look(const WorkerSlot *slot, uint32 *rescans)
+begin_look(const WorkerSlot *slot, int64 job, uint32 *rescans)
 {
 	const JobEntry *entry = &shared->jobs[slot->job_index];
 	int64		cursor;
 
 	shared_lock();
-	cursor = Max(entry->next_bucket, 1);
+	cursor = entry->next_bucket;
 	*rescans = entry->rescans;
 	shared_unlock();
-	return cursor;
+	return cursor > 0 ? cursor : catalog_first_bucket(job);
 }
 
 /* All buckets before this one were done or claimed, unless some were given up since begin_look. */
@@ -148,32 +148,32 @@ remove_unread_claims(WorkerSlot *slot)
 }
 
 List *
-claims_take(int slot_index, int64 buckets_total, int count)
+claims_take(int slot_index, const Job *job, int count)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
-	int64		job = shared->jobs[slot->job_index].job;
+	int64		total = job->buckets_total;
 	uint32		rescans;
 	int64		from;
 
 	remove_unread_claims(slot);
-	from = begin_look(slot, &rescans);
+	from = begin_look(slot, job->id, &rescans);
 	while (slot->claim_count < SHARED_MAX_CLAIMS)
 	{
-		List	   *pending = NIL;
+		List	   *pending;
 		Claim		claim;
+		int64		open;
 
 		from = next_unclaimed(slot, from);
-		if (from <= buckets_total)
-			pending = catalog_pending_buckets(job, from, buckets_total, 1);
-		if (pending == NIL)
+		open = catalog_first_open_bucket(job->id, from, total);
+		if (open > total)
 		{
-			end_look(slot, rescans, buckets_total + 1);
+			end_look(slot, rescans, total + 1);
 			return NIL;
 		}
-		from = ((BucketRow *) linitial(pending))->bucket;
-		if (!register_claim(slot, from, buckets_total, count, &claim))
+		from = open;
+		if (!register_claim(slot, from, total, count, &claim))
 			continue;
-		pending = catalog_pending_buckets(job, claim.first, claim.last, count);
+		pending = catalog_pending_buckets(job, claim.first, claim.last);
 		from = claim.last + 1;
 		end_look(slot, rescans, from);
 		open_buckets[slot->claim_count - 1] = list_length(pending);

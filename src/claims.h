@@ -12,13 +12,15 @@
 
 #include "nodes/pg_list.h"
 
+#include "job.h"
+
 /*
  * Claim up to count buckets that nobody works on, for the worker in that slot,
  * and return those of them that are not finished: List of BucketRow *, in the
  * current context; NIL when there are none left.  Needs a transaction with no
  * snapshot taken yet, for the catalog is read after the claim is registered.
  */
-extern List *claims_take(int slot_index, int64 buckets_total, int count);
+extern List *claims_take(int slot_index, const Job *job, int count);
 
 /* A claimed bucket is finished, or was given up. */
 extern void claims_release(int slot_index, int64 bucket);

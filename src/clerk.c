@@ -188,7 +188,7 @@ forget_expired(void)
 	{
 		int64		job = *(int64 *) lfirst(cell);
 
-		if (staging_drop(job, true))
+		if (catalog_try_hold_off_stores(job) && staging_drop(job, true))
 			catalog_delete_job(job);
 		else
 			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);

@@ -93,6 +93,18 @@
 #define compat_b64_encode(src, len, dst, dstlen) pg_b64_encode((src), (len), (dst), (dstlen))
 #endif
 
+/*
+ * Entries in all indexes for a row that was just inserted; the list of those that may hold
+ * its key already.  16 can leave out indexes that only summarize.
+ */
+#if PG_VERSION_NUM >= 160000
+#define compat_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, true, NULL, NIL, false)
+#else
+#define compat_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, true, NULL, NIL)
+#endif
+
 /* 17 has transaction_timeout. */
 #define COMPAT_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
 

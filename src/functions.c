@@ -118,7 +118,7 @@ enrich_retry(PG_FUNCTION_ARGS)
 	if (job->state != JOB_COMPLETED && job->state != JOB_PAUSED)
 		refuse(job, "retry", job_is_finished(job->state) ? "Start a new job instead."
 			   : "Failed rows of a completed or paused job can be retried: pause it first.");
-	rows = catalog_retry_failures(job->id);
+	rows = catalog_retry_failures(job);
 	if (rows > 0)
 	{
 		catalog_forget_starts(job->id);
@@ -174,6 +174,7 @@ enrich_drop(PG_FUNCTION_ARGS)
 
 	if (!job_is_finished(job->state))
 		refuse(job, "drop", "Cancel it first.");
+	catalog_hold_off_stores(job->id);
 	(void) staging_drop(job->id, false);
 	catalog_delete_job(job->id);
 	shared_touch_at_commit(job->id);

@@ -330,6 +330,6 @@ staging_drop(int64 job, bool conditionally)
 		if (still_there(parent))
 			drop_relation(parent);
 	}
-	catalog_delete_partition(job, -1);
+	catalog_delete_partitions(job);
 	return true;
 }

@@ -74,6 +74,8 @@ change_of(Store *store, Bucket *bucket)
 	store->changed[store->change_count++] = bucket;
 	memset(change, 0, sizeof(*change));
 	change->bucket = bucket->row.bucket;
+	change->partition = bucket->row.partition;
+	change->begun = bucket->row.begun;
 	change->before = bucket->row.finished;
 	change->after = palloc0(VARHDRSZ + bytes);
 	SET_VARSIZE(change->after, VARHDRSZ + bytes);
@@ -249,6 +251,7 @@ store_committed(Store *store)
 		if (bucket->row.finished == NULL)
 			bucket->row.finished = MemoryContextAlloc(bucket->context, VARSIZE(change->after));
 		memcpy(bucket->row.finished, change->after, VARSIZE(change->after));
+		bucket->row.begun = true;
 	}
 	store->change_count = 0;
 }

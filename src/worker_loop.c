@@ -331,6 +331,7 @@ finish_step(Worker *worker)
 	}
 	if (sum.rows_failed == 0)
 		(void) staging_drop(job->id, true);
+	catalog_delete_runs(job->id);
 	(void) catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL);
 	worker->finished = true;
 }
@@ -341,7 +342,7 @@ drop_partitions_step(Worker *worker)
 {
 	ListCell   *cell;
 
-	foreach(cell, catalog_finished_partitions(worker->job->id, false))
+	foreach(cell, catalog_finished_partitions(worker->job->id))
 		(void) staging_drop_partition(worker->job->id, ((PartitionRow *) lfirst(cell))->partition);
 }
 

@@ -158,8 +158,7 @@ wanted_buckets(Worker *worker)
 static void
 claim(Worker *worker)
 {
-	List	   *rows = claims_take(worker->slot_index, worker->job->buckets_total,
-								   wanted_buckets(worker));
+	List	   *rows = claims_take(worker->slot_index, worker->job, wanted_buckets(worker));
 	MemoryContext old = MemoryContextSwitchTo(worker->context);
 	ListCell   *cell;
 
