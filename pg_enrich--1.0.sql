@@ -102,6 +102,10 @@ CREATE TABLE enrich.job (
 COMMENT ON TABLE enrich.job IS 'one row per job: its parameters and its state; shown by enrich.jobs';
 CREATE UNIQUE INDEX job_name_key ON enrich.job (owner, name)
 	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
+-- what clerks look for: of all the jobs that are kept they read those
+CREATE INDEX job_unfinished_idx ON enrich.job (job)
+	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
+CREATE INDEX job_finished_at_idx ON enrich.job (finished_at);
 
 CREATE TABLE enrich.job_counters (
 	job bigint NOT NULL,

@@ -72,13 +72,19 @@ list_jobs(Statement *statement, const Arguments *arguments)
 	return jobs;
 }
 
+/*
+ * From the staging tables there are, job_N, to their jobs: there are far fewer of them
+ * than jobs that are kept.  Their names lie between 'job_' and what follows all of these.
+ */
 static Statement jobs_to_clean = {
-	"SELECT j.job FROM enrich.job j WHERE (j.state" EQ "'canceled' OR j.state" EQ "'completed'"
-	" AND NOT EXISTS (SELECT FROM enrich.failure f WHERE f.job" EQ "j.job)) AND EXISTS"
-	" (SELECT FROM pg_catalog.pg_class c WHERE c.relname" EQ
-	"pg_catalog.concat('job_', j.job)::pg_catalog.name"
-	" AND c.relnamespace" EQ "'enrich_staging'::pg_catalog.regnamespace)"
-	" ORDER BY j.job",
+	"SELECT j.job FROM (SELECT CASE WHEN c.relname::pg_catalog.text OPERATOR(pg_catalog.~)"
+	" '^job_[1-9][0-9]{0,17}$' THEN pg_catalog.substr(c.relname::pg_catalog.text, 5)::bigint END"
+	" AS job FROM pg_catalog.pg_class c WHERE c.relname" GE "'job_'::pg_catalog.name"
+	" AND c.relname" LT "'job`'::pg_catalog.name AND c.relkind" EQ "'p'"
+	" AND c.relnamespace" EQ "'enrich_staging'::pg_catalog.regnamespace OFFSET 0) s"
+	" JOIN enrich.job j ON j.job" EQ "s.job WHERE j.state" EQ "'canceled'"
+	" OR j.state" EQ "'completed'"
+	" AND (SELECT f.job FROM enrich.failure f WHERE f.job" EQ "j.job LIMIT 1) IS NULL",
 	0, {0}, NULL
 };
 
@@ -89,7 +95,8 @@ catalog_jobs_to_clean(void)
 }
 
 static Statement expired_jobs = {
-	"SELECT job FROM enrich.job WHERE finished_at" LE "$1 ORDER BY job", 1, {TIMESTAMPTZOID}, NULL
+	"SELECT job FROM enrich.job WHERE finished_at" LE "$1 ORDER BY finished_at",
+	1, {TIMESTAMPTZOID}, NULL
 };
 
 static Statement next_expiry = {

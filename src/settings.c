@@ -62,14 +62,16 @@ turn_off(const char *const *settings, int count)
 /*
  * Many rows are looked up by their keys at a time, and a table that was just
  * filled has no statistics that say how large it is: the planner must not be
- * tempted into scanning all of it each time.  What it is kept from by such a
- * cost would look worth compiling, too.
+ * tempted into scanning all of it each time, nor into collecting all that lies in a
+ * range, of which only the first few are wanted, to sort it.  What it is kept from by
+ * such a cost would look worth compiling, too.
  */
 int
 settings_plan_by_index(void)
 {
-	static const char *const off[] = {"enable_hashjoin", "enable_mergejoin", "enable_memoize",
-		"enable_seqscan", "jit"};
+	static const char *const off[] = {"enable_bitmapscan", "enable_hashagg", "enable_hashjoin",
+		"enable_incremental_sort", "enable_memoize", "enable_mergejoin", "enable_seqscan",
+	"enable_sort", "jit"};
 
 	return turn_off(off, lengthof(off));
 }

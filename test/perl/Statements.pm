@@ -1,0 +1,145 @@
+
+=head1 NAME
+
+Statements - the statements that pg_enrich runs on its own tables, and how a server planned them
+
+=head1 SYNOPSIS
+
+  my %sql = Statements::of_sources;
+  my @plans = Statements::plans($log);
+
+=head1 DESCRIPTION
+
+They are read from the sources, so that a test which wants to have seen all of them cannot
+forget a new one.
+
+=cut
+
+package Statements;
+
+use strict;
+use warnings;
+
+use Carp;
+use JSON::PP ();
+use PostgreSQL::Test::Utils;
+
+my $tables = qr/\benrich\.(?:job|job_counters|partition|bucket_run|bucket|failure)\b/;
+
+my $literal = qr/"(?:[^"\\]|\\.)*"/;
+
+# "a" MACRO "b", as the compiler puts it together.
+sub _joined
+{
+	my ($text, $macros) = @_;
+	my $sql = '';
+
+	while ($text =~ /\G\s*(?:"((?:[^"\\]|\\.)*)"|([A-Z_]+))/gc)
+	{
+		my ($literal, $macro) = ($1, $2);
+
+		croak "there is no macro $macro" if defined $macro && !defined $macros->{$macro};
+		$sql .= defined $macro ? $macros->{$macro} : $literal =~ s/\\(.)/$1/gr;
+	}
+	return $sql;
+}
+
+sub _macros
+{
+	my %macros;
+	my $header = slurp_file('src/catalog_internal.h') =~ s/\\\n//gr;
+
+	while ($header =~ /^#define ([A-Z_]+)((?:\s+(?:"[^"\n]*"|[A-Z_]+))+)$/mg)
+	{
+		my ($name, $value) = ($1, $2);
+		$macros{$name} = _joined($value, \%macros) if $value =~ /"/;
+	}
+	return \%macros;
+}
+
+=head2 Statements::of_sources()
+
+A hash: the text of each, to where it stands.
+
+=head2 Statements::strays()
+
+Files that name the tables in SQL of theirs, and are not catalog*.c; and those of these whose
+statements are not all understood.
+
+=cut
+
+sub of_sources
+{
+	my $macros = _macros();
+	my %statements;
+
+	foreach my $file (glob 'src/catalog*.c')
+	{
+		my $source = slurp_file($file);
+
+		while ($source =~ /static Statement (\w+)(?:\[\])? = \{\n(.*?)\n\};/gs)
+		{
+			my ($name, $body) = ($1, $2);
+			my @texts = $body =~ /(?:^|\{)(\s*$literal(?:\s*(?:$literal|[A-Z_]+))*),/g;
+
+			croak "$file: $name is not understood" if !@texts;
+			$statements{ _joined($_, $macros) } = "$file: $name" foreach @texts;
+		}
+	}
+	return %statements;
+}
+
+sub strays
+{
+	my @strays;
+
+	foreach my $file (glob 'src/*.c')
+	{
+		my $code = slurp_file($file) =~ s{/\*.*?\*/}{}gsr;
+		my $is_catalog = $file =~ m{^src/catalog};
+
+		push @strays, $file
+		  if !$is_catalog && $code =~ /"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;
+		next if !$is_catalog;
+		$code =~ s/static Statement \w+(?:\[\])? = \{\n.*?\n\};//gs;
+		push @strays, $file if $code =~ /\bStatement \w+(?:\[\])?\s*=|"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;
+	}
+	return @strays;
+}
+
+=head2 Statements::plans($log)
+
+The plans that auto_explain, with log_format json, has written there: hashes with sql and plan,
+which is decoded.
+
+=cut
+
+sub plans
+{
+	my ($log) = @_;
+	my @plans;
+
+	foreach my $entry (split /^(?=\d{4}-\d\d-\d\d \d\d:)/m, $log)
+	{
+		my ($text) = $entry =~ /LOG:  duration: [\d.]+ ms  plan:\n(.*)/s or next;
+		my $explained = JSON::PP->new->decode($text =~ s/^\t//mgr);
+
+		push @plans, { sql => $explained->{'Query Text'}, plan => $explained->{Plan} };
+	}
+	return @plans;
+}
+
+=head2 Statements::nodes($plan)
+
+The nodes of a plan, as a list.
+
+=cut
+
+sub nodes
+{
+	my ($plan) = @_;
+
+	return ($plan, map { nodes($_) } @{ $plan->{Plans} // [] });
+}
+
+1;
