@@ -15,7 +15,7 @@ PURE = buffer clock event float_pool health http http_handle http_order http_pum
 # Files that run in the server.
 SERVER = activity bucket bucketize bucketize_check call catalog catalog_array catalog_bucket \
 	catalog_change catalog_clerk catalog_failure catalog_insert catalog_statement claims clerk convert convert_array \
-	credentials encoding failed_rows functions intake job launcher launcher_clerks mask match option_json option_number \
+	credentials encoding failed_rows functions intake job launcher launcher_clerks leftovers mask match option_json option_number \
 	option_reader option_text \
 	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
 	recipe_target secret server server_options server_watch settings shared staging start store store_plan store_sql \

@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 
 #include "catalog_internal.h"
+#include "leftovers.h"
 #include "shared.h"
 
 static void
@@ -555,5 +556,5 @@ catalog_delete_job(int64 job)
 
 	argument_add(&a, Int64GetDatum(job));
 	for (int i = 0; i < (int) lengthof(delete_job); i++)
-		statement_run(&delete_job[i], &a);
+		leftovers_note(statement_run(&delete_job[i], &a));
 }

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "catalog_internal.h"
+#include "leftovers.h"
 
 /* Begun buckets looked at together, in search of one that is not finished. */
 #define LOOK_BUCKETS 1000
@@ -68,7 +69,7 @@ catalog_delete_runs(int64 job)
 	Arguments	a = {0};
 
 	argument_add(&a, Int64GetDatum(job));
-	statement_run(&delete_runs, &a);
+	leftovers_note(statement_run(&delete_runs, &a));
 }
 
 /* A bucket of which something was stored. */
@@ -327,7 +328,7 @@ catalog_delete_partition(int64 job, int partition)
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int32GetDatum(partition));
 	for (int i = 0; i < (int) lengthof(delete_partition); i++)
-		statement_run(&delete_partition[i], &a);
+		leftovers_note(statement_run(&delete_partition[i], &a));
 }
 
 static Statement delete_partitions = {

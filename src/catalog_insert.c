@@ -79,7 +79,7 @@ fill_slot(TupleTableSlot *slot, int64 job, const BucketChange *change, Timestamp
 	set_column(slot, COLUMN_BUCKET, Int64GetDatum(change->bucket), false);
 	set_column(slot, COLUMN_STARTED_AT, TimestampTzGetDatum(change->started_at),
 			   change->started_at == 0);
-	set_column(slot, COLUMN_FINISHED_AT, TimestampTzGetDatum(now), !change->finished);
+	set_column(slot, COLUMN_FINISHED_AT, TimestampTzGetDatum(Max(change->started_at, now)), !change->finished);
 	set_column(slot, COLUMN_ATTEMPTS, Int32GetDatum(change->attempts), false);
 	set_column(slot, COLUMN_PARTITION, Int16GetDatum((int16) change->partition), false);
 	set_column(slot, COLUMN_HTTP_STATUS, Int16GetDatum((int16) change->http_status),

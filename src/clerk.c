@@ -35,6 +35,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "launcher.h"
+#include "leftovers.h"
 #include "server.h"
 #include "settings.h"
 #include "shared.h"
@@ -231,6 +232,12 @@ clean_step(bool just_started pg_attribute_unused())
 	forget_expired();
 }
 
+static void
+space_step(bool just_started pg_attribute_unused())
+{
+	leftovers_look();
+}
+
 /* What was to be done is not: somebody must come again. */
 static bool finished = false;
 static bool connected = false;
@@ -303,8 +310,8 @@ clerk_main(Datum place)
 	SetConfigOption("lock_timeout", "1s", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
 	pgstat_report_activity(STATE_RUNNING, "looking for jobs");
-	if (in_transaction(place_jobs, call.just_started))
-		(void) in_transaction(clean_step, false);
+	if (in_transaction(place_jobs, call.just_started) && in_transaction(clean_step, false))
+		(void) in_transaction(space_step, false);
 	finished = !put_off;
 	shared_wake_launcher();
 	proc_exit(0);

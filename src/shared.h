@@ -165,6 +165,15 @@ typedef struct ClerkCall
 	bool		just_started;	/* as in DatabaseEntry */
 } ClerkCall;
 
+/* Rows that were deleted from a database's catalog and are not vacuumed yet: see leftovers.c. */
+typedef struct Leftovers
+{
+	Oid			database;		/* InvalidOid: free */
+	int64		rows;
+	TransactionId seen_before;	/* no transaction from this one on can see them */
+	pid_t		pid;			/* of who is vacuuming; 0: nobody */
+} Leftovers;
+
 typedef struct SharedState
 {
 	pid_t		launcher_pid;	/* hint */
@@ -179,6 +188,7 @@ typedef struct SharedState
 	ClerkCall	calls[SHARED_MAX_CLERKS];
 	int			slot_count;		/* max_worker_processes */
 	DatabaseEntry databases[SHARED_MAX_DATABASES];
+	Leftovers	leftovers[SHARED_MAX_DATABASES];
 	JobEntry	jobs[SHARED_MAX_JOBS];
 	ServerEntry servers[SHARED_MAX_SERVERS];
 	WorkerSlot	slots[FLEXIBLE_ARRAY_MEMBER];
