@@ -518,16 +518,18 @@ sub _median
 # WAL that a row of _run_positions takes, of the source and of the job: 335 bytes, and some to spare.
 my $wal_per_row = 350;
 
+# The speed of a large job beside that of small ones, before and after it; $run is called
+# with the bench, the server, the number of rows, and whether there are to be notes.
 sub _growth
 {
-	my ($small, $large, $quick) = @_;
+	my ($small, $large, $quick, $run) = @_;
 	my ($seconds, $runs, @cpu);
 	my $run_small = sub {
 		my ($bench, $server) = @_;
 
 		foreach (1 .. ($quick ? 1 : $small_runs / 2))
 		{
-			my $job = _run_positions($bench, $server, $small);
+			my $job = $run->($bench, $server, $small);
 			$seconds += 1 / $job->{speed};
 			$runs++;
 			push @cpu, $job->{cpu_last} * 1e6 / $small;
@@ -547,7 +549,7 @@ sub _growth
 			my ($bench, $server) = @_;
 			($seconds, $runs) = (0, 0);
 			$run_small->($bench, $server);
-			my $job = _run_positions($bench, $server, $large, 1);
+			my $job = $run->($bench, $server, $large, 1);
 			push @{ $job->{notes} }, [ cpu_per_row => 'processor time a row, bucketizing included', $job->{cpu_last} * 1e6 / $large, 'µs' ];
 			return { %$job, value => $job->{speed} };
 		},
@@ -564,14 +566,49 @@ sub growth
 {
 	my ($quick) = @_;
 
-	return $quick ? _growth(20_000, 100_000, 1) : _growth(100_000, 10_000_000, 0);
+	return $quick ? _growth(20_000, 100_000, 1, \&_run_positions) : _growth(100_000, 10_000_000, 0, \&_run_positions);
 }
 
 sub growth_1m
 {
 	my ($quick) = @_;
 
-	return $quick ? undef : _growth(100_000, 1_000_000, 0);
+	return $quick ? undef : _growth(100_000, 1_000_000, 0, \&_run_positions);
+}
+
+# A run of so many rows with a bucket each, and so a claim for every few; noted: with what they cost in the catalog.
+sub _run_buckets
+{
+	my ($bench, $server, $count, $is_noted) = @_;
+	my @notes;
+
+	_make_rows($bench, $count, 'small');
+	$bench->settle;
+	my $position = $bench->sql('SELECT pg_current_wal_insert_lsn()');
+	my $job = _run($bench, 'small', server => "'$server'", path => q('/item'), batch_size => 1, bucket_size => 1, concurrency => 64,
+		request => q('{"input": "{{input}}"}'), output => q('{"value bigint": "$.value"}'), inspect => sub {
+			my ($id) = @_;
+			push @notes, [ bucket_size => 'catalog and its indexes, a bucket',
+				$bench->sql("SELECT sum(pg_total_relation_size(oid))::float8 / $count FROM pg_class
+					WHERE relnamespace = 'enrich'::regnamespace AND relkind = 'r'"), 'bytes' ],
+			  [ bucket_wal => 'WAL of the whole job, a row', $bench->sql("SELECT (pg_current_wal_insert_lsn() - '$position') / $count"), 'bytes' ]
+			  if $is_noted;
+			return { speed => _steady_speed($bench, $id) };
+		});
+	$bench->check('claims', "SELECT count(*) = $count AND bool_and(value = $value) FROM small JOIN small_out USING (id)");
+	return { %$job, notes => \@notes };
+}
+
+sub claims
+{
+	my ($quick) = @_;
+	my ($small, $large) = $quick ? (2_000, 20_000) : (10_000, 1_000_000);
+
+	return {
+		%{ _growth($small, $large, $quick, \&_run_buckets) },
+		title => "speed with $large buckets of a row, a request each, the first tenth apart; beside runs with $small buckets before and after, altogether",
+		needs => { disk => $quick ? 500 : 4000, memory => 1000, cores => 2 },
+	};
 }
 
 sub workers

@@ -14,7 +14,7 @@ use List::Util qw(max min);
 use Time::HiRes qw(time);
 use Workloads;
 
-my @names = qw(rows recipe vectors decode base64 chat bucketize update memory growth growth_1m workers caps queue idle);
+my @names = qw(rows recipe vectors decode base64 chat bucketize update memory growth growth_1m claims workers caps queue idle);
 my %option = (runs => 3, only => []);
 GetOptions(\%option, 'dir=s', 'bin=s', 'tree=s', 'quick', 'csv', 'markdown', 'runs=i', 'only=s@')
   or die "usage: see test/bench --help\n";
