@@ -153,7 +153,7 @@ leftovers_look(void)
 	if (found.rows < WORTHWHILE_ROWS || found.pid != 0)
 		return;
 	if (!is_out_of_sight(found.seen_before) || !send_process())
-		shared_visit_at(MyDatabaseId, GetCurrentTimestamp() + LOOK_AGAIN_US);
+		shared_visit_in(MyDatabaseId, LOOK_AGAIN_US);
 }
 
 /* False: another process is at it. */
@@ -192,7 +192,7 @@ detach(int code pg_attribute_unused(), Datum database)
 	}
 	shared_unlock();
 	if (!vacuumed)
-		shared_visit_at(DatumGetObjectId(database), GetCurrentTimestamp() + LOOK_AGAIN_US);
+		shared_visit_in(DatumGetObjectId(database), LOOK_AGAIN_US);
 }
 
 /* What the command would do; it cannot be run by SPI. */
