@@ -17,13 +17,46 @@
 
 #define INITIAL_CAPACITY 256
 
+/* What is less is not worth giving back, nor is a smaller part than that of the whole. */
+#define FIT_MIN_BYTES (64 * 1024)
+#define FIT_MIN_SHARE 16
+
+/* To another capacity, which holds what is there. */
+static bool
+resize(ByteBuffer *buffer, size_t capacity)
+{
+	char	   *data = realloc(buffer->data, capacity);
+
+	if (data == NULL)
+		return false;
+	if (buffer->length == 0)
+		data[0] = '\0';
+	buffer->data = data;
+	buffer->capacity = capacity;
+	return true;
+}
+
+bool
+buffer_reserve(ByteBuffer *buffer, size_t capacity)
+{
+	return capacity <= buffer->capacity || resize(buffer, capacity);
+}
+
+void
+buffer_fit(ByteBuffer *buffer)
+{
+	size_t		left = buffer->capacity > 0 ? buffer->capacity - buffer->length - 1 : 0;
+
+	if (left >= FIT_MIN_BYTES && left >= buffer->capacity / FIT_MIN_SHARE)
+		(void) resize(buffer, buffer->length + 1);
+}
+
 /* Makes room for that many more bytes and the final NUL. */
 static bool
 reserve(ByteBuffer *buffer, size_t more)
 {
 	size_t		needed;
 	size_t		capacity;
-	char	   *data;
 
 	if (buffer->failed)
 		return false;
@@ -38,15 +71,9 @@ reserve(ByteBuffer *buffer, size_t more)
 	capacity = buffer->capacity > 0 ? buffer->capacity : INITIAL_CAPACITY;
 	while (capacity < needed)
 		capacity *= 2;			/* needed <= SIZE_MAX / 2: cannot overflow */
-	data = realloc(buffer->data, capacity);
-	if (data == NULL)
-	{
+	if (!resize(buffer, capacity))
 		buffer->failed = true;
-		return false;
-	}
-	buffer->data = data;
-	buffer->capacity = capacity;
-	return true;
+	return !buffer->failed;
 }
 
 void

@@ -30,6 +30,10 @@ extern void buffer_append_string(ByteBuffer *buffer, const char *string);
 extern void buffer_append_char(ByteBuffer *buffer, char c);
 extern void buffer_append_integer(ByteBuffer *buffer, int64_t value);
 extern void buffer_reset(ByteBuffer *buffer);	/* empties, keeps the memory */
+
+/* Makes the capacity that large, unless it is.  False: out of memory; nothing has changed. */
+extern bool buffer_reserve(ByteBuffer *buffer, size_t capacity);
+extern void buffer_fit(ByteBuffer *buffer); /* gives back what appending has left over, if it is much */
 extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
 
 /* Pieces of memory that are freed together, and do not move before that. */

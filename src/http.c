@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include "event.h"
+#include "http_body.h"
 #include "http_internal.h"
 #include "http_watchdog.h"
 
@@ -108,6 +109,8 @@ http_timeout(Http *http)
 	http_account_time(http);
 	if (http->earliest != NEVER && http->earliest + http->away < due)
 		due = http->earliest + http->away;
+	if (http_room_due(http) < due)
+		due = http_room_due(http);
 
 	if (http->finished.first != NULL)
 		wait = 0;
@@ -161,9 +164,22 @@ http_next_finished(Http *http, HttpResult *result)
 		return false;
 	list_remove(&http->finished, handle);
 	*result = handle->result;
-	memset(&handle->result, 0, sizeof(handle->result)); /* the body is the taker's */
+	body_taken(handle);
+	memset(&handle->result, 0, sizeof(handle->result));
 	list_append(&http->spare, handle);
 	return true;
+}
+
+void
+http_put_back(Http *http, HttpResult *result)
+{
+	HttpHandle *handle = http->spare.last;	/* its own */
+
+	list_remove(&http->spare, handle);
+	handle->result = *result;
+	body_returned(handle);
+	list_prepend(&http->finished, handle);
+	memset(&result->body, 0, sizeof(result->body));
 }
 
 bool
@@ -259,6 +275,8 @@ http_create(int max_connections, int64_t (*clock) (void), char *error, size_t er
 	http->timer_due = NEVER;
 	http->settle_at = NEVER;
 	http->earliest = NEVER;
+	http->load.room = NEVER;
+	http->load.last_hope = true;
 	http->accounted = http->swept_at = clock();
 
 	http->sweeps = compat_curl_leaves_closing();

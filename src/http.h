@@ -179,6 +179,28 @@ extern int	http_note_answered(Http *http);
 extern int	http_capacity(const Http *http);
 
 extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
-extern int64_t http_received_bytes(const Http *http);	/* held now by answers still arriving */
+extern int64_t http_received_bytes(const Http *http);	/* of answers, as long as they are not taken */
+
+/*
+ * What answers may take in memory as long as they are not taken, in bytes; without a call
+ * there is no bound.  Where the next ones would exceed it they are left to their peers,
+ * and their timeouts do not run meanwhile.  One that is larger than that is received all
+ * the same, once nothing else is there that will make room: neither finished results nor,
+ * if more_to_come, anything of the caller's.  Call it after each change of either; it
+ * costs nothing where there is room.
+ */
+extern void http_set_room(Http *http, int64_t bytes, bool more_to_come);
+
+/* Are there answers that wait for room? */
+extern bool http_holds_back(const Http *http);
+
+/* How often the system has refused memory for answers so far.  They wait, if that helps. */
+extern int64_t http_memory_refused(const Http *http);
+
+/*
+ * Takes a result back that could not be dealt with: the next one to be taken.  Right after
+ * it was, and before anything is started.
+ */
+extern void http_put_back(Http *http, HttpResult *result);
 
 #endif							/* PG_ENRICH_HTTP_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http_handle.c
- *	  One request: what libcurl calls, collecting what arrives.
+ *	  One request: what libcurl calls, but for the body (http_body.c).
  *
  * A handle owns its easy handle and the body that collects in its result;
  * http_next_finished hands that body on.
@@ -24,13 +24,7 @@
 #include <unistd.h>
 
 #include "compat.h"
-#include "http_watchdog.h"
-
-/*
- * What a Content-Length is believed without proof, which an earlier answer of that
- * length is.  Once that much has arrived the rest is reserved in one piece.
- */
-#define UNPROVEN_RESERVE (1024 * 1024)
+#include "http_body.h"
 
 /*
  * While a connection of HTTP/2 has something to read, no request is put on it, so often at
@@ -71,10 +65,6 @@ handle_advance(HttpHandle *handle, HandlePhase phase)
 		return;
 	count_phase(handle->load, handle->phase, -1);
 	count_phase(handle->load, phase, 1);
-	if (phase == HANDLE_ENDED && (int64_t) handle->result.body.length > handle->load->longest)
-		handle->load->longest = (int64_t) handle->result.body.length;
-	if (phase == HANDLE_ENDED)
-		handle->load->received_bytes -= (int64_t) handle->result.body.length;
 	handle->phase = phase;
 }
 
@@ -269,9 +259,8 @@ is_error_line(const char *line, size_t length)
 	return space != NULL && space + 1 < line + length && (space[1] == '4' || space[1] == '5');
 }
 
-/* The connection has brought something of an answer: it is alive. */
-static HttpSocket *
-note_heard(const HttpHandle *handle)
+HttpSocket *
+handle_heard(const HttpHandle *handle)
 {
 	HttpSocket *socket = socket_get(&handle->load->sockets, handle->socket);
 
@@ -334,7 +323,7 @@ on_header(char *line, size_t size, size_t count, void *state)
 {
 	HttpHandle *handle = state;
 	size_t		length = size * count;
-	HttpSocket *socket = note_heard(handle);
+	HttpSocket *socket = handle_heard(handle);
 
 	if (handle->phase >= HANDLE_CONNECTED)
 		handle_advance(handle, HANDLE_RECEIVING);
@@ -360,61 +349,6 @@ on_header(char *line, size_t size, size_t count, void *state)
 	return length;
 }
 
-/*
- * Makes room in one step where the answer's length is known, so that a large
- * one is not copied at each doubling.  Only an optimisation: buffer_append
- * makes the room that is missing.
- */
-static void
-reserve_body(ByteBuffer *body, int64_t expected, int64_t proven)
-{
-	int64_t		wanted = expected;
-	char	   *data;
-
-	if (wanted > UNPROVEN_RESERVE && wanted > proven && body->length < UNPROVEN_RESERVE / 2)
-		wanted = UNPROVEN_RESERVE;
-	if (wanted <= 0 || (size_t) wanted < body->capacity)
-		return;
-	data = realloc(body->data, (size_t) wanted + 1);
-	if (data == NULL)
-		return;
-	if (body->length == 0)
-		data[0] = '\0';
-	body->data = data;
-	body->capacity = (size_t) wanted + 1;
-}
-
-static size_t
-on_body(char *bytes, size_t size, size_t count, void *state)
-{
-	HttpHandle *handle = state;
-	ByteBuffer	   *body = &handle->result.body;
-	size_t		length = size * count;
-	int64_t		total = (int64_t) (body->length + length);
-	curl_off_t	expected = -1;
-
-	handle_advance(handle, HANDLE_RECEIVING);
-	(void) note_heard(handle);
-	watchdog_progress(length);
-	if (length + body->length >= body->capacity)
-		(void) curl_easy_getinfo(handle->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
-	if (total > handle->settings.max_response_size ||
-		expected > handle->settings.max_response_size)
-	{
-		handle->broke_off = HTTP_TOO_LARGE;
-		return 0;
-	}
-	reserve_body(body, expected, handle->load->longest);
-	buffer_append(body, bytes, length);
-	if (body->failed)
-	{
-		handle->broke_off = HTTP_INTERNAL;
-		return 0;
-	}
-	handle->load->received_bytes += (int64_t) length;
-	return length;
-}
-
 void
 handle_set_callbacks(HttpHandle *handle, CURLcode *code)
 {
@@ -436,7 +370,7 @@ profile_set_callbacks(HttpProfile *profile, CURLcode *code)
 	CURL	   *easy = profile->easy;
 
 	EASY_SET(easy, code, CURLOPT_HEADERFUNCTION, on_header);
-	EASY_SET(easy, code, CURLOPT_WRITEFUNCTION, on_body);
+	EASY_SET(easy, code, CURLOPT_WRITEFUNCTION, body_collect);
 	EASY_SET(easy, code, CURLOPT_RESOLVER_START_FUNCTION, on_lookup);
 	EASY_SET(easy, code, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	EASY_SET(easy, code, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);

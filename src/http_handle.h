@@ -43,7 +43,14 @@ typedef enum HandlePhase
 /* What the handles of one Http add up to.  They keep it, Http reads it. */
 typedef struct HttpLoad
 {
-	int64_t		received_bytes; /* of bodies, in handles that have not ended */
+	int64_t		received_bytes; /* of bodies, in handles that have not been taken */
+	int64_t		claimed;		/* what these bodies take, or are about to: see http_body.c */
+	int64_t		room;			/* claims are granted up to this ... */
+	struct HttpHandle *leader;	/* ... and to this one beyond it; NULL: there is none */
+	int			paused;			/* handles that claim more than was granted */
+	int			claimants;		/* handles that claim anything */
+	int64_t		refused;		/* times that the system has refused memory */
+	bool		last_hope;		/* the caller holds nothing that it is about to free */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
 	int			on_the_wire;	/* in HANDLE_CONNECTED or HANDLE_RECEIVING */
@@ -100,6 +107,9 @@ typedef struct HttpHandle
 	HandleAgain again;			/* said by a callback that has ended the transfer for it */
 	int			moved;			/* times by AGAIN_ELSEWHERE ... */
 	int			put_off;		/* ... and by AGAIN_LATER */
+	int64_t		claim;			/* of its body, in bytes ... */
+	int64_t		wanted;			/* ... and what it starves for; 0: it does not */
+	bool		was_paused;		/* for that */
 	OpenedSockets opened;
 	SocketRef	socket;			/* of its connection, once that is ready */
 	bool		reuses;			/* a connection that others have used before */
@@ -117,6 +127,7 @@ typedef struct HttpHandle
 	int64_t		deadline;		/* 0: not submitted yet */
 	int64_t		connect_deadline;	/* counts up to HANDLE_CONNECTED */
 	int64_t		connected_at;	/* clock of when its connection was ready */
+	int64_t		paused_at;		/* attended time since when it is; or 0 */
 } HttpHandle;
 
 /* Sets an option; the first failure stays. */
@@ -137,6 +148,9 @@ extern void handle_advance(HttpHandle *handle, HandlePhase phase);
 
 /* Back to HANDLE_WAITING, to be given to libcurl once more; keeps the load, too. */
 extern void handle_rewind(HttpHandle *handle);
+
+/* Its connection, or NULL, has brought something of an answer: it is alive. */
+extern HttpSocket *handle_heard(const HttpHandle *handle);
 
 /* What libcurl is to call ... */
 extern void profile_set_callbacks(HttpProfile *profile, CURLcode *code);

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * http_internal.h
- *	  An Http, and what its three files call of one another: http.c (its beginning and
- *	  end, requests in, results out, time), http_queue.c (requests on their way) and
- *	  http_pump.c (moving them on).
+ *	  An Http, and what its files call of one another: http.c (its beginning and end,
+ *	  requests in, results out, time), http_queue.c (requests on their way), http_pump.c
+ *	  (moving them on) and http_room.c (which answers are received).
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +31,11 @@ struct Http
 	HttpLoad	load;			/* kept by the handles */
 	int			submitted;		/* since the last round */
 	HttpOrder	order;
+
+	/* http_room.c's */
+	bool		resumable;		/* a paused handle was granted what it wants */
+	int64_t		refused_before; /* HttpLoad.refused at the last look */
+	int64_t		grant_at;		/* clock of when to grant more, once memory was refused */
 
 	bool		sweeps;			/* compat_curl_leaves_closing */
 	int64_t		swept_at;		/* clock of the last compat_curl_sweep */
@@ -60,10 +65,27 @@ extern void http_collect_finished(Http *http);
 /* Ends what is over its deadline at that attended time, and finds the next that can be. */
 extern void http_expire_overdue(Http *http, int64_t now);
 
+/* libcurl is done with one: it has ended, or begins once more. */
+extern void http_end_transfer(Http *http, HttpHandle *handle, CURLcode code);
+
+/* Ends one that libcurl has, with HTTP_INTERNAL; the server has not failed by it. */
+extern void http_break_off(Http *http, HttpHandle *handle, const char *error);
+
 /*
  * May requests share a connection?  Not any more, once a peer has said HTTP/2 that does
  * not speak it.
  */
 extern void http_set_multiplexing(Http *http, bool wanted);
+
+/* In http_room.c */
+
+/* Clock of when to look at what is paused; or NEVER.  Right after http_account_time. */
+extern int64_t http_room_due(const Http *http);
+
+/*
+ * Transfers that were paused and may have what they want by now go on.  A call of libcurl,
+ * right after http_account_time.
+ */
+extern void http_resume_granted(Http *http);
 
 #endif							/* PG_ENRICH_HTTP_INTERNAL_H */

@@ -246,6 +246,17 @@ sweep(Http *http)
 	end_round(http);
 }
 
+/* What they have waited for is handed over at once, so some may have ended. */
+static void
+resume_granted(Http *http)
+{
+	if (!http->resumable)
+		return;
+	call_begins(http);
+	http_resume_granted(http);
+	end_round(http);
+}
+
 /*
  * Deadlines are judged by the time at which the pump began, and after as many
  * rounds as it takes to read whatever was in the sockets then.  (The events
@@ -269,6 +280,7 @@ http_pump(Http *http)
 	most = overdue ? ROUNDS_BEFORE_EXPIRY : ROUNDS;
 
 	block_signals(&before);
+	resume_granted(http);
 	sweep(http);
 	settle_sockets(http);
 	for (int rounds = 1; pump_round(http, overdue) && rounds < most; rounds++)

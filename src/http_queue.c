@@ -28,6 +28,8 @@ attended_now(const Http *http)
 static int64_t
 handle_deadline(const HttpHandle *handle)
 {
+	if (handle->paused_at != 0)
+		return NEVER;			/* it is our doing that nothing comes */
 	if (handle->phase < HANDLE_CONNECTED && handle->connect_deadline < handle->deadline)
 		return handle->connect_deadline;
 	return handle->deadline;
@@ -135,6 +137,20 @@ http_submit_waiting(Http *http)
 }
 
 void
+http_end_transfer(Http *http, HttpHandle *handle, CURLcode code)
+{
+	(void) curl_multi_remove_handle(http->multi, handle->easy);
+	if (handle_finish(handle, code))
+	{
+		/* Once more, when there is a connection for it, and before all others. */
+		list_remove(&http->running, handle);
+		list_prepend(&http->waiting, handle);
+	}
+	else
+		move_to_finished(http, &http->running, handle);
+}
+
+void
 http_collect_finished(Http *http)
 {
 	CURLMsg    *message;
@@ -144,22 +160,13 @@ http_collect_finished(Http *http)
 	{
 		char	   *private = NULL;
 		HttpHandle *handle;
-		CURLcode	code = message->data.result;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		(void) curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
 		handle = (HttpHandle *) private;
 		http->load.put_off |= handle->again == AGAIN_LATER;
-		(void) curl_multi_remove_handle(http->multi, handle->easy);	/* message is gone now */
-		if (handle_finish(handle, code))
-		{
-			/* Once more, when there is a connection for it, and before all others. */
-			list_remove(&http->running, handle);
-			list_prepend(&http->waiting, handle);
-		}
-		else
-			move_to_finished(http, &http->running, handle);
+		http_end_transfer(http, handle, message->data.result);	/* message is gone now */
 	}
 }
 
@@ -237,6 +244,15 @@ give_up_silent(Http *http, const HttpHandle *handle)
 	if (socket != NULL && handle->phase == HANDLE_CONNECTED &&
 		socket->heard_at <= handle->connected_at)
 		socket_shut(&http->load.sockets, handle->socket, SHUT_SILENT);
+}
+
+void
+http_break_off(Http *http, HttpHandle *handle, const char *error)
+{
+	(void) curl_multi_remove_handle(http->multi, handle->easy);
+	handle_fail(handle, HTTP_INTERNAL, error);
+	handle->result.reached = false;
+	move_to_finished(http, &http->running, handle);
 }
 
 void

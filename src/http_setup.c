@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "compat.h"
+#include "http_body.h"
 
 #define DEFAULT_USER_AGENT "pg_enrich/1.0"
 #define DEFAULT_JSON_TYPE "application/json"
@@ -395,6 +396,7 @@ clear_handle(HttpHandle *handle, const HttpSettings *settings, const HttpRequest
 	handle->seen = false;
 	handle->recalled = false;
 	handle->starved = false;
+	handle->was_paused = false;
 	memset(&handle->result, 0, sizeof(handle->result));
 	handle->result.tag = request->tag;
 	handle->result.retry_after_ms = -1;
@@ -452,8 +454,7 @@ copy_easy(HttpHandle *handle, bool answered, CURLcode *code)
 static void
 start_over(HttpHandle *handle)
 {
-	handle->load->received_bytes -= (int64_t) handle->result.body.length;
-	buffer_reset(&handle->result.body);
+	body_drop(handle);
 	rate_headers_clear(&handle->rate_headers);
 	handle->header_bytes = 0;
 	handle->broke_off = HTTP_ANSWERED;

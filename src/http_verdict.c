@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "compat.h"
+#include "http_body.h"
 
 /* A look-up that failed slower than this is not tried once more while all else waits. */
 #define MAX_SECOND_LOOKUP_US 1000000
@@ -69,7 +70,7 @@ handle_fail(HttpHandle *handle, HttpFault fault, const char *error)
 
 	result->sent = result->reached = handle->phase >= HANDLE_CONNECTED;
 	handle_advance(handle, HANDLE_ENDED);
-	buffer_free(&result->body);
+	body_drop(handle);
 	result->fault = fault;
 	snprintf(result->error, sizeof(result->error), "%s", error);
 	make_printable(result->error);
@@ -556,6 +557,19 @@ was_not_sent(const HttpHandle *handle)
 		(handle->recalled || handle->starved);
 }
 
+/*
+ * Has it failed by what we did: left it unread so long that the server has tired of it, or
+ * had too many others to have memory for it?
+ */
+static bool
+is_our_fault(const HttpHandle *handle)
+{
+	if (handle->broke_off == HTTP_INTERNAL)
+		return handle->load->claimants > 0 || !handle->load->last_hope;
+	return handle->was_paused &&
+		(handle->result.fault == HTTP_TRANSIENT || handle->result.fault == HTTP_INTERNAL);
+}
+
 bool
 handle_finish(HttpHandle *handle, CURLcode code)
 {
@@ -580,6 +594,8 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	if (code != CURLE_OK)
 	{
 		fail_with_code(handle, code);
+		if (is_our_fault(handle))
+			handle->result.reached = false;
 		return false;
 	}
 	if (handle->settings.follow_redirects &&
@@ -589,6 +605,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 		return handle_follow_redirect(handle, target);
 
 	handle_advance(handle, HANDLE_ENDED);
+	body_end(handle);
 	handle->result.sent = handle->result.reached = true;
 	handle->result.fault = HTTP_ANSWERED;
 	if (status == 429 || status / 100 == 5)
