@@ -6,8 +6,8 @@ DATA = pg_enrich--1.0.sql
 PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
-PURE = buffer clock event float_pool health http http_handle http_order http_pump http_queue \
-	http_redirect http_setup http_socket http_verdict http_watchdog json json_string \
+PURE = buffer clock event float_pool health http http_body http_handle http_order http_pump \
+	http_queue http_redirect http_room http_setup http_socket http_verdict http_watchdog json json_string \
 	key_runs latency number path_walk placeholder quota rate_headers request response \
 	response_detach response_error response_place response_reason response_rows similar template \
 	template_body url verdict
@@ -19,8 +19,8 @@ SERVER = activity bucket bucketize bucketize_check call catalog catalog_array ca
 	option_reader option_text \
 	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
 	recipe_target secret server server_options server_watch settings shared staging start store store_plan store_sql \
-	store_write wait wal_flush worker worker_collect worker_error worker_loop worker_refuse worker_settle \
-	worker_setup worker_try worker_turn worker_undecided
+	store_write wait wal_flush worker worker_collect worker_error worker_loop worker_memory worker_refuse \
+	worker_settle worker_setup worker_store worker_try worker_turn worker_undecided
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
 

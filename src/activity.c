@@ -34,6 +34,7 @@ typedef struct JobActivity
 	Size		memory_used;
 	int64		elapsed_us;
 	WaitingFor	waiting_for;
+	bool		holds_back;		/* a worker does not receive all that is in flight */
 	Trouble		trouble;
 	int64		failing_since;	/* clock, while its server is out; else 0 */
 	char		failure[256];	/* then the last one */
@@ -58,7 +59,8 @@ job_waits_for(const JobActivity *activity, WaitingFor of_workers)
 {
 	if (activity->failing_since != 0 || of_workers == WAITING_SERVER)
 		return WAITING_SERVER;
-	if (activity->in_flight > 0)
+	/* What cannot be received before others are stored waits for that. */
+	if (activity->in_flight > 0 && !(activity->holds_back && of_workers == WAITING_LOCK))
 		return WAITING_NOTHING;
 	if (activity->pid_count > 0)
 		return of_workers;
@@ -105,6 +107,7 @@ read_activity(int job_index, JobActivity *activity)
 		capacity_known &= slot->capacity > 0;
 		activity->rows_per_second += slot->rows_per_second;
 		activity->memory_used += slot->memory_used;
+		activity->holds_back |= slot->holds_back;
 		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
 		if (slot->waiting_for != WAITING_NOTHING)
 			waiting_for = slot->waiting_for;

@@ -122,6 +122,21 @@ request_into_outcome(Request *request, OutcomeKind kind)
 	return outcome;
 }
 
+Request *
+outcome_into_request(Outcome *outcome)
+{
+	int64		tokens = 0;
+	Request    *request;
+
+	for (int i = outcome->stored; i < outcome->row_count; i++)
+		tokens += estimate_tokens(outcome->rows[i]);
+	request = request_make(outcome->rows + outcome->stored, outcome->row_count - outcome->stored,
+						   tokens);
+	request->attempts = Max(outcome->attempts - 1, 0);
+	outcome_free(outcome);
+	return request;
+}
+
 /* An outcome for a row that is never sent, put in front of a list. */
 static Outcome *
 settle_unsent(Row *row, Outcome *list)

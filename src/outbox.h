@@ -105,4 +105,10 @@ extern void request_free(Request *request);
 /* An outcome for all rows of a request, which it takes over; the request is freed. */
 extern Outcome *request_into_outcome(Request *request, OutcomeKind kind);
 
+/*
+ * A request for those rows of an outcome that are not stored, as if it had not been sent; the
+ * outcome is freed.
+ */
+extern Request *outcome_into_request(Outcome *outcome);
+
 #endif							/* PG_ENRICH_OUTBOX_H */

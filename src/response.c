@@ -342,7 +342,7 @@ open_content(Decoder *decoder, JsonSlice *answer)
 	const Path *path = &decoder->shape->content;
 	Finds		finds = {0, {NULL, 0}, NULL, 0};
 	ByteBuffer	text = {0};
-	const char *why = "out of memory";
+	const char *why = NULL;
 	JsonFault	fault;
 	char	   *kept = NULL;
 
@@ -358,7 +358,9 @@ open_content(Decoder *decoder, JsonSlice *answer)
 		kept = arena_alloc(&response->arena, text.length + 1);
 	if (kept != NULL)
 		memcpy(kept, text.data ? text.data : "", text.length);
-	if (kept == NULL)
+	if (kept == NULL && why == NULL)
+		response_out_of_memory(response);
+	else if (kept == NULL)
 		response_fail(response, RESPONSE_MALFORMED,
 					  "the string at %s cannot be read: %s", path->text,
 					  why);

@@ -110,7 +110,8 @@ typedef struct WorkerSlot
 	int64		invited_at;		/* clock of when it was woken to take its turn; 0: it was not */
 	int64		throttled_us;	/* waited for a throttled server, not counted by the job yet */
 	double		rows_per_second;
-	Size		memory_used;	/* what counts against pg_enrich.worker_memory */
+	Size		memory_used;	/* rows, requests and answers that it holds */
+	bool		holds_back;		/* hint: answers are not received, for want of room */
 	int			claim_count;
 	Claim		claims[SHARED_MAX_CLAIMS];
 } WorkerSlot;

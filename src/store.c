@@ -42,6 +42,29 @@ outcome_free(Outcome *outcome)
 	free(outcome);
 }
 
+Outcome *
+outcome_take_row(Outcome *outcome)
+{
+	Outcome    *taken = calloc(1, sizeof(Outcome));
+	Row		  **rows = malloc(sizeof(Row *));
+
+	if (taken == NULL || rows == NULL)
+	{
+		free(taken);
+		free(rows);
+		return NULL;
+	}
+	rows[0] = outcome->rows[outcome->stored++];
+	taken->kind = OUTCOME_FAILED;
+	taken->bucket = outcome->bucket;
+	taken->row_count = 1;
+	taken->rows = rows;
+	taken->http_status = outcome->http_status;
+	taken->attempts = outcome->attempts;
+	taken->credentials = outcome->credentials;
+	return taken;
+}
+
 Store *
 store_make(const Recipe *recipe, int worker_number, MemoryContext parent)
 {
@@ -92,7 +115,7 @@ mark_finished(Store *store, const Outcome *outcome)
 {
 	BucketChange *change = change_of(store, outcome->bucket);
 
-	for (int i = 0; i < outcome->row_count; i++)
+	for (int i = outcome->stored; i < outcome->stored + outcome->taken; i++)
 	{
 		int			bit = (int) (outcome->rows[i]->row_number - outcome->bucket->row.first_row);
 
@@ -143,22 +166,23 @@ collect_items(Outcome *outcomes, int *count)
 	int			total = 0;
 
 	for (const Outcome *outcome = outcomes; outcome != NULL; outcome = outcome->next)
-		total += outcome->row_count;
+		total += outcome->taken;
 	items = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(StoreItem) * (Size) Max(total, 1));
 	*count = 0;
 	for (const Outcome *outcome = outcomes; outcome != NULL; outcome = outcome->next)
-		for (int i = 0; i < outcome->row_count && !outcome->bucket->lost; i++)
+		for (int i = 0; i < outcome->taken && !outcome->bucket->lost; i++)
 		{
 			StoreItem  *item = &items[(*count)++];
 
 			item->outcome = outcome;
-			item->position = i;
+			item->position = outcome->stored + i;
 			item->error = NULL;
 			if (outcome->kind == OUTCOME_FAILED)
 				item->error = message_from_utf8(outcome->error);
 			else if (outcome->kind == OUTCOME_ANSWERED &&
-					 response_row_error(&outcome->response, i) != NULL)
-				item->error = message_from_utf8(mask_text(response_row_error(&outcome->response, i),
+					 response_row_error(&outcome->response, item->position) != NULL)
+				item->error = message_from_utf8(mask_text(response_row_error(&outcome->response,
+																			 item->position),
 														  outcome->credentials));
 		}
 	return items;
@@ -253,7 +277,14 @@ store_committed(Store *store)
 		memcpy(bucket->row.finished, change->after, VARSIZE(change->after));
 		bucket->row.begun = true;
 	}
+	store_failed(store);
+}
+
+void
+store_failed(Store *store)
+{
 	store->change_count = 0;
+	MemoryContextReset(store->work);
 }
 
 void

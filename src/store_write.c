@@ -333,6 +333,9 @@ try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written
 	{
 		ErrorData  *error;
 
+		/* Then there may be none for a copy either. */
+		if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		if (!is_row_error(writer, error))

@@ -140,10 +140,11 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 		request->failures = 0;
 	}
 	/*
-	 * That the server has not worked on it, or has lost it with its connection, passes. If it
-	 * goes on, it is something in the request after all.
+	 * That the server has not worked on it, or has lost it with its connection, passes; and that
+	 * there was no memory to send it.  If it goes on, it is something in the request after all.
 	 */
-	if (result->sent && !result->reached && request->failures < MAX_UNREACHED)
+	if ((result->sent ? !result->reached : result->fault == HTTP_INTERNAL) &&
+		request->failures < MAX_UNREACHED)
 		charge.counts = false;
 	if (!charge.counts)
 		request->attempts--;
@@ -161,11 +162,14 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 
 /*
  * Answers that take a transaction to read are left where they are while none
- * can be had.
+ * can be had; and all of them until a store has made memory for one.
  */
 static bool
 may_read(Worker *worker)
 {
+	worker->unread &= worker->outcomes != NULL;
+	if (worker->unread)
+		return false;
 	return !worker->recipe->evaluates || !http_has_finished(worker->http) ||
 		worker_can_begin(worker, STEP_READ);
 }
@@ -179,7 +183,7 @@ worker_burst_end(const Worker *worker)
 {
 	if (worker->answer_size < LARGE_ANSWER || worker->outbox.ready == 0 ||
 		http_in_flight(worker->http) == 0 ||
-		worker_memory_used(worker) > worker_memory_limit())
+		worker_memory_used(worker) > worker_memory_limit(worker))
 		return 0;
 	return worker->read_at + BURST_GAP_US;
 }
@@ -189,7 +193,7 @@ static bool
 has_large_answer(const Worker *worker)
 {
 	return worker->answer_size >= LARGE_ANSWER && http_has_finished(worker->http) &&
-		worker->attempts[STEP_READ].failed == 0;
+		worker_can_read(worker);
 }
 
 /* A large answer at hand is in the processor's caches: it comes before more of them. */
@@ -201,6 +205,7 @@ pump(Worker *worker)
 	if (has_large_answer(worker) && now - worker->pumped_at < PUMP_AT_LEAST_US)
 		return;
 	worker->pumped_at = now;
+	worker_bound_arriving(worker);
 	http_pump(worker->http);
 }
 
@@ -223,8 +228,8 @@ refill(Worker *worker)
 	int			answered;
 
 	if (!has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
-		is_steered(worker) || worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
-		permits_server_is_out(worker->slot_index))
+		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
+		permits_server_is_out(worker->slot_index) || is_steered(worker))
 		return;
 	answered = http_note_answered(worker->http);
 	if (answered == 0)
@@ -233,13 +238,14 @@ refill(Worker *worker)
 	turn_send(worker);
 }
 
-/* The request was sent again by http.c so many times. */
+/* It was sent more often than anybody was told. */
 static void
-count_resent(Worker *worker, Request *request, int times)
+count_resent(Worker *worker, Request *request, HttpResult *result)
 {
-	worker->unsaved.requests += times;
-	worker->unsaved.retries += times;
-	request->bucket->row.attempts += times;
+	worker->unsaved.requests += result->resent;
+	worker->unsaved.retries += result->resent;
+	request->bucket->row.attempts += result->resent;
+	result->resent = 0;
 }
 
 /* It is not on the wire, and never was: as before note_sent. */
@@ -266,7 +272,10 @@ take_back(Worker *worker, HttpResult *result)
 	if (result->resent == 0)
 		uncount_sent(worker, request);
 	else
-		count_resent(worker, request, result->resent - 1);
+	{
+		result->resent--;		/* the first time is counted */
+		count_resent(worker, request, result);
+	}
 	request->attempts--;
 	outbox_put_first(&worker->outbox, request);
 	if (result->starved)
@@ -284,6 +293,7 @@ turn_collect(Worker *worker)
 	refill(worker);
 	if (!may_read(worker))
 		return;
+	worker_show_memory(worker, true);
 	began = clock_now();
 	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
 		   clock_now() - began < READ_US && http_next_finished(worker->http, &result))
@@ -306,11 +316,16 @@ turn_collect(Worker *worker)
 		answer.returned = result.noted;
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
 		if (result.sent)
-			worker_note_connected(worker);
-		count_resent(worker, request, result.resent);
+			worker_forget_failure(worker, STEP_CONNECT);
+		count_resent(worker, request, &result);
 		note_answer_size(worker, result.body.length);
 		returns->judged = false;
-		answer.tokens = worker_settle(worker, &result);
+		if (!worker_settle(worker, &result, &answer.tokens))
+		{
+			http_put_back(worker->http, &result);
+			worker->unread = true;
+			break;
+		}
 		answer.works = answer.works && !returns->judged;
 		worker->unsaved.tokens += answer.tokens;
 		spend(worker, answer.tokens);

@@ -88,6 +88,13 @@ error_class_of(const ErrorData *error)
 	return class_of_category(error->sqlerrcode);
 }
 
+bool
+error_is_own_memory(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->message_id != NULL &&
+		strcmp(error->message_id, "out of memory") == 0;
+}
+
 char *
 error_text(const ErrorData *error)
 {
@@ -101,6 +108,9 @@ error_hint(const ErrorData *error)
 {
 	if (error->hint != NULL)
 		return error->hint;
+	if (error_is_own_memory(error))
+		return "The job goes on with less at a time. A lower pg_enrich.worker_memory, or concurrency, "
+			"avoids that.";
 	switch (error->sqlerrcode)
 	{
 		case ERRCODE_DISK_FULL:

@@ -21,6 +21,12 @@ typedef enum ErrorClass
 
 extern ErrorClass error_class_of(const ErrorData *error);
 
+/*
+ * Has this process run out of memory?  Of the same SQLSTATE are shared memory, and that
+ * of others, of which a foreign server may tell.
+ */
+extern bool error_is_own_memory(const ErrorData *error);
+
 /* Message and detail, in the current memory context. */
 extern char *error_text(const ErrorData *error);
 

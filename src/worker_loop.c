@@ -424,12 +424,13 @@ tick(Worker *worker)
 		return;
 	worker->stored_since_check |= !quiet;
 	speed = worker->rows_since_tick * 1e6 / (double) (now - worker->tick_at);
+	worker_regrow_memory(worker);
+	worker_show_memory(worker, false);
 	shared_lock();
 	if (worker->slot->rows_per_second == 0)
 		worker->slot->rows_per_second = speed;
 	else
 		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
-	worker->slot->memory_used = worker_memory_used(worker);
 	worker->slot->capacity = http_capacity(worker->http);
 	elapsed_is_due = count_elapsed(worker);
 	shared_unlock();
@@ -465,7 +466,7 @@ time_to_sleep(const Worker *worker)
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
-	if (http >= 0 && worker->attempts[STEP_READ].not_before > now)
+	if (http >= 0 && (worker->unread || worker->attempts[STEP_READ].not_before > now))
 		wake_at = Min(wake_at, now + Max(http * 1000, UNREAD_US));
 	else if (http >= 0)
 		wake_at = Min(wake_at, now + http * 1000);
@@ -566,6 +567,7 @@ worker_run_loop(Worker *worker)
 				break;
 		}
 		tick(worker);
+		worker_bound_arriving(worker);	/* what was stored has made room */
 		/* Where rows were loaded, more may be wanted; else there is nothing left to do. */
 		sleep_until_event(worker, events, loading ? 0 : time_to_sleep(worker));
 	}

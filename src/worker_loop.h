@@ -38,6 +38,7 @@ typedef struct Attempts
 {
 	int			failed;			/* in a row */
 	ErrorClass	last;			/* what the last of them failed with */
+	bool		lacked_memory;	/* ... which was for want of memory, of this process's own */
 	int64		not_before;		/* clock of the next one */
 	int64		logged_at;		/* clock of the last line in the log */
 } Attempts;
@@ -64,6 +65,8 @@ typedef struct StorePace
 	int64		written_at;		/* clock of the last one, before its commit */
 	double		row_us;			/* of a row, without the commit; 0: not known yet */
 	double		commit_us;
+	int			most_rows;		/* that there was memory for; 0: there is no bound */
+	int			good;			/* stores since that has changed */
 } StorePace;
 
 /* How much of its time a worker waits, in microseconds; of the last window and this one. */
@@ -74,6 +77,13 @@ typedef struct Leisure
 	int64		waited;			/* since then */
 	int64		waited_before;	/* in the last window */
 } Leisure;
+
+/*
+ * So many rows are stored together at most, and call for a store; a worker that has
+ * something else to do lets these many wait.
+ */
+#define STORE_ROWS 5000
+#define STORE_BUSY_ROWS (4 * STORE_ROWS)
 
 typedef struct Worker
 {
@@ -113,7 +123,11 @@ typedef struct Worker
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
 	Size		outcome_bytes;	/* answers in memory */
-	Size		answer_size;	/* of answers lately */
+	Size		answer_size;	/* of answers lately ... */
+	Size		outcome_size;	/* ... and of what was made of them */
+	Size		memory_bound;	/* in place of the setting, as there is less; 0: there was not */
+	int64		refused_before; /* http_memory_refused at the last look */
+	bool		unread;			/* an answer waits to be read: stores make memory for it */
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
 	int64		pumped_at;		/* clock of the last look at the network */
@@ -206,25 +220,35 @@ worker_is_spared(const Worker *worker)
 /* May new requests be loaded and sent? */
 extern bool worker_may_send(const Worker *worker);
 
-/*
- * There was no descriptor for a request's connection, neither of this process nor of the
- * system; and now there was one.
- */
+/* There was no descriptor for a request's connection, neither of this process nor of the system. */
 extern void worker_note_starved(Worker *worker);
-extern void worker_note_connected(Worker *worker);
 
-/* The job was resumed, or the like: whatever failed is tried at once. */
+/* Can answers be read, as far as is known? */
+static inline bool
+worker_can_read(const Worker *worker)
+{
+	return worker->attempts[STEP_READ].failed == 0 && !worker->unread;
+}
+
+/* The job was resumed, or the like: whatever failed is tried at once; or one kind of step. */
 extern void worker_forget_attempts(Worker *worker);
+extern void worker_forget_failure(Worker *worker, StepKind kind);
 
 /* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
 extern void worker_run_loop(Worker *worker);
 
-/* Parts of a turn, in worker_turn.c and worker_collect.c: each takes what the one before made. */
+/*
+ * Parts of a turn, in worker_turn.c, worker_collect.c and worker_store.c: each takes what
+ * the one before made.
+ */
 extern bool turn_load(Worker *worker);	/* was there anything? */
 extern void turn_send(Worker *worker);
 extern void turn_recall(Worker *worker);	/* ... what is not on the wire, and is not to be sent now */
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
+
+/* Is there something to be read first, or about to be? */
+extern bool worker_is_receiving(const Worker *worker);
 
 /*
  * Has the worker time to spare?  If not, its answers are not waited for, and what
@@ -238,8 +262,11 @@ extern int64 turn_store_at(const Worker *worker);
 /* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
 extern bool worker_check_budget(Worker *worker);
 
-/* What becomes of a request that has ended, in worker_settle.c.  Returns the tokens it cost. */
-extern int64 worker_settle(Worker *worker, HttpResult *result);
+/*
+ * What becomes of a request that has ended, in worker_settle.c.  *tokens: what it cost.
+ * False: there is no memory to read its answer, but will be; nothing has changed.
+ */
+extern bool worker_settle(Worker *worker, HttpResult *result, int64 *tokens);
 
 /* What is to become of a request that was throttled or has failed in passing. */
 typedef enum Judgement
@@ -256,9 +283,23 @@ typedef enum Judgement
 extern Judgement worker_judge(Worker *worker, Request *request, HealthSign sign,
 							  const HttpResult *result, int64 *wait_us);
 
-/* What counts against pg_enrich.worker_memory, and that, in bytes. */
+/*
+ * Memory, in worker_memory.c, in bytes: what is held; the same with answers to come, by the
+ * size of those before, as it counts against pg_enrich.worker_memory; and that, or what there is.
+ */
+extern Size worker_memory_held(const Worker *worker);
 extern Size worker_memory_used(const Worker *worker);
-extern Size worker_memory_limit(void);
+extern Size worker_memory_limit(const Worker *worker);
+
+/* Have answers arrive as far as there is room for them. */
+extern void worker_bound_arriving(Worker *worker);
+
+/* The system has refused memory: less is to be held.  And once a tick: more, again. */
+extern void worker_note_memory_refused(Worker *worker);
+extern void worker_regrow_memory(Worker *worker);
+
+/* Show what is held; if_much: where that has changed by much since. */
+extern void worker_show_memory(Worker *worker, bool if_much);
 
 /* Clock until which the next one of a burst of large answers is expected; 0: there is none. */
 extern int64 worker_burst_end(const Worker *worker);

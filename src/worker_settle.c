@@ -23,12 +23,23 @@
 /* Wait for a token's file that somebody may be writing. */
 #define FILE_WAIT_US 100000
 
+/* How large outcomes are: the average follows at once upwards, slowly downwards. */
+static void
+note_outcome_size(Worker *worker, Size bytes)
+{
+	if (bytes > worker->outcome_size)
+		worker->outcome_size = bytes;
+	else
+		worker->outcome_size -= (worker->outcome_size - bytes) / 16;
+}
+
 void
 worker_add_outcome(Worker *worker, Outcome *outcome)
 {
 	outcome->next = NULL;
 	outcome->bytes = outcome->answer.capacity + response_size(&outcome->response);
 	outcome->since = clock_now();
+	note_outcome_size(worker, outcome->bytes);
 	*worker->outcomes_end = outcome;
 	worker->outcomes_end = &outcome->next;
 	worker->outcome_rows += outcome->row_count;
@@ -191,17 +202,42 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	put_back(worker, request, charged ? worker->server->backoff_base_ms * INT64CONST(1000) : 0);
 }
 
-/* Returns the tokens it cost. */
-static int64
-decode(Worker *worker, Request *request, HttpResult *result)
+/*
+ * Was there no memory to read the answer?  Where others that arrive have it, that is nothing
+ * against this one.
+ */
+static bool
+lacks_memory(Worker *worker, bool was_read, HttpResult *result)
+{
+	if (was_read ? response.status != RESPONSE_OUT_OF_MEMORY
+		: !worker->attempts[STEP_READ].lacked_memory)
+		return false;
+	worker_note_memory_refused(worker);
+	if (http_received_bytes(worker->http) > 0)
+		result->reached = false;
+	return true;
+}
+
+/*
+ * *tokens: what it cost.  False: it could not be read, but may be once others were stored.
+ */
+static bool
+decode(Worker *worker, Request *request, HttpResult *result, int64 *tokens)
 {
 	Outcome    *outcome;
+	bool		was_read = read_answer(worker, request, result);
 
-	if (!read_answer(worker, request, result))
+	if (lacks_memory(worker, was_read, result) && worker->outcomes != NULL)
+	{
+		response_free(&response);
+		return false;
+	}
+	if (!was_read)
 	{
 		settle_unread(worker, request, result);
-		return 0;
+		return true;
 	}
+	*tokens = tokens_reported;
 	if (response.status != RESPONSE_OK)
 	{
 		/* reasons quote keys and values of the answer */
@@ -212,7 +248,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 		else
 			retry_request(worker, request, result, response.error);
 		response_free(&response);
-		return tokens_reported;
+		return true;
 	}
 	worker_note_answered(worker, request->row_count);
 	request->bucket->http_status = result->status;
@@ -226,7 +262,7 @@ decode(Worker *worker, Request *request, HttpResult *result)
 	}
 	outcome->response = response;
 	worker_add_outcome(worker, outcome);
-	return tokens_reported;
+	return true;
 }
 
 /*
@@ -308,20 +344,21 @@ is_about_size(const HttpResult *result)
 	return result->fault == HTTP_TOO_LARGE || result->status == 413 || result->status == 414;
 }
 
-int64
-worker_settle(Worker *worker, HttpResult *result)
+bool
+worker_settle(Worker *worker, HttpResult *result, int64 *tokens)
 {
 	Request    *request = result->tag;
 	Verdict		verdict = judge(worker, request, result);
-	int64		tokens = 0;
 
+	*tokens = 0;
 	worker->body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
 	switch (verdict.kind)
 	{
 		case VERDICT_ANSWERED:
-			tokens = decode(worker, request, result);
+			if (!decode(worker, request, result, tokens))
+				return false;
 			break;
 		case VERDICT_NOTHING:
 			settle_nothing(worker, request, result);
@@ -342,5 +379,5 @@ worker_settle(Worker *worker, HttpResult *result)
 			break;
 	}
 	buffer_free(&result->body);
-	return tokens;
+	return true;
 }

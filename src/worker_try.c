@@ -88,12 +88,16 @@ has_trouble(const Worker *worker)
 	return false;
 }
 
-static void
-note_success(Worker *worker, Attempts *attempts)
+void
+worker_forget_failure(Worker *worker, StepKind kind)
 {
+	Attempts   *attempts = &worker->attempts[kind];
+	int64		logged_at = attempts->lacked_memory ? attempts->logged_at : 0;
+
 	if (attempts->failed == 0)
 		return;
 	memset(attempts, 0, sizeof(*attempts));
+	attempts->logged_at = logged_at;	/* memory may run out again as soon as more is tried */
 	if (!has_trouble(worker))
 		show_trouble(worker, NULL, NULL);
 }
@@ -166,12 +170,6 @@ worker_note_starved(Worker *worker)
 			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
 				   worker->job->id, step_names[STEP_CONNECT], error),
 			errhint("%s", hint));
-}
-
-void
-worker_note_connected(Worker *worker)
-{
-	note_success(worker, &worker->attempts[STEP_CONNECT]);
 }
 
 void
@@ -293,6 +291,9 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 	error->context = masked(worker, error->context);
 	attempts->failed++;
 	attempts->last = error_class_of(error);
+	attempts->lacked_memory = error_is_own_memory(error);
+	if (attempts->lacked_memory)
+		worker_note_memory_refused(worker);
 	if (attempts->last == ERROR_UNKNOWN && attempts->failed >= MAX_UNKNOWN)
 		attempts->last = ERROR_CONFIGURATION;
 	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
@@ -341,18 +342,21 @@ worker_try_as(Worker *worker, StepKind kind, WorkerStep step)
 	}
 	PG_CATCH();
 	{
+		/*
+		 * Not AbortCurrentTransaction: the error may come from inside a subtransaction.  First
+		 * of all, as there may be no memory for anything else before.
+		 */
+		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(worker->turn);
 		error = CopyErrorData();
 		FlushErrorState();
-		/* Not AbortCurrentTransaction: the error may come from inside a subtransaction. */
-		AbortOutOfAnyTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(worker->turn);
 	if (error != NULL)
 		handle_failure(worker, kind, error);
 	else if (begun)
-		note_success(worker, attempts);
+		worker_forget_failure(worker, kind);
 	return begun && error == NULL;
 }
 

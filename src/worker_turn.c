@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * worker_turn.c
- *	  The steps of a worker's turn, in the order data flows: load, send, store.
- *	  Between the last two is collect, in worker_collect.c.
+ *	  The first steps of a worker's turn, in the order data flows: load and send.  After
+ *	  them come collect (worker_collect.c) and store (worker_store.c).
  *
  * A free permit waits for none of them: what lies ready is sent first, and
  * leaves at once; and the other steps do a slice of their work at a time.
@@ -16,10 +16,8 @@
 
 #include <poll.h>
 
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -27,7 +25,6 @@
 #include "claims.h"
 #include "clock.h"
 #include "permits.h"
-#include "settings.h"
 
 /* Rows loaded by one query, but for a single request that holds more. */
 #define LOAD_ROWS 5000
@@ -47,52 +44,6 @@
 /* Requests go as connections, streams and look-ups have room: so often in one turn. */
 #define SEND_ROUNDS 8
 
-/*
- * Outcomes are stored when this much has come back, or they are this old; and
- * sooner when there is nothing else to do and a transaction for them is worth it.
- */
-#define STORE_ROWS 5000
-#define STORE_BYTES (32 * 1024 * 1024)
-#define STORE_AGE_US 50000
-#define STORE_IDLE_ROWS 500
-#define STORE_IDLE_AGE_US 5000	/* no more: what is not stored is lost in a crash */
-
-/*
- * While there is something to be read, and permits wait for that, outcomes may get
- * older; and by a worker with time to spare more, as it stores them in between.
- */
-#define STORE_BUSY_AGE_US 100000
-#define STORE_BUSY_ROWS (4 * STORE_ROWS)
-
-/*
- * What one transaction stores: what takes so long, as no free permit is to wait for
- * more; but where commits are slow, several times what one of them takes, and where
- * there is no time to spare what makes the most of each.
- */
-#define STORE_SLICE_US 8000
-#define STORE_SLICE_COMMITS 4
-#define STORE_BUSY_SLICE_US 40000
-#define STORE_SLICE_BYTES (8 * 1024 * 1024)
-
-/* What a row is thought to take before any has been stored, in microseconds. */
-#define STORE_FIRST_ROW_US 10.0
-
-Size
-worker_memory_limit(void)
-{
-	return (Size) settings_worker_memory * 1024;
-}
-
-/* Rows, what was made of them, answers at hand, and answers to come, by the size of those before. */
-Size
-worker_memory_used(const Worker *worker)
-{
-	Size		to_come = (Size) http_in_flight(worker->http) * worker->answer_size;
-
-	return worker->loaded_bytes + worker->body_bytes + worker->outcome_bytes +
-		Max(to_come, (Size) http_received_bytes(worker->http));
-}
-
 static bool
 network_is_busy(const Worker *worker)
 {
@@ -101,11 +52,10 @@ network_is_busy(const Worker *worker)
 	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
 }
 
-/* Is there something to be read first, or about to be? */
-static bool
-is_receiving(const Worker *worker)
+bool
+worker_is_receiving(const Worker *worker)
 {
-	return (http_has_finished(worker->http) && worker->attempts[STEP_READ].failed == 0) ||
+	return (http_has_finished(worker->http) && worker_can_read(worker)) ||
 		network_is_busy(worker) || clock_now() < worker_burst_end(worker);
 }
 
@@ -225,7 +175,7 @@ load_step(Worker *worker)
 	if (worker->unloaded == NIL)
 		return;
 	buckets = choose_buckets(worker, &rows);
-	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit() / 8, worker->context);
+	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit(worker) / 8, worker->context);
 	forget_loaded(worker, buckets);
 	worker->loaded_bytes += slice->bytes;
 	unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
@@ -253,7 +203,7 @@ static bool
 can_wait(Worker *worker)
 {
 	return worker->outbox.ready * LOAD_URGENT_SHARE > share_of_cap(worker) &&
-		is_receiving(worker);
+		worker_is_receiving(worker);
 }
 
 bool
@@ -270,7 +220,7 @@ turn_load(Worker *worker)
 			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
 			break;
 		}
-		if (worker_memory_used(worker) > worker_memory_limit() / 2 &&
+		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
 			(outbox_count(&worker->outbox) > 0 || worker->outcomes != NULL))
 			break;
 		/* Rows that need no answer are stored as they come, too. */
@@ -409,7 +359,7 @@ send_ready(Worker *worker)
 		if (full)
 			break;
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
-		if (worker_memory_used(worker) > worker_memory_limit() &&
+		if (worker_memory_used(worker) > worker_memory_limit(worker) &&
 			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
 			break;
 		request->tokens_taken = expected_tokens(worker, request);
@@ -445,198 +395,4 @@ turn_send(Worker *worker)
 		more = more && http_room(worker->http) > 0 && !http_has_finished(worker->http);
 	} while (more && --rounds > 0);
 	worker->more_to_send = more;
-}
-
-/*
- * Store.
- */
-
-int64
-turn_store_at(const Worker *worker)
-{
-	int64		not_before = worker->attempts[STEP_STORE].not_before;
-
-	if (worker->outcomes == NULL)
-		return CLOCK_NEVER;
-	not_before = Max(not_before, worker_burst_end(worker));
-	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0)
-		return not_before;
-	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
-}
-
-/* Will the job pause for its failures once those at hand are stored? */
-static bool
-too_many_failed(const Worker *worker)
-{
-	return worker->failed_rows > 0 && worker->job->max_failed_rows >= 0 &&
-		worker->failures_seen + worker->failed_rows > worker->job->max_failed_rows;
-}
-
-/* Then the paths may be wrong, and no more is to be paid for. */
-static bool
-nothing_found_yet(const Worker *worker)
-{
-	return worker->recipe->shape.output_count > 0 && !worker->found_any;
-}
-
-static bool
-store_is_due(const Worker *worker)
-{
-	int64		now = clock_now();
-	int64		age;
-
-	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
-		return false;
-	if (too_many_failed(worker) || nothing_found_yet(worker))
-		return true;
-	age = now - worker->outcomes->since;
-	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= STORE_BYTES ||
-		worker->outcome_rows >= (worker_has_leisure(worker) ? STORE_BUSY_ROWS : STORE_ROWS))
-		return true;
-	if (worker->outcome_rows < STORE_ROWS && age < STORE_AGE_US && now < turn_store_at(worker))
-		return false;
-	return !is_receiving(worker);
-}
-
-/*
- * May the store's commit be asynchronous?  Not where it pauses the job, and others are
- * told so; nor where something outside has taken the results for good.
- */
-static bool
-may_defer_flush(const Worker *worker)
-{
-	char		kind = get_rel_relkind(worker->recipe->target);
-
-	return !shared_touched(worker->job->id) && kind != RELKIND_FOREIGN_TABLE &&
-		kind != RELKIND_VIEW;
-}
-
-static void
-store_step(Worker *worker)
-{
-	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
-	worker->storing = worker->unsaved;
-	store_outcomes(worker->store, worker->outcomes, &worker->storing);
-	if (worker->storing.rows_failed > 0)
-		worker_check_failures(worker);
-	/*
-	 * Rows that are tried again say nothing of the paths: others of their
-	 * bucket did find something.
-	 */
-	if (!worker->found_any && worker->storing.buckets_done > 0 &&
-		!worker->outcomes->bucket->row.retried)
-		worker_check_paths(worker);
-	/* The job makes progress: what earlier workers stumbled over is over. */
-	if (!worker->stored_before)
-		catalog_forget_starts(worker->job->id);
-	if (may_defer_flush(worker))
-		wal_flush_defer(&worker->wal_flush);
-	worker->pace.written_at = clock_now();
-}
-
-/* All rows of an outcome are settled: they go, and their bucket with its last one. */
-static void
-release_outcome(Worker *worker, Outcome *outcome)
-{
-	Bucket	   *bucket = outcome->bucket;
-
-	for (int i = 0; i < outcome->row_count; i++)
-	{
-		Slice	   *slice = outcome->rows[i]->slice;
-
-		if (slice->rows_open == 1)
-			worker->loaded_bytes -= slice->bytes;
-		slice_release_row(outcome->rows[i]);
-	}
-	bucket->rows_open -= outcome->row_count;
-	outcome_free(outcome);
-	if (bucket->rows_open > 0)
-		return;
-	/* Released first: while it is claimed, those who look again pass it over. */
-	claims_release(worker->slot_index, bucket->row.bucket);
-	if (bucket->lost)
-		worker_rescan(worker);
-	bucket_free(bucket);
-}
-
-/* How many rows to store at a time: see STORE_SLICE_US. */
-static int
-slice_rows(const Worker *worker)
-{
-	const StorePace *pace = &worker->pace;
-	double		row_us = pace->row_us > 0 ? pace->row_us : STORE_FIRST_ROW_US;
-	double		slice_us = worker_has_leisure(worker) ? STORE_SLICE_US : STORE_BUSY_SLICE_US;
-
-	slice_us = Max(slice_us, pace->commit_us * STORE_SLICE_COMMITS);
-	return (int) Min(slice_us / row_us, STORE_ROWS);
-}
-
-/* Rows were stored: what did it take?  The last few count. */
-static void
-note_pace(StorePace *pace, int64 began, int rows)
-{
-	double		row_us = (double) Max(pace->written_at - began, 1) / rows;
-	double		commit_us = (double) (clock_now() - pace->written_at);
-
-	pace->row_us += pace->row_us > 0 ? (row_us - pace->row_us) / 4 : row_us;
-	pace->commit_us += (commit_us - pace->commit_us) / 4;
-}
-
-/* Where the outcomes end that are stored together: there is one at least.  *rows: theirs. */
-static Outcome **
-slice_end(Worker *worker, int *rows)
-{
-	Outcome   **end = &worker->outcomes;
-	int			most = slice_rows(worker);
-	Size		bytes = 0;
-
-	*rows = 0;
-	do
-	{
-		*rows += (*end)->row_count;
-		bytes += (*end)->bytes;
-		end = &(*end)->next;
-	} while (*end != NULL && *rows + (*end)->row_count <= most &&
-			 bytes + (*end)->bytes <= STORE_SLICE_BYTES);
-	return end;
-}
-
-void
-turn_store(Worker *worker)
-{
-	Outcome   **end;
-	Outcome    *rest;
-	Outcome    *outcome;
-	int64		began;
-	int			rows;
-	bool		stored;
-
-	if (!store_is_due(worker))
-		return;
-	end = slice_end(worker, &rows);
-	rest = *end;
-	*end = NULL;
-	began = clock_now();
-	stored = worker_try_as(worker, STEP_STORE, store_step);
-	*end = rest;
-	if (!stored)
-	{
-		if (worker->attempts[STEP_STORE].last == ERROR_LOCK)
-			worker_set_waiting(worker, WAITING_LOCK);
-		return;
-	}
-	wal_flush_request(&worker->wal_flush);
-	note_pace(&worker->pace, began, rows);
-	store_committed(worker->store);
-	worker_note_progress(worker);
-	while ((outcome = worker->outcomes) != rest)
-	{
-		worker->outcomes = outcome->next;
-		worker->outcome_rows -= outcome->row_count;
-		worker->outcome_bytes -= outcome->bytes;
-		worker->failed_rows -= outcome->kind == OUTCOME_FAILED ? outcome->row_count : 0;
-		release_outcome(worker, outcome);
-	}
-	if (rest == NULL)
-		worker->outcomes_end = &worker->outcomes;
 }
