@@ -7,7 +7,7 @@
  * what its buffer is about to grow to.  Claims add up, over bodies that arrive and
  * those that have not been taken yet, and are granted up to HttpLoad.room.  One that
  * is not granted starves: libcurl is told to pause the transfer, and keeps what it has
- * just read for it, until http_room.c finds that there is room.
+ * just read for it, until http_memory.c finds that there is room.
  *
  * Not so where requests share connections.  Some versions of libcurl read nothing of the
  * others while one is paused, and the others are there to make room.

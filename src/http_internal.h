@@ -3,7 +3,7 @@
  * http_internal.h
  *	  An Http, and what its files call of one another: http.c (its beginning and end,
  *	  requests in, results out, time), http_queue.c (requests on their way), http_pump.c
- *	  (moving them on) and http_room.c (which answers are received).
+ *	  (moving them on) and http_memory.c (which answers are received).
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@ struct Http
 	int			submitted;		/* since the last round */
 	HttpOrder	order;
 
-	/* http_room.c's */
+	/* http_memory.c's */
 	bool		resumable;		/* a paused handle was granted what it wants */
 	int64_t		refused_before; /* HttpLoad.refused at the last look */
 	int64_t		grant_at;		/* clock of when to grant more, once memory was refused */
@@ -77,7 +77,7 @@ extern void http_break_off(Http *http, HttpHandle *handle, const char *error);
  */
 extern void http_set_multiplexing(Http *http, bool wanted);
 
-/* In http_room.c */
+/* In http_memory.c */
 
 /* Clock of when to look at what is paused; or NEVER.  Right after http_account_time. */
 extern int64_t http_room_due(const Http *http);

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * http_room.c
+ * http_memory.c
  *	  Which answers go on while there is no room for all of them.
  *
  * What bodies claim (http_body.c) is bounded by the room that the caller gives.  One

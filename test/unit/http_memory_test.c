@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * http_room_test.c
- *	  Large answers, and little room for them: http_room.c and http_body.c.
+ * http_memory_test.c
+ *	  Large answers, and little room for them: http_memory.c and http_body.c.
  *
  * The test plays the server itself, between two pumps, and the caller that holds
  * what it has taken until it has "stored" it.
