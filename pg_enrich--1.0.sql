@@ -363,21 +363,18 @@ CREATE FUNCTION enrich.may_see(owner oid) RETURNS boolean
 COMMENT ON FUNCTION enrich.may_see(oid) IS
 	'may the current user see the jobs of that owner: its own, or all as a member of pg_monitor';
 
-CREATE FUNCTION enrich.server_cap(server name) RETURNS integer
-	LANGUAGE SQL STABLE PARALLEL SAFE
-	BEGIN ATOMIC
-		SELECT o.option_value::integer
-		FROM pg_catalog.pg_foreign_server s
-			JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pg_enrich'
-			CROSS JOIN LATERAL pg_catalog.pg_options_to_table(s.srvoptions) o
-		WHERE s.srvname = server AND o.option_name = 'max_concurrency';
-	END;
-COMMENT ON FUNCTION enrich.server_cap(name) IS
-	'the max_concurrency of a server of ours; NULL: unlimited, or there is no such server';
-
 /*
  * Watch.
  */
+CREATE VIEW enrich.server_cap AS
+	SELECT s.srvname AS server, o.option_value::integer AS cap
+	FROM pg_catalog.pg_foreign_server s
+		JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pg_enrich'
+		CROSS JOIN LATERAL pg_catalog.pg_options_to_table(s.srvoptions) o
+	WHERE o.option_name = 'max_concurrency';
+COMMENT ON VIEW enrich.server_cap IS
+	'the max_concurrency of each server that has one; used by the views of jobs, progress and servers';
+
 CREATE VIEW enrich.jobs WITH (security_barrier) AS
 	SELECT j.job, j.name, COALESCE(r.rolname, '(dropped)') AS owner,
 		j.source_name AS source, j.server, j.input, j.output::json AS output, j.path,
@@ -389,7 +386,7 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		j.max_failed_rows, j.state, j.reason,
 		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
 			COALESCE(a.waiting_for, CASE
-				WHEN j.state = 'running' AND (j.concurrency = 0 OR enrich.server_cap(j.server) = 0) THEN 'cap'
+				WHEN j.state = 'running' AND (j.concurrency = 0 OR l.cap = 0) THEN 'cap'
 				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
 		END AS waiting_for,
 		COALESCE(j.error, e.error) AS error,
@@ -399,6 +396,7 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 	FROM enrich.job j
 		LEFT JOIN pg_catalog.pg_roles r ON r.oid = j.owner
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
+		LEFT JOIN enrich.server_cap l ON l.server = j.server
 		LEFT JOIN LATERAL (SELECT COALESCE(sum(k.tokens), 0)::bigint AS tokens
 			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
 		CROSS JOIN LATERAL (
@@ -412,7 +410,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason,
 		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
 			COALESCE(a.waiting_for, CASE
-				WHEN j.state = 'running' AND (j.concurrency = 0 OR enrich.server_cap(j.server) = 0) THEN 'cap'
+				WHEN j.state = 'running' AND (j.concurrency = 0 OR l.cap = 0) THEN 'cap'
 				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
 		END AS waiting_for,
 		p.percent,
@@ -422,7 +420,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 		COALESCE(j.buckets_total, 0) AS buckets_total, c.buckets_done,
 		COALESCE(a.in_flight, 0) AS in_flight,
 		j.concurrency,
-		COALESCE(a.effective_concurrency, LEAST(j.concurrency, enrich.server_cap(j.server))) AS effective_concurrency,
+		COALESCE(a.effective_concurrency, LEAST(j.concurrency, l.cap)) AS effective_concurrency,
 		c.requests, c.retries, c.throttled, c.tokens,
 		round(s.speed::numeric, 1) AS rows_per_second,
 		date_trunc('milliseconds', t.elapsed) AS elapsed,
@@ -435,6 +433,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 		COALESCE(a.memory, 0) AS memory
 	FROM enrich.job j
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
+		LEFT JOIN enrich.server_cap l ON l.server = j.server
 		LEFT JOIN LATERAL (
 			SELECT COALESCE(sum(k.rows_done), 0)::bigint AS rows_done,
 				COALESCE(sum(k.rows_failed), 0)::bigint AS rows_failed,
@@ -494,7 +493,7 @@ COMMENT ON VIEW enrich.failures IS 'the rows that failed, each with a reason; en
 
 CREATE VIEW enrich.servers WITH (security_barrier) AS
 	SELECT s.srvname AS server,
-		enrich.server_cap(s.srvname) AS max_concurrency,
+		l.cap AS max_concurrency,
 		a.effective_concurrency, COALESCE(a.in_flight, 0) AS in_flight, a.paused_until,
 		COALESCE(a.requests, 0) AS requests,
 		COALESCE(a.answers_2xx, 0) AS answers_2xx, COALESCE(a.answers_3xx, 0) AS answers_3xx,
@@ -507,6 +506,7 @@ CREATE VIEW enrich.servers WITH (security_barrier) AS
 	FROM pg_catalog.pg_foreign_server s
 		JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'pg_enrich'
 		LEFT JOIN enrich.server_activity() a ON a.server = s.oid
+		LEFT JOIN enrich.server_cap l ON l.server = s.srvname
 	WHERE pg_catalog.has_server_privilege(s.oid, 'USAGE')
 		OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW enrich.servers IS 'per server: caps, what was sent and answered, and how long answers took';

@@ -139,7 +139,7 @@ wanted_workers(const JobSummary *job)
 		return 1;
 	if (job->concurrency == 0)
 		return 0;
-	if (!server_takes_none(job->server))
+	if (!server_takes_none(job->server, job->owner))
 		return job->workers;
 	shared_visit_in(MyDatabaseId, SPARED_RETRY_US);
 	return 0;
@@ -245,7 +245,7 @@ static bool connected = false;
 static void
 ask_for_another(int code pg_attribute_unused(), Datum database)
 {
-	if (!finished && OidIsValid(MyDatabaseId))
+	if (!finished)
 		shared_visit_in(DatumGetObjectId(database), connected ? CLEAN_RETRY_US : CLOSED_RETRY_US);
 }
 
@@ -265,7 +265,7 @@ hear_call(int place, uint32 number, ClerkCall *heard)
 	return ours;
 }
 
-/* Stand by until called.  False: nobody will. */
+/* Stand by until called.  False: nobody will, or the process is to end. */
 static bool
 await_call(int place, uint32 number, ClerkCall *call)
 {
@@ -302,6 +302,8 @@ clerk_main(Datum place)
 
 	pqsignal(SIGTERM, die);
 	before_shmem_exit(ask_for_another, ObjectIdGetDatum(call.database));
+	if (ShutdownRequestPending)	/* it came before die could hear it */
+		proc_exit(0);
 	/* Settings may have changed since the process was started. */
 	ProcessConfigFile(PGC_SIGHUP);
 	BackgroundWorkerInitializeConnectionByOid(call.database, InvalidOid, 0);

@@ -82,7 +82,7 @@ typedef struct HttpResult
 	bool		reached;		/* the server may have worked on it, and failed by it; where it
 								 * surely has not, or only its connection was lost: false */
 	int			resent;			/* times that it was sent again, without anybody being told; of
-								 * HTTP_NOT_SENT: times that it was sent, and surely not worked on */
+								 * HTTP_NOT_SENT: times that it was sent, in vain */
 	int			status;			/* HTTP status, 0 when none came */
 	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
 	bool		noted;			/* http_note_answered has counted it */

@@ -15,7 +15,7 @@
 /* Requests that may start to look up a host at once. */
 #define MAX_LOOKUPS 32
 
-/* Requests that a connection is thought to bear, where they share it: libcurl's own limit. */
+/* Requests that a connection bears at most, where they share it: libcurl's own limit. */
 #define STREAMS 100
 
 /* Right while libcurl is being called and just after http_account_time. */
@@ -83,13 +83,19 @@ static int
 room_on_shared_connections(const Http *http)
 {
 	int			ready = http->load.sockets.ready;
+	int			running = http->running.count;
+	int			to_come;
 
-	if (http->running.count == 0)
+	if (running == 0)
 		return 1;
-	/* Each may bear fewer than that: then there are as many as there may be before long. */
-	if (ready >= http->max_connections)
-		return http->max_connections - http->running.count;
-	return ready * STREAMS + 1 - http->running.count;
+	/*
+	 * A connection may bear fewer, and one only where it turns out to be HTTP/1.1: so each
+	 * request that is not on the wire may be to have one of its own.
+	 */
+	to_come = http->max_connections - ready - (running - http->load.on_the_wire);
+	if (to_come <= 0)
+		return http->max_connections - running;
+	return to_come < ready * STREAMS + 1 - running ? to_come : ready * STREAMS + 1 - running;
 }
 
 /* A connection that is being made may take two descriptors. */

@@ -178,6 +178,7 @@ take_slot(int job_index, int64 now, WorkerOrder *order, int64 *due)
 			}
 			if (waits_for_server(entry))
 				break;
+			entry->no_server = InvalidOid;
 			slot = shared_take_slot(job_index, number);
 			entry->no_slot = slot < 0;
 			if (slot < 0)

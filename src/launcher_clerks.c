@@ -39,6 +39,9 @@
 /* Clerks at work at the same time: they are short-lived, and worker slots are scarce. */
 #define MAX_AT_WORK (SHARED_MAX_CLERKS - 1)
 
+/* One that ended by itself while it stood by is followed by another one so much later. */
+#define STAND_BY_AGAIN_US USECS_PER_SEC
+
 /* By their places in shared->calls. */
 typedef struct Clerk
 {
@@ -47,6 +50,9 @@ typedef struct Clerk
 } Clerk;
 
 static Clerk clerks[SHARED_MAX_CLERKS];
+
+/* Clock of when the next one may stand by. */
+static int64 stand_by_at = 0;
 
 /* Which databases exist and (unless all) take connections: List of Oid. */
 static List *
@@ -161,6 +167,8 @@ have_one_stand_by(void)
 {
 	int			place = standing_by();
 
+	if (place < 0 && clock_now() < stand_by_at)
+		return -1;
 	for (int i = 0; i < SHARED_MAX_CLERKS && place < 0; i++)
 		if (clerks[i].handle == NULL)
 		{
@@ -193,6 +201,9 @@ reap_clerks(void)
 			continue;
 		pfree(clerks[i].handle);
 		clerks[i].handle = NULL;
+		/* It may not even have begun, where the system can start no process. */
+		if (!OidIsValid(clerks[i].database))
+			stand_by_at = clock_now() + STAND_BY_AGAIN_US;
 		shared_lock();
 		call = shared->calls[i];
 		shared_unlock();

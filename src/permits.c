@@ -378,18 +378,23 @@ return_tokens(ServerEntry *server, int64 tokens, int64 taken_at)
 }
 
 void
-permits_return_unused(int slot_index, int64 tokens, int64 taken_at)
+permits_return_unused(int slot_index, int64 tokens, int64 taken_at, bool was_sent)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
 	ServerEntry *server = &shared->servers[slot->server_index];
 
 	shared_lock();
+	Assert(slot->in_flight > 0);
 	slot->in_flight--;
-	server->requests--;
+	if (!was_sent && server->requests > 0)	/* 0: it was made anew since */
+		server->requests--;
 	return_tokens(server, tokens, taken_at);
 	if (server->probe_slot == slot_index && server->probe_generation == slot->generation &&
 		taken_at >= server->health.out_since)
+	{
 		server->probe_generation = 0;
+		permits_wake_users(slot->server_index);
+	}
 	shared_unlock();
 	permits_wake_waiting(slot_index);
 }
@@ -405,7 +410,7 @@ excess(const WorkerSlot *slot, int64 now)
 	Assert(shared_is_locked());
 	if (health_pause(&server->health, now) > 0)
 		return slot->in_flight;
-	/* Who probes it has nothing on its way to it but the probe. */
+	/* Who probes it has nothing that is unsent but the probe. */
 	if (server->health.out)
 		return is_being_probed(server) && server->probe_generation == slot->generation
 			? 0 : slot->in_flight;
@@ -441,6 +446,7 @@ void
 permits_return_answered(int slot_index, int count)
 {
 	shared_lock();
+	Assert(shared->slots[slot_index].in_flight >= count);
 	shared->slots[slot_index].in_flight -= count;
 	shared_unlock();
 	permits_wake_waiting(slot_index);

@@ -78,8 +78,11 @@ extern bool permits_take(int slot_index, int64 tokens, Refusal *refusal);
 /* An equal share of so many permits for each of count (> 0) jobs or workers, rounded up. */
 extern int	permits_share(int permits, int count);
 
-/* A permit was taken, for so many tokens at that time, and nothing was sent. */
-extern void permits_return_unused(int slot_index, int64 tokens, int64 taken_at);
+/*
+ * A permit was taken, for so many tokens at that time, and nothing came of it; was_sent: but
+ * its request counts, as it was sent in vain.
+ */
+extern void permits_return_unused(int slot_index, int64 tokens, int64 taken_at, bool was_sent);
 
 /*
  * Of the permits that the worker holds, how many would it not get now?  What it has not

@@ -13,4 +13,7 @@
 /* Wake the workers that a permit given back may help: which may go now depends on their caps. */
 extern void permits_wake_waiting(int slot_index);
 
+/* Wake all workers that send to a server: it is out no more, say, or not being probed. */
+extern void permits_wake_users(int server_index);
+
 #endif							/* PG_ENRICH_PERMITS_INTERNAL_H */

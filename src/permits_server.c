@@ -97,8 +97,8 @@ hash_address(const Server *server)
 		: hash_combine(hash, string_hash(server->proxy, strlen(server->proxy) + 1));
 }
 
-static void
-wake_users(int server_index)
+void
+permits_wake_users(int server_index)
 {
 	for (int i = 0; i < shared->slot_count; i++)
 		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
@@ -128,7 +128,7 @@ update_entry(int index, const Server *server)
 	{
 		health_forget(&entry->health, now);
 		entry->probe_generation = 0;
-		wake_users(index);
+		permits_wake_users(index);
 	}
 	entry->address = address;
 }
@@ -224,7 +224,7 @@ permits_judge(int slot_index, const Trial *trial)
 	if (charge.outage_begins)
 		server->probe_generation = 0;
 	if (charge.outage_ends)
-		wake_users(server_index);
+		permits_wake_users(server_index);
 	shared_unlock();
 	return charge;
 }
@@ -332,16 +332,17 @@ permits_give_back(int slot_index, const Answer *answers, int count)
 	outage_ends = was_out && !server->health.out;
 	for (int i = 0; i < count; i++)
 	{
+		Assert(slot->in_flight > 0 || answers[i].returned);
 		slot->in_flight -= !answers[i].returned;
 		count_answer(server, &answers[i]);
 	}
 	if (ends_probe(server, slot_index, answers, count))
 	{
 		server->probe_generation = 0;
-		wake_users(slot->server_index);
+		permits_wake_users(slot->server_index);
 	}
 	else if (outage_ends)
-		wake_users(slot->server_index);
+		permits_wake_users(slot->server_index);
 	shared_unlock();
 	permits_wake_waiting(slot_index);
 	return outage_ends;

@@ -236,7 +236,7 @@ server_load(const char *name, bool missing_ok)
 }
 
 bool
-server_takes_none(const char *name)
+server_takes_none(const char *name, Oid owner)
 {
 	ForeignServer *foreign = GetForeignServerByName(name, true);
 	Server		server = {.max_concurrency = UNLIMITED};
@@ -244,6 +244,9 @@ server_takes_none(const char *name)
 
 	if (foreign == NULL ||
 		strcmp(GetForeignDataWrapper(foreign->fdwid)->fdwname, PG_ENRICH_WRAPPER) != 0)
+		return false;
+	/* It may be somebody else's, of the same name: a worker will say so. */
+	if (server_aclcheck(foreign->serverid, owner) != ACLCHECK_OK)
 		return false;
 	/* Nothing else of it is read, lest one server's options keep all jobs waiting. */
 	foreach(cell, foreign->options)

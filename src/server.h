@@ -80,8 +80,8 @@ typedef struct Credentials
  */
 extern Server *server_load(const char *name, bool missing_ok);
 
-/* Is there a server of that name that takes no requests now: max_concurrency is 0? */
-extern bool server_takes_none(const char *name);
+/* Is there a server of that name, for this role to use, that takes no requests now: max_concurrency is 0? */
+extern bool server_takes_none(const char *name, Oid owner);
 
 /* Raises insufficient_privilege unless the role has USAGE on the server. */
 extern void server_check_usage(const Server *server, Oid role);

@@ -46,14 +46,10 @@
 static Worker worker;
 
 /*
- * Were there so many servers in use that there was no place for the job's?  That is no
+ * There are so many servers in use that there was no place for the job's.  That is no
  * failure: the launcher starts another worker when there is (take_slot).
  */
-static bool
-has_no_place(void)
-{
-	return OidIsValid(worker.entry->no_server);
-}
+static bool has_no_place = false;
 
 /* Give back what this process holds in shared memory. */
 static void
@@ -72,7 +68,7 @@ release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused(
 		worker.entry->failures = 0;
 		worker.entry->wanted = 0;
 	}
-	else if (!has_no_place())
+	else if (!has_no_place)
 	{
 		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
 
@@ -386,8 +382,10 @@ handle_error(void)
 	MemoryContextSwitchTo(worker.context);
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
+	has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
+		OidIsValid(worker.entry->no_server);
 	/* Of servers that wait for a place the launcher tells, now and then. */
-	if (!worker.abandoned && !has_no_place())
+	if (!worker.abandoned && !has_no_place)
 		EmitErrorReport();
 	FlushErrorState();
 	/* Where no transaction is open nothing else does, and release_slot needs ours. */
@@ -512,5 +510,5 @@ worker_main(Datum argument)
 	shared_lock();
 	worker.slot->clean_exit = clean;
 	shared_unlock();
-	proc_exit(clean || has_no_place() ? 0 : 1);
+	proc_exit(clean || has_no_place ? 0 : 1);
 }

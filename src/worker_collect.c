@@ -11,7 +11,6 @@
 #include "worker_loop.h"
 
 #include "common/pg_prng.h"
-#include "utils/inval.h"
 
 #include "clock.h"
 #include "permits.h"
@@ -209,14 +208,6 @@ pump(Worker *worker)
 	http_pump(worker->http);
 }
 
-/* Has somebody changed the job, its server or a key?  That counts for the next request. */
-static bool
-is_steered(const Worker *worker)
-{
-	AcceptInvalidationMessages();
-	return worker_is_behind(worker) || intake_server_changed;
-}
-
 /*
  * A request that was answered makes room for the next one before its answer is
  * read, if that is large: then reading it takes as long as receiving it.  But not
@@ -229,7 +220,7 @@ refill(Worker *worker)
 
 	if (!has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
 		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
-		permits_server_is_out(worker->slot_index) || is_steered(worker))
+		permits_server_is_out(worker->slot_index) || worker_is_steered(worker))
 		return;
 	answered = http_note_answered(worker->http);
 	if (answered == 0)
@@ -264,7 +255,8 @@ take_back(Worker *worker, HttpResult *result)
 {
 	Request    *request = result->tag;
 
-	permits_return_unused(worker->slot_index, request->tokens_taken, request->sent_at);
+	permits_return_unused(worker->slot_index, request->tokens_taken, request->sent_at,
+						  result->resent > 0);
 	worker->body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
@@ -315,7 +307,7 @@ turn_collect(Worker *worker)
 		answer.tokens_taken = request->tokens_taken;
 		answer.returned = result.noted;
 		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
-		if (result.sent)
+		if (result.sent && request->sent_at >= worker->attempts[STEP_CONNECT].not_before)
 			worker_forget_failure(worker, STEP_CONNECT);
 		count_resent(worker, request, &result);
 		note_answer_size(worker, result.body.length);

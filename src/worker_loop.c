@@ -551,16 +551,19 @@ worker_run_loop(Worker *worker)
 		turn_store(worker);
 		if (!worker->abandoned && is_idle(worker))
 		{
-			if (worker->stopping || worker_is_spared(worker))
+			if (worker->stopping)
 				break;
 			/* There is nothing left that could be answered: they are simply bad. */
-			worker_settle_held(worker);
+			if (!worker_is_spared(worker))
+				worker_settle_held(worker);
 			if (worker->outcomes != NULL)
 				continue;
 			/* Only what was committed counts. */
 			if (!claims_any(worker->slot->job_index) &&
 				worker_try_as(worker, STEP_FINISH, finish_step))
 				worker->abandoned |= worker->finished;
+			if (worker_is_spared(worker))
+				break;
 			if (worker->pause.reason != NULL)
 				continue;		/* the next turn writes it */
 			if (worker->abandoned || worker->stopping)

@@ -193,6 +193,12 @@ worker_is_behind(const Worker *worker)
 }
 
 /*
+ * Was the job, its server or a key changed?  Then nothing is sent before this worker has
+ * read that.
+ */
+extern bool worker_is_steered(const Worker *worker);
+
+/*
  * The job must pause.  From now on nothing new is sent; the state is changed by
  * a transaction of its own, as soon as one can be had.  Callable anywhere.
  */

@@ -92,12 +92,13 @@ void
 worker_forget_failure(Worker *worker, StepKind kind)
 {
 	Attempts   *attempts = &worker->attempts[kind];
-	int64		logged_at = attempts->lacked_memory ? attempts->logged_at : 0;
+	bool		is_scarce = attempts->lacked_memory || kind == STEP_CONNECT;
+	int64		logged_at = is_scarce ? attempts->logged_at : 0;
 
 	if (attempts->failed == 0)
 		return;
 	memset(attempts, 0, sizeof(*attempts));
-	attempts->logged_at = logged_at;	/* memory may run out again as soon as more is tried */
+	attempts->logged_at = logged_at;	/* it may run out again as soon as more is tried */
 	if (!has_trouble(worker))
 		show_trouble(worker, NULL, NULL);
 }

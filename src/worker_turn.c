@@ -290,7 +290,7 @@ send_request(Worker *worker, Request *request)
 		note_sent(worker, request);
 		return;
 	}
-	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now());
+	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now(), false);
 	worker_fail_request(worker, request, 0,
 						why[0] != '\0' ? why : "out of memory while the request was made");
 }
@@ -302,6 +302,13 @@ expected_tokens(const Worker *worker, const Request *request)
 	if (worker->tokens_estimated <= 0)
 		return request->tokens;
 	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
+}
+
+bool
+worker_is_steered(const Worker *worker)
+{
+	AcceptInvalidationMessages();
+	return worker_is_behind(worker) || intake_server_changed;
 }
 
 /*
@@ -316,8 +323,7 @@ turn_recall(Worker *worker)
 
 	if (http_unsent(worker->http) == 0)
 		return;
-	AcceptInvalidationMessages();
-	all = !worker_may_send(worker) || worker_is_behind(worker) || intake_server_changed ||
+	all = !worker_may_send(worker) || worker_is_steered(worker) ||
 		worker->setup_sent != worker->setup;
 	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->slot_index));
 }
@@ -339,8 +345,6 @@ send_ready(Worker *worker)
 			permits_want_nothing(worker->slot_index);
 		return false;
 	}
-	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
-		intake_look_at_file(worker);
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
 		Refusal		refusal;
@@ -387,10 +391,12 @@ turn_send(Worker *worker)
 	int			rounds = SEND_ROUNDS;
 	bool		more;
 
+	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
+		intake_look_at_file(worker);
 	turn_recall(worker);
 	do
 	{
-		more = send_ready(worker);
+		more = !worker_is_steered(worker) && send_ready(worker);
 		http_flush(worker->http);
 		more = more && http_room(worker->http) > 0 && !http_has_finished(worker->http);
 	} while (more && --rounds > 0);

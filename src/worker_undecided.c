@@ -10,8 +10,8 @@
  * answered: then it was their own fault.  If the server goes out instead, the
  * request goes again, with all of its attempts before it.
  *
- * Little is kept so: what fails without any answer between makes an outage soon,
- * and an answer settles all that had failed when its request was sent.
+ * No more is kept so than was in flight, about: an answer settles all that had failed when
+ * its request was sent, and without any answer the server is out soon.
  *
  * At the end of a job nothing may be left to be sent.  Then such rows fail when
  * nobody else has a request on its way to the server, or after a timeout: by then

@@ -82,8 +82,8 @@ start_held(Http *http, intptr_t number)
 		while (!(condition)) \
 		{ \
 			struct pollfd watched = {http_descriptor(http), POLLIN, 0}; \
-			(void) poll(&watched, 1, 10); \
 			(void) http_timeout(http); \
+			(void) poll(&watched, 1, 10); \
 			http_pump(http); \
 		} \
 	} while (0)
