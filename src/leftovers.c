@@ -57,6 +57,7 @@ static bool vacuumed = false;
 static Leftovers *
 find_leftovers(Oid database)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
 		if (shared->leftovers[i].database == database)
 			return &shared->leftovers[i];
@@ -90,12 +91,17 @@ end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 	{
 		TransactionId next = ReadNextTransactionId();
 		Leftovers  *leftovers;
+		bool		worthwhile;
 
 		shared_lock();
 		leftovers = make_leftovers(MyDatabaseId);
 		leftovers->rows += (int64) noted;
 		leftovers->seen_before = next;
+		worthwhile = leftovers->rows >= WORTHWHILE_ROWS;
 		shared_unlock();
+		/* A clerk that was called for what else was changed may have looked before that. */
+		if (worthwhile)
+			shared_visit(MyDatabaseId, false);
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
 		noted = 0;
