@@ -167,7 +167,7 @@ SELECT count(*) FROM enrich.buckets WHERE job = :job;
 -- alter changes what is given
 SELECT enrich.alter(:job, concurrency => 5);
 SELECT concurrency, max_failed_rows FROM enrich.jobs WHERE job = :job;
--- it wants a worker now, which waits for the server's cap
+-- it may send now, but its server takes nothing
 SELECT reach_waiting(:job);
 SELECT enrich.alter(:job, max_failed_rows => 0);
 SELECT concurrency, max_failed_rows FROM enrich.jobs WHERE job = :job;

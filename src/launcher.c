@@ -265,7 +265,10 @@ log_no_server(int64 job)
 			errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS));
 }
 
-/* False: some job waits for a slot, or for a place for its server.  *due: clock of when one may have its worker. */
+/*
+ * False: some job waits for a slot, or for a place for its server.  *due: clock of when one may
+ * have its worker.
+ */
 static bool
 start_workers(int64 *due)
 {
