@@ -7,7 +7,7 @@ PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
 # Pure files: they know nothing of PostgreSQL, and have unit drivers.
 PURE = buffer clock event float_pool health http http_body http_handle http_order http_pump \
-	http_queue http_memory http_redirect http_setup http_socket http_verdict http_watchdog json json_string \
+	http_queue http_lookup http_memory http_redirect http_setup http_socket http_verdict http_watchdog json json_string \
 	key_runs latency number path_walk placeholder quota rate_headers request response \
 	response_detach response_error response_place response_reason response_rows similar template \
 	template_body url verdict

@@ -192,6 +192,9 @@ extern bool handle_renew(HttpHandle *handle);
 /* In http_redirect.c: sets up the request that a redirect asks for.  False: it has ended. */
 extern bool handle_follow_redirect(HttpHandle *handle, const char *target);
 
+/* In http_lookup.c: is there no such host (or proxy, by the code), for all that can be known? */
+extern bool handle_host_is_unknown(const HttpHandle *handle, CURLcode code);
+
 /* In http_verdict.c */
 
 /*

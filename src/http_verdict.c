@@ -13,18 +13,13 @@
 #include "http_handle.h"
 
 #include <ctype.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "compat.h"
 #include "http_body.h"
-
-/* A look-up that failed slower than this is not tried once more while all else waits. */
-#define MAX_SECOND_LOOKUP_US 1000000
 
 /* Host and port of the URL that was last used, or proxy words where unknown. */
 static void
@@ -148,75 +143,6 @@ static const Meaning meanings[] = {
 	FAILED(CURLE_WEIRD_SERVER_REPLY, TRANSIENT, "malformed answer")
 };
 
-/* Does this libc tell "no such name" from "could not ask"?  POSIX has one word for the first. */
-static bool
-means_unknown(int code)
-{
-#ifdef EAI_NODATA
-	if (code == EAI_NODATA)
-		return true;
-#endif
-	return code == EAI_NONAME;
-}
-
-/* Names below .invalid are unknown whoever is asked, or cannot be (RFC 6761). */
-static bool
-is_invalid_by_design(const char *host)
-{
-	static const char suffix[] = ".invalid";
-	size_t		length = strlen(host);
-
-	return length >= sizeof(suffix) &&
-		strcasecmp(host + length - (sizeof(suffix) - 1), suffix) == 0;
-}
-
-/* The host that was looked up: the URL's, or the proxy's.  To be freed with curl_free; or NULL. */
-static char *
-looked_up_host(const HttpHandle *handle, CURLcode code)
-{
-	CURLU	   *parsed = curl_url();
-	char	   *url = NULL;
-	char	   *host = NULL;
-
-	if (parsed == NULL)
-		return NULL;
-	if (code == CURLE_COULDNT_RESOLVE_PROXY)
-		url = (char *) handle->settings.proxy;
-	else
-		(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &url);
-	if (url != NULL && curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME |
-									CURLU_GUESS_SCHEME) == CURLUE_OK)
-		(void) curl_url_get(parsed, CURLUPART_HOST, &host, 0);
-	curl_url_cleanup(parsed);
-	return host;
-}
-
-/*
- * Is there no such host, or could it only not be looked up just now?  libcurl does
- * not say which, so ask again.  This waits; but only where libcurl was told at
- * once, so the answer comes as fast.  A look-up that took long is in trouble anyway.
- */
-static bool
-host_is_unknown(const HttpHandle *handle, CURLcode code)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct addrinfo *addresses = NULL;
-	curl_off_t	elapsed_us = 0;
-	char	   *host = looked_up_host(handle, code);
-	int			result = EAI_NONAME;
-
-	if (host != NULL && !is_invalid_by_design(host))
-	{
-		(void) curl_easy_getinfo(handle->easy, CURLINFO_TOTAL_TIME_T, &elapsed_us);
-		result = elapsed_us > MAX_SECOND_LOOKUP_US ? EAI_AGAIN
-			: getaddrinfo(host, NULL, &hints, &addresses);
-		if (result == 0)
-			freeaddrinfo(addresses);
-	}
-	curl_free(host);
-	return means_unknown(result);
-}
-
 /*
  * Does the server want a certificate that it was not shown?  In TLS 1.3 it says so when
  * the client thinks that the handshake is over.  In words of OpenSSL and of GnuTLS.
@@ -251,9 +177,10 @@ refine(const HttpHandle *handle, Meaning meaning)
 		 strstr(detail, "unexpected eof") != NULL))
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "connection lost in the TLS handshake");
 	if (meaning.code == CURLE_COULDNT_RESOLVE_HOST &&
-		(strncmp(detail, "getaddrinfo() ", 14) == 0 || !host_is_unknown(handle, meaning.code)))
+		(strncmp(detail, "getaddrinfo() ", 14) == 0 ||
+		 !handle_host_is_unknown(handle, meaning.code)))
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "host could not be looked up");
-	if (meaning.code == CURLE_COULDNT_RESOLVE_PROXY && !host_is_unknown(handle, meaning.code))
+	if (meaning.code == CURLE_COULDNT_RESOLVE_PROXY && !handle_host_is_unknown(handle, meaning.code))
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "proxy host could not be looked up");
 	return meaning;
 }
@@ -331,6 +258,19 @@ lost_http2_connection(const HttpHandle *handle, CURLcode code)
 		return true;
 	return (code == CURLE_PARTIAL_FILE || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
 		((socket != NULL && socket->is_http2) || strncmp(handle->curl_error, "HTTP/2 ", 7) == 0);
+}
+
+/*
+ * The server has closed the connection before the request was written, which it has for
+ * itself: no server can have worked on that.
+ */
+static bool
+could_not_send(const HttpHandle *handle, CURLcode code)
+{
+	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
+
+	return code == CURLE_SEND_ERROR && failed_unanswered(handle, code) &&
+		socket != NULL && socket->users <= 1;
 }
 
 /* One of our own callbacks ended the transfer. */
@@ -532,7 +472,7 @@ is_worth_another_try(HttpHandle *handle, CURLcode code)
 
 	if (handle->moved > 0 ||
 		!(says_connection_was_idle(handle, code) || was_not_processed(handle, code) ||
-		  lost_http2_connection(handle, code)))
+		  lost_http2_connection(handle, code) || could_not_send(handle, code)))
 		return false;
 	why = why_shut(handle);
 	return why == SHUT_NOT || why == SHUT_INPUT;
