@@ -207,6 +207,16 @@ end_pause(HttpHandle *handle)
 	handle->paused_at = 0;
 }
 
+bool
+body_failed_by_us(const HttpHandle *handle)
+{
+	HttpFault	fault = handle->result.fault;
+
+	if (handle->broke_off == HTTP_INTERNAL)
+		return handle->load->claimants > 0 || !handle->load->last_hope;
+	return handle->was_paused && (fault == HTTP_TRANSIENT || fault == HTTP_INTERNAL);
+}
+
 void
 body_resumed(HttpHandle *handle)
 {

@@ -19,6 +19,12 @@ extern size_t body_collect(char *bytes, size_t size, size_t count, void *state);
  */
 extern bool body_grant(HttpHandle *handle);
 
+/*
+ * Of one that has failed: was it by us?  It was paused for so long that its peer has tired of
+ * it, or others had the memory that it needs.
+ */
+extern bool body_failed_by_us(const HttpHandle *handle);
+
 extern void body_resumed(HttpHandle *handle);	/* its transfer is about to go on */
 extern void body_end(HttpHandle *handle);	/* it is whole: nothing more is to come */
 extern void body_drop(HttpHandle *handle);	/* it is not needed */

@@ -497,19 +497,6 @@ was_not_sent(const HttpHandle *handle)
 		(handle->recalled || handle->starved);
 }
 
-/*
- * Has it failed by what we did: left it unread so long that the server has tired of it, or
- * had too many others to have memory for it?
- */
-static bool
-is_our_fault(const HttpHandle *handle)
-{
-	if (handle->broke_off == HTTP_INTERNAL)
-		return handle->load->claimants > 0 || !handle->load->last_hope;
-	return handle->was_paused &&
-		(handle->result.fault == HTTP_TRANSIENT || handle->result.fault == HTTP_INTERNAL);
-}
-
 bool
 handle_finish(HttpHandle *handle, CURLcode code)
 {
@@ -534,7 +521,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	if (code != CURLE_OK)
 	{
 		fail_with_code(handle, code);
-		if (is_our_fault(handle))
+		if (body_failed_by_us(handle))
 			handle->result.reached = false;
 		return false;
 	}

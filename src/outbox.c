@@ -128,10 +128,14 @@ outcome_into_request(Outcome *outcome)
 	int64		tokens = 0;
 	Request    *request;
 
+	/* First, as it may be done for want of memory. */
+	response_free(&outcome->response);
+	buffer_free(&outcome->answer);
 	for (int i = outcome->stored; i < outcome->row_count; i++)
 		tokens += estimate_tokens(outcome->rows[i]);
 	request = request_make(outcome->rows + outcome->stored, outcome->row_count - outcome->stored,
 						   tokens);
+	request->sent = 1;
 	request->attempts = Max(outcome->attempts - 1, 0);
 	outcome_free(outcome);
 	return request;

@@ -106,8 +106,8 @@ extern void request_free(Request *request);
 extern Outcome *request_into_outcome(Request *request, OutcomeKind kind);
 
 /*
- * A request for those rows of an outcome that are not stored, as if it had not been sent; the
- * outcome is freed.
+ * A request for those rows of an outcome that are not stored, to be sent once more, which is
+ * no attempt; the outcome is freed.
  */
 extern Request *outcome_into_request(Outcome *outcome);
 
