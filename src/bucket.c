@@ -444,6 +444,13 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 }
 
 void
+bucket_unload(List *buckets, int64 next_row, Slice *slice)
+{
+	MemoryContextDelete(slice->context);
+	rewind_buckets(buckets, next_row);
+}
+
+void
 slice_release_row(Row *row)
 {
 	Slice	   *slice = row->slice;

@@ -64,6 +64,9 @@ extern bool bucket_is_loaded(const Bucket *bucket);
 extern Slice *bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes,
 						  MemoryContext parent);
 
+/* As if the buckets had not been loaded; next_row: of the first one, before it was. */
+extern void bucket_unload(List *buckets, int64 next_row, Slice *slice);
+
 /* A row is finished; frees the slice with its last one. */
 extern void slice_release_row(Row *row);
 

@@ -251,9 +251,9 @@ extern List *catalog_unfinished_jobs(void);
 extern List *catalog_jobs_to_clean(void);
 
 /*
- * Jobs that finished longer ago than the retention (seconds; -1: none): List
- * of int64 *; *next: when the next one is due, or 0.
+ * Jobs that finished longer ago than the retention (seconds; -1: none), the first at_most of
+ * them: List of int64 *; *next: when the next one is due, or 0.
  */
-extern List *catalog_expired_jobs(int retention, TimestampTz *next);
+extern List *catalog_expired_jobs(int retention, int at_most, TimestampTz *next);
 
 #endif							/* PG_ENRICH_CATALOG_H */

@@ -95,8 +95,8 @@ catalog_jobs_to_clean(void)
 }
 
 static Statement expired_jobs = {
-	"SELECT job FROM enrich.job WHERE finished_at" LE "$1 ORDER BY finished_at",
-	1, {TIMESTAMPTZOID}, NULL
+	"SELECT job FROM enrich.job WHERE finished_at" LE "$1 ORDER BY finished_at LIMIT $2",
+	2, {TIMESTAMPTZOID, INT8OID}, NULL
 };
 
 static Statement next_expiry = {
@@ -105,18 +105,21 @@ static Statement next_expiry = {
 };
 
 List *
-catalog_expired_jobs(int retention, TimestampTz *next)
+catalog_expired_jobs(int retention, int at_most, TimestampTz *next)
 {
 	TimestampTz limit = GetCurrentTimestamp() - (int64) retention * USECS_PER_SEC;
 	Arguments	a = {0};
+	Arguments	later;
 	List	   *jobs;
 
 	*next = 0;
 	if (retention < 0)
 		return NIL;
 	argument_add(&a, TimestampTzGetDatum(limit));
+	later = a;
+	argument_add(&a, Int64GetDatum(at_most));
 	jobs = list_jobs(&expired_jobs, &a);
-	statement_begin(&next_expiry, &a);
+	statement_begin(&next_expiry, &later);
 	if (!column_is_null(0, 1))
 		*next = DatumGetTimestampTz(column_datum(0, 1)) + (int64) retention * USECS_PER_SEC;
 	statement_end();

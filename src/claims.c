@@ -176,12 +176,20 @@ claims_take(int slot_index, const Job *job, int count)
 		pending = catalog_pending_buckets(job, claim.first, claim.last);
 		from = claim.last + 1;
 		end_look(slot, rescans, from);
-		open_buckets[slot->claim_count - 1] = list_length(pending);
 		if (pending != NIL)
 			return pending;
 		remove_claim(slot, slot->claim_count - 1);
 	}
 	return NIL;
+}
+
+void
+claims_confirm(int slot_index, int open)
+{
+	const WorkerSlot *slot = &shared->slots[slot_index];
+
+	Assert(slot->claim_count > 0 && open_buckets[slot->claim_count - 1] == 0);
+	open_buckets[slot->claim_count - 1] = open;
 }
 
 void

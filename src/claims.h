@@ -22,6 +22,9 @@
  */
 extern List *claims_take(int slot_index, const Job *job, int count);
 
+/* So many buckets of the last claim are being worked on.  One that is not confirmed is given up. */
+extern void claims_confirm(int slot_index, int open);
+
 /* A claimed bucket is finished, or was given up. */
 extern void claims_release(int slot_index, int64 bucket);
 

@@ -53,6 +53,9 @@
  */
 #define SPARED_RETRY_US (60 * USECS_PER_SEC)
 
+/* Jobs that are forgotten in one transaction: each takes locks, of which there are so many. */
+#define EXPIRED_AT_ONCE 200
+
 /* Where there is no way into the database. */
 #define CLOSED_RETRY_US (30 * USECS_PER_SEC)
 
@@ -183,9 +186,12 @@ static void
 forget_expired(void)
 {
 	TimestampTz next;
+	List	   *jobs = catalog_expired_jobs(settings_job_retention, EXPIRED_AT_ONCE, &next);
 	ListCell   *cell;
 
-	foreach(cell, catalog_expired_jobs(settings_job_retention, &next))
+	if (list_length(jobs) == EXPIRED_AT_ONCE)
+		shared_visit_in(MyDatabaseId, 0);
+	foreach(cell, jobs)
 	{
 		int64		job = *(int64 *) lfirst(cell);
 

@@ -16,6 +16,7 @@
 #include "http_internal.h"
 
 #include "http_body.h"
+#include "http_signals.h"
 
 /* Memory that the system has refused is asked for again after so long. */
 #define REFUSED_US 100000
@@ -80,6 +81,7 @@ lead(Http *http, bool refused)
 	HttpLoad   *load = &http->load;
 	HttpHandle *starved = load->leader != NULL ? load->leader : oldest_starved(http);
 	HttpHandle *victim;
+	sigset_t	before;
 
 	if (starved == NULL || starved->wanted == 0 ||
 		(has_granted(http) && http->accounted - http->away - starved->paused_at < LEAD_US))
@@ -88,7 +90,10 @@ lead(Http *http, bool refused)
 	victim = refused ? youngest_other(http) : NULL;
 	if (victim == NULL)
 		return;
+	block_signals(&before);
+	load->now = http->clock();
 	http_break_off(http, victim, "out of memory for several answers at a time");
+	restore_signals(&before);
 	http->grant_at = 0;
 }
 
@@ -110,10 +115,10 @@ http_set_room(Http *http, int64_t bytes, bool more_to_come)
 
 	load->room = bytes;
 	load->last_hope = !more_to_come;
+	http->refused_before = load->refused;
 	if (load->paused == 0)
 		return;
 	http_account_time(http);
-	http->refused_before = load->refused;
 	if (refused)
 		http->grant_at = http->accounted + REFUSED_US;
 	if (!more_to_come && http->finished.first == NULL)

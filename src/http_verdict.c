@@ -261,16 +261,14 @@ lost_http2_connection(const HttpHandle *handle, CURLcode code)
 }
 
 /*
- * The server has closed the connection before the request was written, which it has for
- * itself: no server can have worked on that.
+ * The server has closed the connection while the request was being written: it has not
+ * worked on what it does not have as a whole.  Or it may have, where others were sent by the
+ * same connection; that is as with one of HTTP/2 that was lost.
  */
 static bool
 could_not_send(const HttpHandle *handle, CURLcode code)
 {
-	const HttpSocket *socket = socket_last(&handle->load->sockets, handle->socket);
-
-	return code == CURLE_SEND_ERROR && failed_unanswered(handle, code) &&
-		socket != NULL && socket->users <= 1;
+	return code == CURLE_SEND_ERROR && failed_unanswered(handle, code);
 }
 
 /* One of our own callbacks ended the transfer. */

@@ -103,7 +103,7 @@ end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 		if (worthwhile)
 			shared_visit(MyDatabaseId, false);
 	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		noted = 0;
 }
 
@@ -185,6 +185,7 @@ static void
 detach(int code pg_attribute_unused(), Datum database)
 {
 	Leftovers  *leftovers;
+	bool		more = false;
 
 	shared_lock();
 	leftovers = find_leftovers(DatumGetObjectId(database));
@@ -192,12 +193,13 @@ detach(int code pg_attribute_unused(), Datum database)
 	{
 		leftovers->pid = 0;
 		if (vacuumed)
-			leftovers->rows -= rows_at_begin;
+			leftovers->rows = Max(leftovers->rows - rows_at_begin, 0);
+		more = leftovers->rows >= WORTHWHILE_ROWS;
 		if (leftovers->rows == 0)
 			memset(leftovers, 0, sizeof(*leftovers));
 	}
 	shared_unlock();
-	if (!vacuumed)
+	if (!vacuumed || more)		/* some may have come meanwhile */
 		shared_visit_in(DatumGetObjectId(database), LOOK_AGAIN_US);
 }
 

@@ -166,10 +166,44 @@ settle_unsent(Row *row, Outcome *list)
 	return outcome;
 }
 
-Outcome *
-outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
+/* What was cut, put behind what is there. */
+static void
+append_all(Outbox *outbox, const Outbox *cut)
 {
-	Outcome    *unsent = NULL;
+	if (cut->first == NULL)
+		return;
+	if (outbox->last == NULL)
+		outbox->first = cut->first;
+	else
+		outbox->last->next = cut->first;
+	outbox->last = cut->last;
+	outbox->ready += cut->ready;
+}
+
+static void
+free_cut(const Outbox *cut, Outcome *unsent)
+{
+	Request    *request = cut->first;
+
+	while (request != NULL)
+	{
+		Request    *next = request->next;
+
+		request_free(request);
+		request = next;
+	}
+	while (unsent != NULL)
+	{
+		Outcome    *next = unsent->next;
+
+		outcome_free(unsent);
+		unsent = next;
+	}
+}
+
+static void
+cut(Outbox *outbox, const Recipe *recipe, Slice *slice, Outcome *volatile *unsent)
+{
 	Row		  **batch = palloc(sizeof(Row *) * recipe->batch_size);
 	int64		limit = recipe->server->max_request_tokens;
 	int64		tokens = 0;
@@ -182,7 +216,7 @@ outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
 
 		if (row->is_empty || row->is_unsendable)
 		{
-			unsent = settle_unsent(row, unsent);
+			*unsent = settle_unsent(row, *unsent);
 			continue;
 		}
 		more = estimate_tokens(row);
@@ -199,6 +233,25 @@ outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
 	if (count > 0)
 		outbox_put(outbox, request_make(batch, count, tokens));
 	pfree(batch);
+}
+
+Outcome *
+outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
+{
+	Outbox		made = {0};
+	Outcome    *volatile unsent = NULL;
+
+	PG_TRY();
+	{
+		cut(&made, recipe, slice, &unsent);
+	}
+	PG_CATCH();
+	{
+		free_cut(&made, unsent);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	append_all(outbox, &made);
 	return unsent;
 }
 

@@ -68,6 +68,9 @@ put_back(Worker *worker, Request *request, int64 wait_us)
 	outbox_put(&worker->outbox, request);
 }
 
+/* An answer that could not be read, as others had the memory, so often is charged. */
+#define MAX_LACKS 10
+
 /* The server wants fewer requests: that is nothing against this one. */
 static void
 return_throttled(Worker *worker, Request *request, const HttpResult *result)
@@ -86,8 +89,8 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 	HealthSign	sign = HEALTH_FAILED;
 	int64		wait_us;
 
-	if (result->fault == HTTP_INTERNAL)
-		sign = HEALTH_NO_SIGN;
+	if (result->fault == HTTP_INTERNAL || (result->fault == HTTP_ANSWERED && !result->reached))
+		sign = HEALTH_NO_SIGN;	/* memory has run out here */
 	else if (result->fault != HTTP_ANSWERED && !result->sent)
 		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
@@ -191,6 +194,9 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	const Attempts *attempts = &worker->attempts[STEP_READ];
 	bool		charged = attempts->failed > 0 && attempts->last != ERROR_CANCELED;
 
+	/* Others had the memory: that passes, and costs something only if it does not. */
+	if (attempts->lacked_memory && !result->reached && request->failures++ < MAX_LACKS)
+		charged = false;
 	if (charged && request->attempts >= worker->server->max_attempts)
 	{
 		worker_fail_request(worker, request, result->status,

@@ -110,12 +110,16 @@ claim(Worker *worker)
 {
 	List	   *rows = claims_take(worker->slot_index, worker->job, wanted_buckets(worker));
 	MemoryContext old = MemoryContextSwitchTo(worker->context);
+	List	   *buckets = NIL;
 	ListCell   *cell;
 
 	worker->exhausted = rows == NIL;
 	foreach(cell, rows)
-		worker->unloaded = lappend(worker->unloaded, bucket_make(lfirst(cell), worker->context));
+		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
+	worker->unloaded = list_concat(worker->unloaded, buckets);
 	MemoryContextSwitchTo(old);
+	if (rows != NIL)
+		claims_confirm(worker->slot_index, list_length(rows));
 }
 
 /* The buckets that the next query can load together, and how many rows of them. */
@@ -165,6 +169,7 @@ load_step(Worker *worker)
 {
 	int			rows;
 	List	   *buckets;
+	int64		next_row;
 	Outcome    *unsent;
 	Slice	   *slice;
 
@@ -175,10 +180,20 @@ load_step(Worker *worker)
 	if (worker->unloaded == NIL)
 		return;
 	buckets = choose_buckets(worker, &rows);
+	next_row = ((Bucket *) linitial(buckets))->next_row;
 	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit(worker) / 8, worker->context);
+	PG_TRY();
+	{
+		unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
+	}
+	PG_CATCH();
+	{
+		bucket_unload(buckets, next_row, slice);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	forget_loaded(worker, buckets);
 	worker->loaded_bytes += slice->bytes;
-	unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
 	while (unsent != NULL)
 	{
 		Outcome    *next = unsent->next;
