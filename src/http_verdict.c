@@ -386,6 +386,7 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 {
 	Meaning		meaning = FAILED(code, TRANSIENT, curl_easy_strerror(code));
 	long		proxy_status = 0;
+	bool		unwritten;
 
 	if (handle->broke_off != HTTP_ANSWERED)
 	{
@@ -420,7 +421,9 @@ fail_with_code(HttpHandle *handle, CURLcode code)
 	meaning = refine(handle, meaning);
 	handle->result.refusal = meaning.refusal;
 	handle->result.may_pass = meaning.may_pass;
+	unwritten = could_not_send(handle, code);
 	fail_at_host(handle, meaning.fault, meaning.what, libcurl_detail(handle, code));
+	handle->result.reached &= !unwritten;
 }
 
 /* Adds up over redirects. */
