@@ -18,7 +18,7 @@ SERVER = activity bucket bucketize bucketize_check call catalog catalog_array ca
 	convert convert_array credentials encoding failed_rows functions intake job launcher \
 	launcher_clerks leftovers mask match option_json option_number option_reader option_text \
 	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
-	recipe_target secret server server_options server_watch settings shared staging start \
+	recipe_target secret server server_options server_watch settings shared shared_elapsed staging start \
 	store store_plan store_sql store_write wait wal_flush worker worker_collect worker_error \
 	worker_loop worker_memory worker_refuse worker_settle worker_setup worker_store worker_try \
 	worker_turn worker_undecided

@@ -80,7 +80,10 @@ typedef struct Credentials
  */
 extern Server *server_load(const char *name, bool missing_ok);
 
-/* Is there a server of that name, for this role to use, that takes no requests now: max_concurrency is 0? */
+/*
+ * Is there a server of that name, for this role to use, that takes no requests now:
+ * max_concurrency is 0?
+ */
 extern bool server_takes_none(const char *name, Oid owner);
 
 /* Raises insufficient_privilege unless the role has USAGE on the server. */

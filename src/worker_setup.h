@@ -12,9 +12,9 @@
 
 /*
  * How many connections to APIs the process may have, at least one: a descriptor each.
- * Raises the limit of descriptors as far as that may be.  PostgreSQL reckons with all that the postmaster may open for
- * files alone.  Where that leaves too little it is told to keep fewer files open, before
- * both run into the limit at the same time.
+ * Raises the limit of descriptors as far as that may be.  PostgreSQL reckons with all that
+ * the postmaster may open for files alone.  Where that leaves too little it is told to keep
+ * fewer files open, before both run into the limit at the same time.
  */
 extern int	worker_max_connections(void);
 
