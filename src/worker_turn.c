@@ -164,6 +164,25 @@ forget_loaded(Worker *worker, List *buckets)
 			worker->unloaded = list_delete_first(worker->unloaded);
 }
 
+/* An error leaves the buckets as they were before the slice was loaded. */
+static pg_noinline Outcome *
+cut_or_unload(Worker *worker, List *buckets, int64 next_row, Slice *slice)
+{
+	Outcome    *unsent = NULL;
+
+	PG_TRY();
+	{
+		unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
+	}
+	PG_CATCH();
+	{
+		bucket_unload(buckets, next_row, slice);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return unsent;
+}
+
 static void
 load_step(Worker *worker)
 {
@@ -182,16 +201,7 @@ load_step(Worker *worker)
 	buckets = choose_buckets(worker, &rows);
 	next_row = ((Bucket *) linitial(buckets))->next_row;
 	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit(worker) / 8, worker->context);
-	PG_TRY();
-	{
-		unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
-	}
-	PG_CATCH();
-	{
-		bucket_unload(buckets, next_row, slice);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	unsent = cut_or_unload(worker, buckets, next_row, slice);
 	forget_loaded(worker, buckets);
 	worker->loaded_bytes += slice->bytes;
 	while (unsent != NULL)
