@@ -73,7 +73,8 @@ youngest_other(const Http *http)
 /*
  * Nothing else makes room: one goes on whatever there is; but not while others are being
  * received, which make room soon unless their peers take their time.  Where the system has
- * no memory for that one, another one gives up what it has, and is to be sent again.
+ * no memory for that one, and no other is being received, one of those gives up what it has,
+ * and is to be sent again.
  */
 static void
 lead(Http *http, bool refused)
@@ -82,12 +83,13 @@ lead(Http *http, bool refused)
 	HttpHandle *starved = load->leader != NULL ? load->leader : oldest_starved(http);
 	HttpHandle *victim;
 	sigset_t	before;
+	bool		granted = has_granted(http);
 
 	if (starved == NULL || starved->wanted == 0 ||
-		(has_granted(http) && http->accounted - http->away - starved->paused_at < LEAD_US))
+		(granted && http->accounted - http->away - starved->paused_at < LEAD_US))
 		return;
 	load->leader = starved;
-	victim = refused ? youngest_other(http) : NULL;
+	victim = refused && !granted ? youngest_other(http) : NULL;
 	if (victim == NULL)
 		return;
 	block_signals(&before);

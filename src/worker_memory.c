@@ -13,10 +13,13 @@
 
 #include "settings.h"
 
-/* What a store needs beside an outcome, in copies of it: its values, the results' tuples, the target's. */
+/*
+ * What a store needs beside an outcome, in copies of it: its values, the results' tuples, and
+ * the target's, as they are and as they are compressed.
+ */
 #define STORE_COPIES 4
 
-/* Answers that arrive may hold this part of the bound, whatever else is held: small ones need not wait. */
+/* Answers that arrive may hold this part of the bound, whatever else is held. */
 #define ARRIVING_SHARE 16
 
 /* The least bound: that of the setting. */
