@@ -602,7 +602,7 @@ sub _run_buckets
 sub claims
 {
 	my ($quick) = @_;
-	my ($small, $large) = $quick ? (2_000, 20_000) : (10_000, 1_000_000);
+	my ($small, $large) = $quick ? (10_000, 30_000) : (10_000, 1_000_000);
 
 	return {
 		%{ _growth($small, $large, $quick, \&_run_buckets) },
