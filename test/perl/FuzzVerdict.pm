@@ -92,6 +92,7 @@ sub _read_log
 	my ($round) = @_;
 	my @lines = $round->{peer}->log;
 	my %dirty = map { $_->{word} eq 'dirty' ? ($_->{connection} => $_->{time}) : () } reverse @lines;
+	my %refusable = map { $_->{word} eq 'seen' && _is_refusable($round, $_) ? ($_->{connection} => 1) : () } @lines;
 	my %told;
 
 	foreach my $line (@lines)
@@ -105,9 +106,23 @@ sub _read_log
 		push @{ $told{again} }, "row $row, connection $line->{connection}, after $line->{words} s" if $word eq 'again';
 		$about->{seen}++ if $word eq 'seen';
 		$round->{count}{'asked again'}++ if $word eq 'seen' && $about->{proper};
-		$about->{proper} = $line if $word eq 'proper' && _is_due($round, $line, $dirty{ $line->{connection} });
+		$about->{proper} = $line
+		  if $word eq 'proper' && !$refusable{ $line->{connection} } && _is_due($round, $line, $dirty{ $line->{connection} });
 	}
 	return \%told;
+}
+
+# May the answers of the connection on which this request came be refused?  Where requests share
+# connections and the peer speaks both protocols, or says that it does, libcurl may send several on
+# one of HTTP/1.1.  Their answers are nobody's, and the requests are sent again at no attempt's cost.
+sub _is_refusable
+{
+	my ($round, $line) = @_;
+	my $peer = $round->{peer_options};
+	my $is_http1 = $line->{words} eq '-';
+	my $claims_both = @{ $peer->{alpn} } > 1 || grep { $_ eq 'status: HTTP/2' } @{ $peer->{menu} };
+
+	return $is_http1 && $claims_both && ($round->{version} // '') eq '2';
 }
 
 # Must that answer have been stored?
