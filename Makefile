@@ -5,28 +5,42 @@ EXTENSION = pg_enrich
 DATA = pg_enrich--1.0.sql
 PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 
-# Pure files: they know nothing of PostgreSQL, and have unit drivers.
-PURE = buffer clock event float_pool health http http_body http_handle http_order http_pump \
-	http_queue http_lookup http_memory http_redirect http_setup http_socket http_verdict http_watchdog json json_string \
-	key_runs latency number path_walk placeholder quota rate_headers request response \
-	response_detach response_error response_place response_reason response_rows similar template \
-	template_body url verdict
+# Folders are in the order in which they may include one another, each those before it;
+# test/check unit sees to it, and to core/ knowing nothing of PostgreSQL.
+
+# Pure files, which have unit drivers.
+PURE = $(addprefix core/base/, buffer clock similar) \
+	$(addprefix core/json/, float_pool json json_string number) \
+	$(addprefix core/template/, placeholder template template_body template_fill url) \
+	$(addprefix core/response/, path_walk response response_detach response_error response_place \
+		response_reason response_rows) \
+	$(addprefix core/http/, event http http_body http_handle http_lookup http_memory http_order \
+		http_pump http_queue http_redirect http_result http_setup http_socket http_watchdog \
+		rate_headers verdict) \
+	$(addprefix core/limits/, health latency quota) \
+	store/key_runs
 
 # Files that run in the server.
-SERVER = activity bucket bucketize bucketize_check call catalog catalog_array catalog_bucket \
-	catalog_change catalog_clerk catalog_failure catalog_insert catalog_statement claims clerk \
-	convert convert_array credentials encoding failed_rows functions intake job launcher \
-	launcher_clerks leftovers mask match option_json option_number option_reader option_text \
-	outbox path permits permits_server pg_enrich preview recipe recipe_output recipe_shape \
-	recipe_target secret server server_options server_watch settings shared shared_elapsed staging start \
-	store store_plan store_sql store_write wait wal_flush worker worker_collect worker_error \
-	worker_loop worker_memory worker_refuse worker_settle worker_setup worker_store worker_try \
-	worker_turn worker_undecided
+SERVER = $(addprefix common/, encoding settings) \
+	$(addprefix convert/, convert convert_array path) \
+	$(addprefix server/, credentials mask option_json option_number option_reader option_text \
+		secret server server_options) \
+	$(addprefix shared/, permits permits_server shared shared_elapsed wal_flush) \
+	$(addprefix catalog/, catalog_array catalog_bucket catalog_change catalog_clerk \
+		catalog_failure catalog_insert catalog_job catalog_statement job leftovers) \
+	$(addprefix recipe/, call match recipe recipe_output recipe_shape recipe_target) \
+	$(addprefix staging/, bucket bucketize bucketize_check staging) \
+	$(addprefix store/, failed_rows store store_plan store_sql store_write) \
+	$(addprefix worker/, claims clerk intake launcher launcher_clerks outbox server_watch worker \
+		worker_collect worker_error worker_loop worker_memory worker_refuse worker_settle \
+		worker_setup worker_store worker_try worker_turn worker_undecided) \
+	$(addprefix functions/, activity functions preview start wait) \
+	pg_enrich
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
 
-PG_CPPFLAGS = -I$(srcdir)/src
-PG_CFLAGS = -Wall -Wextra $(WERROR)
+PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/core
+PG_CFLAGS = -Wall -Wextra $(WERROR) -MMD -MP
 SHLIB_LINK = -lcurl
 
 REGRESS = setup server start_errors template_errors path_errors output_errors start_nologin target \
@@ -40,20 +54,22 @@ UNIT_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 UNIT_TESTS = $(patsubst %.c,%.run,$(wildcard test/unit/*_test.c))
 UNIT_OBJS = $(addprefix test/unit/pure/, $(addsuffix .o, $(PURE)))
+PURE_INCLUDES = -iquote src -iquote src/core
 
 # Fuzzing targets need clang, for libFuzzer.  Those of options also take files that
 # run in the server, with a stand-in for it.
 FUZZ_TARGETS = answer body url json option number header
 FUZZ_CFLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_SERVER = server_options option_json option_number option_reader option_text mask secret
+FUZZ_SERVER = $(addprefix server/, server_options option_json option_number option_reader \
+	option_text mask secret)
 FUZZ_SECONDS = 60
 FUZZ_JOBS = $(shell nproc)
 FUZZ_OBJS = $(addprefix test/fuzz/pure/, $(addsuffix .o, $(PURE) fuzz oracle))
 FUZZ_SERVER_OBJS = $(addprefix test/fuzz/server/, $(addsuffix .o, $(FUZZ_SERVER) backend))
 
-EXTRA_CLEAN = test/unit/*.run test/unit/pure test/fuzz/*.run test/fuzz/*.log test/fuzz/pure \
-	test/fuzz/server
+EXTRA_CLEAN = $(OBJS:.o=.d) test/unit/*.run test/unit/pure test/fuzz/*.run test/fuzz/*.log \
+	test/fuzz/pure test/fuzz/server
 
 PG_CONFIG = pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -62,19 +78,22 @@ include $(PGXS)
 # The server's own headers are not held to our warnings.
 override CPPFLAGS := $(patsubst -I$(includedir_server),-isystem $(includedir_server),$(CPPFLAGS))
 
-# Headers are few and widely used: whoever changes one rebuilds all.
-$(OBJS): $(wildcard $(srcdir)/src/*.h)
+# Who includes what the compiler has noted; bitcode is as old as its object.
+-include $(OBJS:.o=.d)
+$(OBJS:.o=.bc): %.bc: %.o
 
 # PGXS runs TAP tests by this; the support module of ours lies beside them.
 PG_PROVE_FLAGS += -I $(srcdir)/test/perl
 
 # Each driver is linked with all pure files: they are few, and none has a main().
-test/unit/pure/%.o: src/%.c $(wildcard src/*.h)
+test/unit/pure/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -iquote src -c -o $@ $<
+	$(CC) $(UNIT_CFLAGS) $(PURE_INCLUDES) -MMD -MP -c -o $@ $<
 
 test/unit/%.run: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
-	$(CC) $(UNIT_CFLAGS) -iquote src -iquote test/unit -o $@ $< $(UNIT_OBJS) -lcurl -lm -lpthread
+	$(CC) $(UNIT_CFLAGS) $(PURE_INCLUDES) -iquote test/unit -o $@ $< $(UNIT_OBJS) -lcurl -lm -lpthread
+
+-include $(UNIT_OBJS:.o=.d)
 
 unit: $(UNIT_TESTS)
 
@@ -82,9 +101,9 @@ check-unit: unit
 	$(PROVE) -j2 -f -o -e '' $(UNIT_TESTS)
 
 FUZZ_COMPILE = @mkdir -p $(@D); \
-	$(CLANG) $(FUZZ_CFLAGS) -iquote src -iquote test/fuzz -isystem $(includedir_server)
+	$(CLANG) $(FUZZ_CFLAGS) $(PURE_INCLUDES) -iquote test/fuzz -isystem $(includedir_server)
 FUZZ_LINK = $(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer
-FUZZ_HEADERS = $(wildcard src/*.h test/fuzz/*.h)
+FUZZ_HEADERS = $(wildcard src/*/*.h src/core/*/*.h test/fuzz/*.h)
 
 test/fuzz/pure/%.o: src/%.c $(FUZZ_HEADERS)
 	$(FUZZ_COMPILE) -c -o $@ $<

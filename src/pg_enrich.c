@@ -14,12 +14,12 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "compat.h"
-#include "launcher.h"
-#include "pg_enrich.h"
-#include "server_watch.h"
-#include "settings.h"
-#include "shared.h"
+#include "common/pg_compat.h"
+#include "common/pg_enrich.h"
+#include "common/settings.h"
+#include "shared/shared.h"
+#include "worker/launcher.h"
+#include "worker/server_watch.h"
 
 PG_MODULE_MAGIC_EXT(.name = PG_ENRICH_LIBRARY, .version = PG_ENRICH_VERSION);
 

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "float_pool.h"
-#include "response.h"
+#include "json/float_pool.h"
+#include "response/response.h"
 
 #define ROWS 500
 

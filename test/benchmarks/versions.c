@@ -18,8 +18,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 
 #define MAX_CONNECTIONS 500
 #define TIMEOUT_MS 60000

@@ -17,9 +17,9 @@
  *-------------------------------------------------------------------------
  */
 #include "fuzz.h"
-#include "number.h"
+#include "json/number.h"
 #include "oracle.h"
-#include "response.h"
+#include "response/response.h"
 
 #define MAX_OUTPUTS 4
 #define MAX_STEPS 6

@@ -22,9 +22,9 @@
 #include "nodes/parsenodes.h"
 #include "utils/guc.h"
 
-#include "encoding.h"
+#include "common/encoding.h"
 #include "fuzz.h"
-#include "path.h"
+#include "convert/path.h"
 
 /* Longer than what an input can make one, or it is cut within a character. */
 #define MAX_MESSAGE 8000

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * body_fuzz.c
- *	  Fuzzing body templates: template.c, template_body.c, placeholder.c, request.c.
+ *	  Fuzzing body templates: template.c, template_body.c, template_fill.c, placeholder.c.
  *
  * The input: names of columns, rows (see fuzz.h), an empty line, the template.
  *

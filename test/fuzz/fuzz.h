@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
+#include "template/template.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,7 +17,7 @@
 #include <curl/curl.h>
 
 #include "fuzz.h"
-#include "rate_headers.h"
+#include "http/rate_headers.h"
 
 #define MAX_LINES 20
 

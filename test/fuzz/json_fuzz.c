@@ -13,9 +13,9 @@
 #include <errno.h>
 #include <math.h>
 
-#include "float_pool.h"
+#include "json/float_pool.h"
 #include "fuzz.h"
-#include "json.h"
+#include "json/json.h"
 #include "oracle.h"
 
 static FloatPool pool;			/* of the text at hand, where it is JSON */

@@ -12,7 +12,7 @@
 #include <math.h>
 
 #include "fuzz.h"
-#include "number.h"
+#include "json/number.h"
 
 /* What the token says, where it is an integer that 128 bits can hold. */
 static bool

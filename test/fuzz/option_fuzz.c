@@ -15,8 +15,8 @@
 #include "backend.h"
 
 #include "fuzz.h"
-#include "mask.h"
-#include "server_options.h"
+#include "server/mask.h"
+#include "server/server_options.h"
 
 #define MAX_OPTIONS 6
 #define MARK "s3cr"				/* where this stands in a value, the value is a secret */

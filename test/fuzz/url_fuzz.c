@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * url_fuzz.c
- *	  Fuzzing URLs: url.c, placeholder.c, template.c, request.c.
+ *	  Fuzzing URLs: url.c, placeholder.c, template.c, template_fill.c.
  *
  * The input: a server's url, a job's path (may be empty), names of columns, and
  * rows (see fuzz.h), of which the first is filled in.

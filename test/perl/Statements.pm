@@ -47,7 +47,7 @@ sub _joined
 sub _macros
 {
 	my %macros;
-	my $header = slurp_file('src/catalog_internal.h') =~ s/\\\n//gr;
+	my $header = slurp_file('src/catalog/catalog_internal.h') =~ s/\\\n//gr;
 
 	while ($header =~ /^#define ([A-Z_]+)((?:\s+(?:"[^"\n]*"|[A-Z_]+))+)$/mg)
 	{
@@ -73,7 +73,7 @@ sub of_sources
 	my $macros = _macros();
 	my %statements;
 
-	foreach my $file (glob 'src/catalog*.c')
+	foreach my $file (glob 'src/catalog/catalog*.c')
 	{
 		my $source = slurp_file($file);
 
@@ -93,10 +93,10 @@ sub strays
 {
 	my @strays;
 
-	foreach my $file (glob 'src/*.c')
+	foreach my $file (glob 'src/*/*.c src/core/*/*.c src/*.c')
 	{
 		my $code = slurp_file($file) =~ s{/\*.*?\*/}{}gsr;
-		my $is_catalog = $file =~ m{^src/catalog};
+		my $is_catalog = $file =~ m{^src/catalog/};
 
 		push @strays, $file
 		  if !$is_catalog && $code =~ /"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "float_pool.h"
+#include "json/float_pool.h"
 #include "tap.h"
 
 /* Parses a text with a pool, in memory that ends where it does. */

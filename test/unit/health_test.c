@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "health.h"
+#include "limits/health.h"
 #include "tap.h"
 
 #define MS INT64_C(1000)

@@ -11,8 +11,8 @@
 
 #include <poll.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 #include "loopback.h"
 
 static Http *

@@ -12,8 +12,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 #include "loopback.h"
 #include "tap.h"
 

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 #include "loopback.h"
 #include "tap.h"
 

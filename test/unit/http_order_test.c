@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "http_order.h"
+#include "http/http_order.h"
 #include "tap.h"
 
 #define MOST 40

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "loopback.h"
 
 #define SERVER_CONNECTIONS 2000 /* at most, at once */

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http_socket.h"
+#include "http/http_socket.h"
 #include "loopback.h"
 #include "tap.h"
 

@@ -19,8 +19,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 #include "http_server.h"
 #include "tap.h"
 

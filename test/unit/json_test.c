@@ -10,7 +10,7 @@
  */
 #include <stdlib.h>
 
-#include "json.h"
+#include "json/json.h"
 #include "tap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "key_runs.h"
+#include "store/key_runs.h"
 #include "tap.h"
 
 #define ROUNDS 2000

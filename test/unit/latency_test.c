@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "latency.h"
+#include "limits/latency.h"
 #include "tap.h"
 
 #define SAMPLES 20000

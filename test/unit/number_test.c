@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "number.h"
+#include "json/number.h"
 #include "tap.h"
 
 static int	rounds;				/* NUMBER_ROUNDS of the environment: how many random numbers of a kind */

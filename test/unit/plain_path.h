@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "response.h"
+#include "response/response.h"
 
 /* Compiles "$.a[0][*]", with "strict " before it or not, into steps. */
 static Path

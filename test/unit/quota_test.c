@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "quota.h"
+#include "limits/quota.h"
 #include "tap.h"
 
 #define SECOND INT64_C(1000000)

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "rate_headers.h"
+#include "http/rate_headers.h"
 #include "tap.h"
 
 /* 2026-01-27 12:00:00 UTC */

@@ -6,8 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "request.h"
-#include "similar.h"
+#include "base/similar.h"
+#include "template/template.h"
 #include "tap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

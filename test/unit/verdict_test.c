@@ -6,7 +6,7 @@
  *-------------------------------------------------------------------------
  */
 #include "tap.h"
-#include "verdict.h"
+#include "http/verdict.h"
 
 static Verdict
 judge(int status, bool asks_to_wait, const char *body)

@@ -1,0 +1,308 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_change.c
+ *	  What is done of a job: the rows of its buckets, and its counters.
+ *
+ * Whatever is written for many rows is one statement over arrays, or one call: a job
+ * of one-row buckets writes thousands of them in a commit.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "catalog/catalog_job.h"
+
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog_internal.h"
+
+/*
+ * A lock on an object of a class that nobody else has, our table of jobs: stores share
+ * it, and who deletes a job holds it, so that no bucket gets its row after that.  A lock
+ * on the job's row would be in the way of those who steer it, and written to disk.
+ */
+#define STORES_LOCK 1			/* objsubid; those of catalog_lock_name have 0 */
+
+/*
+ * The bitmap a change is based on must still be there: then nobody else has
+ * finished a row of the bucket meanwhile, and no result is stored twice.  These
+ * conditions are looked at again where somebody else is just changing the bucket.
+ */
+static Statement change_buckets = {
+	"UPDATE enrich.bucket b SET finished = CASE WHEN NOT u.done THEN u.after END,"
+	" state = CASE WHEN NOT u.done THEN 'p'::pg_catalog.\"char\" WHEN b.error IS NOT NULL THEN 'f'"
+	" ELSE 'c' END,"
+	" attempts = u.attempts, http_status = COALESCE(u.http_status::pg_catalog.int2, b.http_status),"
+	" started_at = COALESCE(b.started_at, u.started_at),"
+	" finished_at = CASE WHEN u.done"
+	" THEN GREATEST(b.started_at, u.started_at, pg_catalog.clock_timestamp()) END"
+	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
+	" AS u(bucket, before, after, done, attempts, http_status, started_at)"
+	EACH_BUCKET " WHERE b.ctid" EQ "p.place AND b.state" EQ "'p'"
+	" AND COALESCE(b.finished, '')" EQ "COALESCE(u.before, '')"
+	" RETURNING b.bucket",
+	8, {INT8OID, INT8ARRAYOID, BYTEAARRAYOID, BYTEAARRAYOID, BOOLARRAYOID, INT4ARRAYOID,
+	INT4ARRAYOID, TIMESTAMPTZARRAYOID}, NULL
+};
+
+static void
+set_accepted(BucketChange **changes, int count, int64 bucket, bool accepted)
+{
+	for (int i = 0; i < count; i++)
+		if (changes[i]->bucket == bucket)
+			changes[i]->accepted = accepted;
+}
+
+/* Changes of buckets that have a row. */
+static void
+update_buckets(int64 job, BucketChange **changes, int count)
+{
+	ArrayColumn columns[7];
+	Arguments	a = {0};
+
+	columns[0] = column_make(&int8_column, count);
+	columns[1] = column_make(&bytea_column, count);
+	columns[2] = column_make(&bytea_column, count);
+	columns[3] = column_make(&bool_column, count);
+	columns[4] = column_make(&int4_column, count);
+	columns[5] = column_make(&int4_column, count);
+	columns[6] = column_make(&time_column, count);
+	for (int i = 0; i < count; i++)
+	{
+		const BucketChange *change = changes[i];
+
+		column_set(&columns[0], i, Int64GetDatum(change->bucket), false);
+		column_set(&columns[1], i, PointerGetDatum(change->before), change->before == NULL);
+		column_set(&columns[2], i, PointerGetDatum(change->after), false);
+		column_set(&columns[3], i, BoolGetDatum(change->finished), false);
+		column_set(&columns[4], i, Int32GetDatum(change->attempts), false);
+		column_set(&columns[5], i, Int32GetDatum(change->http_status), change->http_status == 0);
+		column_set(&columns[6], i, TimestampTzGetDatum(change->started_at),
+				   change->started_at == 0);
+	}
+	argument_add(&a, Int64GetDatum(job));
+	for (int i = 0; i < 7; i++)
+		argument_add_column(&a, &columns[i], count);
+	statement_begin(&change_buckets, &a);
+	if (SPI_processed == (uint64) count)
+		for (int i = 0; i < count; i++)
+			changes[i]->accepted = true;
+	else
+		for (int i = 0; i < (int) SPI_processed; i++)
+			set_accepted(changes, count, column_int64(i, 1, 0), true);
+	statement_end();
+}
+
+static Statement job_is_there = {
+	"SELECT FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
+};
+
+static Statement find_buckets = {
+	"SELECT u.bucket FROM pg_catalog.unnest($2) AS u(bucket)" EACH_BUCKET,
+	2, {INT8OID, INT8ARRAYOID}, NULL
+};
+
+/* Changes of buckets that, for all we know, have no row yet: which of them is that true of? */
+static void
+check_unbegun(int64 job, BucketChange **changes, int count)
+{
+	ArrayColumn buckets = column_make(&int8_column, count);
+	Arguments	job_argument = {0};
+	Arguments	a = {0};
+
+	argument_add(&job_argument, Int64GetDatum(job));
+	if (statement_run(&job_is_there, &job_argument) == 0)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		changes[i]->accepted = true;
+		column_set(&buckets, i, Int64GetDatum(changes[i]->bucket), false);
+	}
+	argument_add(&a, Int64GetDatum(job));
+	argument_add_column(&a, &buckets, count);
+	statement_begin(&find_buckets, &a);
+	for (int i = 0; i < (int) SPI_processed; i++)
+		set_accepted(changes, count, column_int64(i, 1, 0), false);
+	statement_end();
+}
+
+static int
+compare_changes(const void *a, const void *b)
+{
+	int64		left = (*(BucketChange *const *) a)->bucket;
+	int64		right = (*(BucketChange *const *) b)->bucket;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Buckets get their rows; in order, as the index likes it. */
+static void
+begin_buckets(int64 job, BucketChange **changes, int count)
+{
+	int			accepted = 0;
+
+	LockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK, AccessShareLock);
+	check_unbegun(job, changes, count);
+	for (int i = 0; i < count; i++)
+		if (changes[i]->accepted)
+			changes[accepted++] = changes[i];
+	qsort(changes, accepted, sizeof(BucketChange *), compare_changes);
+	catalog_insert_buckets(job, changes, accepted);
+}
+
+void
+catalog_change_buckets(int64 job, BucketChange *changes, int count)
+{
+	BucketChange **chosen = palloc(sizeof(BucketChange *) * count);
+
+	for (int begun = 0; begun < 2; begun++)
+	{
+		int			chosen_count = 0;
+
+		for (int i = 0; i < count; i++)
+			if (changes[i].begun == (begun == 1))
+			{
+				changes[i].accepted = false;
+				chosen[chosen_count++] = &changes[i];
+			}
+		if (chosen_count > 0)
+			(begun ? update_buckets : begin_buckets) (job, chosen, chosen_count);
+	}
+	pfree(chosen);
+}
+
+void
+catalog_hold_off_stores(int64 job)
+{
+	LockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK, AccessExclusiveLock);
+}
+
+bool
+catalog_try_hold_off_stores(int64 job)
+{
+	return ConditionalLockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK,
+										 AccessExclusiveLock);
+}
+
+static Statement mark_buckets_failed = {
+	"UPDATE enrich.bucket b SET error = u.error,"
+	" http_status = COALESCE(u.http_status::pg_catalog.int2, b.http_status),"
+	" state = CASE WHEN b.state" EQ "'c' THEN 'f'::pg_catalog.\"char\" ELSE b.state END"
+	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+	" AS u(bucket, error, http_status)" EACH_BUCKET " WHERE b.ctid" EQ "p.place",
+	4, {INT8OID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID}, NULL
+};
+
+void
+catalog_mark_buckets_failed(int64 job, const FailureRow *failures, int count)
+{
+	ArrayColumn columns[3];
+	Arguments	a = {0};
+	int			buckets = 0;
+
+	columns[0] = column_make(&int8_column, count);
+	columns[1] = column_make(&text_column, count);
+	columns[2] = column_make(&int4_column, count);
+	for (int i = 0; i < count; i++)
+	{
+		/* Failures come bucket by bucket: the first of each speaks for it. */
+		if (i > 0 && failures[i].bucket == failures[i - 1].bucket)
+			continue;
+		column_set(&columns[0], buckets, Int64GetDatum(failures[i].bucket), false);
+		column_set(&columns[1], buckets, CStringGetTextDatum(failures[i].error), false);
+		column_set(&columns[2], buckets, Int32GetDatum(failures[i].http_status),
+				   failures[i].http_status == 0);
+		buckets++;
+	}
+	argument_add(&a, Int64GetDatum(job));
+	for (int i = 0; i < 3; i++)
+		argument_add_column(&a, &columns[i], buckets);
+	statement_run(&mark_buckets_failed, &a);
+}
+
+static Statement add_counters = {
+	"INSERT INTO enrich.job_counters AS c (job, worker, rows_done, rows_failed, rows_skipped,"
+	" buckets_done, requests, retries, tokens, throttled)"
+	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.make_interval(secs => $10)"
+	" WHERE EXISTS (SELECT FROM enrich.job WHERE job" EQ "$1)"
+	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" PLUS "$3,"
+	" rows_failed = c.rows_failed" PLUS "$4, rows_skipped = c.rows_skipped" PLUS "$5,"
+	" buckets_done = c.buckets_done" PLUS "$6, requests = c.requests" PLUS "$7,"
+	" retries = c.retries" PLUS "$8, tokens = c.tokens" PLUS "$9,"
+	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $10), starts = 0",
+	10, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	FLOAT8OID}, NULL
+};
+
+static Datum
+seconds_of(int64 microseconds)
+{
+	return Float8GetDatum((double) microseconds / 1e6);
+}
+
+void
+catalog_add_counters(int64 job, int worker, const Counters *add)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	argument_add(&a, Int64GetDatum(add->rows_done));
+	argument_add(&a, Int64GetDatum(add->rows_failed));
+	argument_add(&a, Int64GetDatum(add->rows_skipped));
+	argument_add(&a, Int64GetDatum(add->buckets_done));
+	argument_add(&a, Int64GetDatum(add->requests));
+	argument_add(&a, Int64GetDatum(add->retries));
+	argument_add(&a, Int64GetDatum(add->tokens));
+	argument_add(&a, seconds_of(add->throttled_us));
+	statement_run(&add_counters, &a);
+}
+
+static Statement note_counters = {
+	"UPDATE enrich.job_counters AS c SET requests = c.requests" PLUS "$3,"
+	" retries = c.retries" PLUS "$4, tokens = c.tokens" PLUS "$5,"
+	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $6)"
+	" WHERE job" EQ "$1 AND worker" EQ "$2",
+	6, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, FLOAT8OID}, NULL
+};
+
+void
+catalog_note_counters(int64 job, int worker, const Counters *add)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	argument_add(&a, Int64GetDatum(add->requests));
+	argument_add(&a, Int64GetDatum(add->retries));
+	argument_add(&a, Int64GetDatum(add->tokens));
+	argument_add(&a, seconds_of(add->throttled_us));
+	statement_run(&note_counters, &a);
+}
+
+static Statement sum_counters = {
+	"SELECT pg_catalog.sum(rows_done)::bigint, pg_catalog.sum(rows_failed)::bigint,"
+	" pg_catalog.sum(rows_skipped)::bigint, pg_catalog.sum(buckets_done)::bigint,"
+	" pg_catalog.sum(requests)::bigint, pg_catalog.sum(retries)::bigint,"
+	" pg_catalog.sum(tokens)::bigint FROM enrich.job_counters WHERE job" EQ "$1",
+	1, {INT8OID}, NULL
+};
+
+void
+catalog_sum_counters(int64 job, Counters *sum)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_begin(&sum_counters, &a);
+	sum->rows_done = column_int64(0, 1, 0);
+	sum->rows_failed = column_int64(0, 2, 0);
+	sum->rows_skipped = column_int64(0, 3, 0);
+	sum->buckets_done = column_int64(0, 4, 0);
+	sum->requests = column_int64(0, 5, 0);
+	sum->retries = column_int64(0, 6, 0);
+	sum->tokens = column_int64(0, 7, 0);
+	statement_end();
+}

@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_failure.c
+ *	  Rows that failed, and putting them back to work.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "catalog/catalog_job.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "catalog/catalog_internal.h"
+
+static Statement insert_failures = {
+	"INSERT INTO enrich.failure (job, row_number, bucket, key, input, http_status, error, attempts)"
+	" SELECT $1, u.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
+	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"
+	" pg_catalog.unnest($8)) AS u",
+	8, {INT8OID, INT8ARRAYOID, INT8ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
+	TEXTARRAYOID, INT4ARRAYOID}, NULL
+};
+
+void
+catalog_insert_failures(int64 job, const FailureRow *failures, int count)
+{
+	ArrayColumn columns[7];
+	Arguments	a = {0};
+
+	columns[0] = column_make(&int8_column, count);
+	columns[1] = column_make(&int8_column, count);
+	columns[2] = column_make(&jsonb_column, count);
+	columns[3] = column_make(&text_column, count);
+	columns[4] = column_make(&int4_column, count);
+	columns[5] = column_make(&text_column, count);
+	columns[6] = column_make(&int4_column, count);
+	for (int i = 0; i < count; i++)
+	{
+		const FailureRow *row = &failures[i];
+
+		column_set(&columns[0], i, Int64GetDatum(row->row_number), false);
+		column_set(&columns[1], i, Int64GetDatum(row->bucket), false);
+		column_set(&columns[2], i, row->key, false);
+		column_set(&columns[3], i, row->input ? CStringGetTextDatum(row->input) : (Datum) 0,
+				   row->input == NULL);
+		column_set(&columns[4], i, Int32GetDatum(row->http_status), row->http_status == 0);
+		column_set(&columns[5], i, CStringGetTextDatum(row->error), false);
+		column_set(&columns[6], i, Int32GetDatum(row->attempts), false);
+	}
+	argument_add(&a, Int64GetDatum(job));
+	for (int i = 0; i < 7; i++)
+		argument_add_column(&a, &columns[i], count);
+	statement_run(&insert_failures, &a);
+}
+
+/*
+ * Buckets with failed rows, as they are once nobody else changes them.  In a statement of
+ * its own: workers may still be storing, and who waits for such a bucket is to see
+ * afterwards what has become of its rows.
+ */
+static Statement hold_failed_buckets = {
+	"SELECT b.bucket, b.state" EQ "'p', b.finished"
+	" FROM (SELECT f.bucket FROM enrich.failure f WHERE f.job" EQ "$1"
+	" GROUP BY f.bucket ORDER BY f.bucket OFFSET 0) u CROSS JOIN LATERAL"
+	" (SELECT p.bucket, p.state, p.finished FROM enrich.bucket p WHERE p.job" EQ "$1"
+	" AND p.bucket" EQ "u.bucket FOR UPDATE) b",
+	1, {INT8OID}, NULL
+};
+
+/* Those that were held, and no others: what fails in another bucket meanwhile stays listed. */
+static Statement take_failures = {
+	"DELETE FROM enrich.failure WHERE job" EQ "$1 AND bucket" EQ "ANY ($2)"
+	" RETURNING bucket, row_number",
+	2, {INT8OID, INT8ARRAYOID}, NULL
+};
+
+static Statement reopen_bucket = {
+	"UPDATE enrich.bucket SET state = 'p', finished = $3, retried = true,"
+	" error = NULL, finished_at = NULL, attempts = 0"
+	" WHERE job" EQ "$1 AND bucket" EQ "$2",
+	3, {INT8OID, INT8OID, BYTEAOID}, NULL
+};
+
+static Statement lower_accepted = {
+	"UPDATE enrich.job SET failures_accepted = $2"
+	" WHERE job" EQ "$1 AND failures_accepted" GT "$2",
+	2, {INT8OID, INT8OID}, NULL
+};
+
+/* A bucket with failed rows, to be reopened. */
+typedef struct FailedBucket
+{
+	int64		bucket;
+	bytea	   *finished;		/* those of its rows, once the failed ones are taken out */
+	bool		was_finished;
+	int			rows;			/* that were taken out */
+} FailedBucket;
+
+/* Rows of a bucket, all of them. */
+static bytea *
+full_bitmap(const Job *job, int64 bucket)
+{
+	int			rows = catalog_bucket_rows(job, bucket);
+	int			bytes = (rows + 7) / 8;
+	bytea	   *bitmap = palloc0(VARHDRSZ + bytes);
+
+	SET_VARSIZE(bitmap, VARHDRSZ + bytes);
+	for (int row = 0; row < rows; row++)
+		VARDATA(bitmap)[row / 8] |= 1 << (row % 8);
+	return bitmap;
+}
+
+/*
+ * The buckets of which rows have failed, in order; until the end of the transaction nobody
+ * else changes them.
+ */
+static FailedBucket *
+hold_buckets(const Job *job, int *count)
+{
+	Arguments	a = {0};
+	MemoryContext old;
+	FailedBucket *held;
+
+	argument_add(&a, Int64GetDatum(job->id));
+	old = MemoryContextSwitchTo(statement_begin(&hold_failed_buckets, &a));
+	*count = (int) SPI_processed;
+	held = palloc0(sizeof(FailedBucket) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		held[i].bucket = column_int64(i, 1, 0);
+		held[i].was_finished = !column_bool(i, 2);
+		held[i].finished = held[i].was_finished
+			? full_bitmap(job, held[i].bucket)
+			: DatumGetByteaPCopy(column_datum(i, 3));
+	}
+	MemoryContextSwitchTo(old);
+	statement_end();
+	return held;
+}
+
+static int
+compare_buckets(const void *a, const void *b)
+{
+	int64		left = ((const FailedBucket *) a)->bucket;
+	int64		right = ((const FailedBucket *) b)->bucket;
+
+	return left < right ? -1 : left > right;
+}
+
+/* A failed row is no finished one any more. */
+static void
+take_row(const Job *job, FailedBucket *held, int count, int64 bucket, int64 row_number)
+{
+	FailedBucket key = {.bucket = bucket};
+	FailedBucket *found = bsearch(&key, held, count, sizeof(FailedBucket), compare_buckets);
+	int64		row = row_number - catalog_bucket_first_row(job, bucket);
+
+	Assert(found != NULL);
+	VARDATA(found->finished)[row / 8] &= ~(1 << (row % 8));
+	found->rows++;
+}
+
+/* Failed rows of those buckets are listed no more; returns how many. */
+static int64
+take_rows(const Job *job, FailedBucket *held, int count)
+{
+	ArrayColumn buckets = column_make(&int8_column, count);
+	Arguments	a = {0};
+	int64		rows;
+
+	for (int i = 0; i < count; i++)
+		column_set(&buckets, i, Int64GetDatum(held[i].bucket), false);
+	argument_add(&a, Int64GetDatum(job->id));
+	argument_add_column(&a, &buckets, count);
+	statement_begin(&take_failures, &a);
+	rows = (int64) SPI_processed;
+	for (int i = 0; i < (int) rows; i++)
+		take_row(job, held, count, column_int64(i, 1, 0), column_int64(i, 2, 0));
+	statement_end();
+	return rows;
+}
+
+static void
+reopen(const Job *job, const FailedBucket *bucket)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job->id));
+	argument_add(&a, Int64GetDatum(bucket->bucket));
+	argument_add(&a, PointerGetDatum(bucket->finished));
+	statement_run(&reopen_bucket, &a);
+}
+
+int64
+catalog_retry_failures(const Job *job)
+{
+	Counters	correction = {0};
+	Counters	sum;
+	int			count;
+	FailedBucket *held = hold_buckets(job, &count);
+	int64		rows = take_rows(job, held, count);
+	Arguments	accepted = {0};
+
+	if (rows == 0)
+		return 0;
+	for (int i = 0; i < count; i++)
+		if (held[i].rows > 0)
+		{
+			reopen(job, &held[i]);
+			correction.buckets_done -= held[i].was_finished;
+		}
+	correction.rows_failed = -rows;
+	catalog_add_counters(job->id, CATALOG_CORRECTIONS, &correction);
+	/* Those that fail again have not been accepted. */
+	catalog_sum_counters(job->id, &sum);
+	argument_add(&accepted, Int64GetDatum(job->id));
+	argument_add(&accepted, Int64GetDatum(sum.rows_failed));
+	statement_run(&lower_accepted, &accepted);
+	return rows;
+}

@@ -1,0 +1,560 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_job.c
+ *	  The table of jobs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "catalog/catalog_job.h"
+
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "catalog/catalog_internal.h"
+#include "catalog/leftovers.h"
+#include "shared/shared.h"
+
+static void
+notify_state(int64 job, JobState state)
+{
+	char		payload[128];
+
+	snprintf(payload, sizeof(payload), "{\"job\": " INT64_FORMAT ", \"state\": \"%s\"}",
+			 job, job_state_name(state));
+	Async_Notify("enrich", payload);
+	if (state == JOB_CANCELED)
+		shared_end_at_commit(job);
+	else
+		shared_touch_at_commit(job);
+}
+
+static Statement insert_job = {
+	"INSERT INTO enrich.job (name, owner, source, source_name, server, input, output, path,"
+	" request,"
+	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
+	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
+	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
+	" $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) RETURNING job",
+	31,
+	{TEXTOID, OIDOID, OIDOID, TEXTOID, NAMEOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID,
+	TEXTOID, INT4OID, INT4OID, INT8OID, TEXTARRAYOID, INT8OID, OIDOID}, NULL
+};
+
+static void
+argument_add_count(Arguments *arguments, int count)
+{
+	if (count == 0)
+		argument_add_null(arguments);
+	else
+		argument_add(arguments, Int32GetDatum(count));
+}
+
+int64
+catalog_insert_job(const Job *job)
+{
+	Arguments	a = {0};
+	int64		id;
+
+	argument_add_text(&a, job->name);
+	argument_add(&a, ObjectIdGetDatum(job->owner));
+	argument_add(&a, ObjectIdGetDatum(job->source));
+	argument_add_text(&a, job->source_name);
+	argument_add(&a, DirectFunctionCall1(namein, CStringGetDatum(job->server)));
+	argument_add(&a, text_array_of(job->input));
+	argument_add_text(&a, job->output);
+	argument_add_text(&a, job->path);
+	argument_add_text(&a, job->request);
+	argument_add_text(&a, job->content);
+	argument_add_text(&a, job->results);
+	argument_add_text(&a, job->result_index);
+	argument_add_text(&a, job->result_key);
+	argument_add_text(&a, job->result_rows);
+	argument_add(&a, text_array_of(job->key));
+	argument_add_text(&a, job->target);
+	argument_add_text(&a, write_mode_name(job->write_mode));
+	argument_add_text(&a, row_selection_name(job->rows));
+	argument_add_text(&a, job->where_clause);
+	argument_add_positive(&a, job->max_rows);
+	argument_add_positive(&a, job->max_tokens);
+	argument_add(&a, Int32GetDatum(job->bucket_size));
+	argument_add_count(&a, job->batch_size);
+	argument_add_count(&a, job->max_input_length);
+	argument_add_text(&a, job->separator);
+	argument_add(&a, Int32GetDatum(job->concurrency));
+	argument_add(&a, Int32GetDatum(job->workers));
+	argument_add_positive(&a, job->max_failed_rows);
+	argument_add(&a, text_array_of(job->settings));
+	argument_add(&a, Int64GetDatum(job->system_identifier));
+	argument_add(&a, ObjectIdGetDatum(job->database));
+
+	statement_begin(&insert_job, &a);
+	id = column_int64(0, 1, 0);
+	statement_end();
+	notify_state(id, JOB_QUEUED);
+	return id;
+}
+
+static Statement select_job = {
+	"SELECT job, name, owner, source, source_name, server, input, output, path, request,"
+	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
+	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
+	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database,"
+	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total, refused"
+	" FROM enrich.job WHERE job" EQ "$1",
+	1, {INT8OID}, NULL
+};
+
+/* The parameters: columns 1 to 32 of select_job. */
+static void
+read_parameters(Job *job, MemoryContext context)
+{
+	MemoryContext old;
+	char	   *write_mode = column_text(0, 18, context);
+
+	job->id = column_int64(0, 1, 0);
+	job->name = column_text(0, 2, context);
+	job->owner = DatumGetObjectId(column_datum(0, 3));
+	job->source = DatumGetObjectId(column_datum(0, 4));
+	job->source_name = column_text(0, 5, context);
+	job->server = column_text(0, 6, context);
+	job->output = column_text(0, 8, context);
+	job->path = column_text(0, 9, context);
+	job->request = column_text(0, 10, context);
+	job->content = column_text(0, 11, context);
+	job->results = column_text(0, 12, context);
+	job->result_index = column_text(0, 13, context);
+	job->result_key = column_text(0, 14, context);
+	job->result_rows = column_text(0, 15, context);
+	job->target = column_text(0, 17, context);
+	if (!write_mode_of(write_mode, &job->write_mode))
+		job->write_mode = WRITE_UPDATE;
+	row_selection_of(column_text(0, 19, context), &job->rows);
+	job->where_clause = column_text(0, 20, context);
+	job->max_rows = column_int64(0, 21, -1);
+	job->max_tokens = column_int64(0, 22, -1);
+	job->bucket_size = column_int32(0, 23, 0);
+	job->batch_size = column_int32(0, 24, 0);
+	job->max_input_length = column_int32(0, 25, 0);
+	job->separator = column_text(0, 26, context);
+	job->concurrency = column_int32(0, 27, 0);
+	job->workers = column_int32(0, 28, 0);
+	job->max_failed_rows = column_int64(0, 29, -1);
+	job->system_identifier = column_int64(0, 31, 0);
+	job->database = DatumGetObjectId(column_datum(0, 32));
+
+	old = MemoryContextSwitchTo(context);
+	job->input = strings_of_array(column_datum(0, 7));
+	job->key = strings_of_array(column_datum(0, 16));
+	job->settings = strings_of_array(column_datum(0, 30));
+	MemoryContextSwitchTo(old);
+}
+
+Job *
+catalog_load_job(int64 id)
+{
+	Arguments	a = {0};
+	MemoryContext context;
+	Job		   *job = NULL;
+
+	argument_add(&a, Int64GetDatum(id));
+	context = statement_begin(&select_job, &a);
+	if (SPI_processed > 0)
+	{
+		job = MemoryContextAllocZero(context, sizeof(Job));
+		read_parameters(job, context);
+		job->state = job_state_of(column_text(0, 33, context));
+		job->failures_accepted = column_int64(0, 34, 0);
+		job->loss_accepted = column_bool(0, 35);
+		job->replaced = column_bool(0, 36);
+		job->rows_total = column_int64(0, 37, -1);
+		job->buckets_total = column_int64(0, 38, -1);
+		job->refused = column_bool(0, 39);
+	}
+	statement_end();
+	return job;
+}
+
+Job *
+catalog_steer_job(int64 id)
+{
+	Job		   *job = catalog_load_job(id);
+
+	/* To those who may not see a job it does not exist. */
+	if (job == NULL ||
+		(!has_privs_of_role(GetUserId(), job->owner) &&
+		 !has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false))))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("job " INT64_FORMAT " does not exist", id),
+				errhint("See enrich.jobs for the jobs there are."));
+	if (!has_privs_of_role(GetUserId(), job->owner))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for job " INT64_FORMAT, id),
+				errhint("Only its owner, \"%s\", and superusers may steer it.",
+						GetUserNameFromId(job->owner, true)
+						? GetUserNameFromId(job->owner, true)
+						: "?"));
+	return job;
+}
+
+void
+catalog_lock_name(Oid owner, const char *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name, (int) strlen(name)) ^
+		(uint32) owner;
+
+	/* An object of a class that nobody else has: our table of jobs. */
+	LockDatabaseObject(catalog_relation("job"), hash, 0, ExclusiveLock);
+}
+
+static Statement find_job = {
+	"SELECT job FROM enrich.job WHERE owner" EQ "$1 AND name" EQ "$2"
+	" AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
+	2, {OIDOID, TEXTOID}, NULL
+};
+
+int64
+catalog_find_job(Oid owner, const char *name)
+{
+	Arguments	a = {0};
+	int64		id = 0;
+
+	argument_add(&a, ObjectIdGetDatum(owner));
+	argument_add_text(&a, name);
+	statement_begin(&find_job, &a);
+	if (SPI_processed > 0)
+		id = column_int64(0, 1, 0);
+	statement_end();
+	return id;
+}
+
+/*
+ * The wall clock may be set back at any time: what comes later is never shown as earlier.
+ * What has elapsed is measured by another clock.
+ */
+static Statement change_state = {
+	"UPDATE enrich.job SET state = $2, reason = $3, error = $4, hint = $5,"
+	" started_at = CASE WHEN $2" EQ "'bucketizing'"
+	" THEN COALESCE(started_at, GREATEST(created_at, pg_catalog.clock_timestamp()))"
+	" ELSE started_at END,"
+	" finished_at = CASE WHEN $2" EQ "ANY (ARRAY['completed', 'failed', 'canceled'])"
+	" THEN GREATEST(created_at, started_at, bucketized_at, pg_catalog.clock_timestamp()) END,"
+	" elapsed = GREATEST(elapsed, $7)"
+	" WHERE job" EQ "$1 AND state" EQ "ANY ($6)",
+	7, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT8OID}, NULL
+};
+
+static Statement select_state = {
+	"SELECT state FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
+};
+
+static Statement hold_job = {
+	"SELECT state FROM enrich.job WHERE job" EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
+};
+
+/* False: the job is not there. */
+static bool
+read_state(Statement *statement, int64 job, JobState *state)
+{
+	Arguments	a = {0};
+	MemoryContext context;
+	bool		found;
+
+	argument_add(&a, Int64GetDatum(job));
+	context = statement_begin(statement, &a);
+	found = SPI_processed > 0;
+	if (found)
+		*state = job_state_of(column_text(0, 1, context));
+	statement_end();
+	return found;
+}
+
+bool
+catalog_hold_job(int64 job, JobState *state)
+{
+	return read_state(&hold_job, job, state);
+}
+
+bool
+catalog_transition(int64 job, JobState to, const char *reason,
+				   const char *error, const char *hint, JobState *present)
+{
+	Arguments	a = {0};
+	List	   *from = NIL;
+	bool		changed;
+
+	Assert((to == JOB_PAUSED) == (reason != NULL));
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		if (job_may_become((JobState) state, to))
+			from = lappend(from, (char *) job_state_name((JobState) state));
+	argument_add(&a, Int64GetDatum(job));
+	argument_add_text(&a, job_state_name(to));
+	argument_add_text(&a, reason);
+	argument_add_text(&a, error);
+	argument_add_text(&a, hint);
+	argument_add(&a, text_array_of(from));
+	argument_add(&a, Int64GetDatum(shared_job_elapsed(MyDatabaseId, job)));
+	changed = statement_run(&change_state, &a) > 0;
+	if (changed)
+		notify_state(job, to);
+	else if (present != NULL)
+		(void) read_state(&select_state, job, present);
+	return changed;
+}
+
+bool
+catalog_pause_without_owner(int64 job, Oid owner)
+{
+	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+		return false;
+	catalog_transition(job, JOB_PAUSED, "configuration", "the job's owner does not exist any more",
+					   "enrich.cancel, by a superuser, ends the job.", NULL);
+	return true;
+}
+
+/* Change one of a job's limits, and tell its workers. */
+static void
+set_limit(Statement *statement, int64 job, Datum value)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, value);
+	statement_run(statement, &a);
+	shared_touch_at_commit(job);
+}
+
+static Statement set_concurrency = {
+	"UPDATE enrich.job SET concurrency = $2 WHERE job" EQ "$1", 2, {INT8OID, INT4OID}, NULL
+};
+
+void
+catalog_set_concurrency(int64 job, int concurrency)
+{
+	set_limit(&set_concurrency, job, Int32GetDatum(concurrency));
+}
+
+static Statement set_max_failed_rows = {
+	"UPDATE enrich.job SET max_failed_rows = $2 WHERE job" EQ "$1", 2, {INT8OID, INT8OID}, NULL
+};
+
+void
+catalog_set_max_failed_rows(int64 job, int64 max_failed_rows)
+{
+	set_limit(&set_max_failed_rows, job, Int64GetDatum(max_failed_rows));
+}
+
+static Statement set_max_tokens = {
+	"UPDATE enrich.job SET max_tokens = $2 WHERE job" EQ "$1", 2, {INT8OID, INT8OID}, NULL
+};
+
+void
+catalog_set_max_tokens(int64 job, int64 max_tokens)
+{
+	set_limit(&set_max_tokens, job, Int64GetDatum(max_tokens));
+}
+
+static Statement set_refused = {
+	"UPDATE enrich.job SET refused = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+};
+
+void
+catalog_set_refused(int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_run(&set_refused, &a);
+}
+
+static Statement accept_failures = {
+	"UPDATE enrich.job SET failures_accepted = $2,"
+	" loss_accepted = loss_accepted OR (reason IS NOT NULL AND reason" EQ "'failures'),"
+	" system_identifier = $3, database = $4 WHERE job" EQ "$1",
+	4, {INT8OID, INT8OID, INT8OID, OIDOID}, NULL
+};
+
+void
+catalog_accept_failures(int64 job)
+{
+	Arguments	a = {0};
+	Counters	sum;
+
+	catalog_sum_counters(job, &sum);
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int64GetDatum(sum.rows_failed));
+	argument_add(&a, Int64GetDatum((int64) GetSystemIdentifier()));
+	argument_add(&a, ObjectIdGetDatum(MyDatabaseId));
+	statement_run(&accept_failures, &a);
+}
+
+static Statement set_replaced = {
+	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+};
+
+void
+catalog_set_replaced(int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_run(&set_replaced, &a);
+}
+
+static Statement set_bucketized = {
+	"UPDATE enrich.job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
+	" bucketized_at = GREATEST(created_at, started_at, pg_catalog.clock_timestamp()),"
+	" elapsed = GREATEST(elapsed, $5),"
+	" state = CASE WHEN state" EQ "'paused' THEN state ELSE 'running' END"
+	" WHERE job" EQ "$1 AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'paused'])"
+	" RETURNING state",
+	5, {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, NULL
+};
+
+bool
+catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncated)
+{
+	Arguments	a = {0};
+	MemoryContext context;
+	char	   *state = NULL;
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int64GetDatum(rows));
+	argument_add(&a, Int64GetDatum(buckets));
+	argument_add(&a, Int64GetDatum(rows_truncated));
+	argument_add(&a, Int64GetDatum(shared_job_elapsed(MyDatabaseId, job)));
+	context = statement_begin(&set_bucketized, &a);
+	if (SPI_processed > 0)
+		state = column_text(0, 1, context);
+	statement_end();
+	if (state != NULL && job_state_of(state) == JOB_RUNNING)
+		notify_state(job, JOB_RUNNING);
+	return state != NULL;
+}
+
+static Statement select_elapsed = {
+	"SELECT GREATEST(j.elapsed, (SELECT pg_catalog.max(c.elapsed) FROM enrich.job_counters c"
+	" WHERE c.job" EQ "j.job)) FROM enrich.job j WHERE j.job" EQ "$1",
+	1, {INT8OID}, NULL
+};
+
+int64
+catalog_elapsed(int64 job)
+{
+	Arguments	a = {0};
+	int64		elapsed = 0;
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_begin(&select_elapsed, &a);
+	if (SPI_processed > 0)
+		elapsed = column_int64(0, 1, 0);
+	statement_end();
+	return elapsed;
+}
+
+static Statement note_elapsed = {
+	"UPDATE enrich.job_counters SET elapsed = GREATEST(elapsed, $3)"
+	" WHERE job" EQ "$1 AND worker" EQ "$2",
+	3, {INT8OID, INT4OID, INT8OID}, NULL
+};
+
+void
+catalog_note_elapsed(int64 job, int worker, int64 elapsed_us)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	argument_add(&a, Int64GetDatum(elapsed_us));
+	statement_run(&note_elapsed, &a);
+}
+
+static Statement count_start = {
+	"INSERT INTO enrich.job_counters AS c (job, worker, starts) VALUES ($1, $2, 1)"
+	" ON CONFLICT (job, worker) DO UPDATE SET starts = c.starts" PLUS "1 RETURNING starts",
+	2, {INT8OID, INT4OID}, NULL
+};
+
+int
+catalog_count_start(int64 job, int worker)
+{
+	Arguments	a = {0};
+	int			starts;
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	statement_begin(&count_start, &a);
+	starts = column_int32(0, 1, 0);
+	statement_end();
+	return starts;
+}
+
+static Statement uncount_start = {
+	"UPDATE enrich.job_counters SET starts = starts" MINUS "1"
+	" WHERE job" EQ "$1 AND worker" EQ "$2 AND starts" GT "0",
+	2, {INT8OID, INT4OID}, NULL
+};
+
+void
+catalog_uncount_start(int64 job, int worker)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	argument_add(&a, Int32GetDatum(worker));
+	statement_run(&uncount_start, &a);
+}
+
+/*
+ * Who holds such a row is a worker in its first store, which forgets its own: two that
+ * waited for each other's would never end.
+ */
+static Statement forget_starts = {
+	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND worker" EQ "ANY (ARRAY("
+	"SELECT worker FROM enrich.job_counters WHERE job" EQ "$1 AND starts" NE "0"
+	" FOR UPDATE SKIP LOCKED))",
+	1, {INT8OID}, NULL
+};
+
+void
+catalog_forget_starts(int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	statement_run(&forget_starts, &a);
+}
+
+static Statement delete_job[] = {
+	{"DELETE FROM enrich.failure WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.bucket WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.bucket_run WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.partition WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.job_counters WHERE job" EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL}
+};
+
+void
+catalog_delete_job(int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	for (int i = 0; i < (int) lengthof(delete_job); i++)
+		leftovers_note(statement_run(&delete_job[i], &a));
+}

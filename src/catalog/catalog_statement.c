@@ -1,0 +1,262 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog_statement.c
+ *	  Running our own statements as the extension's owner.
+ *
+ * Nobody else has rights on our tables.  The switch of user lasts for one
+ * statement, on columns of built-in types, so that no user's code can run
+ * under it; an error undoes it with the transaction or subtransaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "catalog/catalog_internal.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "catalog/catalog_job.h"
+#include "common/pg_enrich.h"
+#include "common/settings.h"
+
+/* Who we were before statement_begin. */
+static Oid	caller_user = InvalidOid;
+static int	caller_context = 0;
+
+Oid
+catalog_owner(void)
+{
+	Oid			schema = get_namespace_oid("enrich", true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+	Oid			owner;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(table) ||
+		getExtensionOfObject(RelationRelationId, table) !=
+		get_extension_oid(PG_ENRICH_EXTENSION, true))
+		return InvalidOid;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+Oid
+catalog_relation(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid("enrich", false));
+}
+
+bool
+catalog_lock_extension(void)
+{
+	Oid			extension = get_extension_oid(PG_ENRICH_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return false;
+
+	/*
+	 * DROP EXTENSION holds this object's lock exclusively while it waits for
+	 * our tables: waiting here, with some of them locked, would be a deadlock.
+	 */
+	if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock))
+		return false;
+	return get_extension_oid(PG_ENRICH_EXTENSION, true) == extension;
+}
+
+bool
+catalog_extension_is_wanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId,
+					   get_extension_oid(PG_ENRICH_EXTENSION, true), 0);
+	return LockHasWaiters(&tag, AccessShareLock, false);
+}
+
+void
+argument_add(Arguments *arguments, Datum value)
+{
+	Assert(arguments->count < STATEMENT_MAX_ARGUMENTS);
+	arguments->nulls[arguments->count] = ' ';
+	arguments->values[arguments->count++] = value;
+}
+
+void
+argument_add_null(Arguments *arguments)
+{
+	argument_add(arguments, (Datum) 0);
+	arguments->nulls[arguments->count - 1] = 'n';
+}
+
+void
+argument_add_text(Arguments *arguments, const char *text)
+{
+	if (text == NULL)
+		argument_add_null(arguments);
+	else
+		argument_add(arguments, CStringGetTextDatum(text));
+}
+
+void
+argument_add_positive(Arguments *arguments, int64 value)
+{
+	if (value < 0)
+		argument_add_null(arguments);
+	else
+		argument_add(arguments, Int64GetDatum(value));
+}
+
+Datum
+text_array_of(List *strings)
+{
+	Datum	   *values = palloc(sizeof(Datum) * (list_length(strings) + 1));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, strings)
+		values[count++] = CStringGetTextDatum((char *) lfirst(cell));
+	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+List *
+strings_of_array(Datum array)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	List	   *strings = NIL;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			strings = lappend(strings, TextDatumGetCString(values[i]));
+	return strings;
+}
+
+static void
+prepare(Statement *statement)
+{
+	SPIPlanPtr	plan;
+
+	if (statement->plan != NULL)
+		return;
+	plan = SPI_prepare(statement->sql, statement->argument_count, statement->types);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
+	statement->plan = plan;
+}
+
+/* Executing plans it again now and then: so what planning is kept to lasts that long. */
+static void
+execute(Statement *statement, const Arguments *arguments)
+{
+	int			nest_level = settings_plan_by_index();
+	int			result;
+
+	prepare(statement);
+	result = SPI_execute_plan(statement->plan,
+							  arguments ? (Datum *) arguments->values : NULL,
+							  arguments ? arguments->nulls : NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
+	AtEOXact_GUC(true, nest_level);
+}
+
+MemoryContext
+statement_begin(Statement *statement, const Arguments *arguments)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			owner = catalog_owner();
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("extension \"%s\" is not installed in this database", PG_ENRICH_EXTENSION),
+				errhint("Use CREATE EXTENSION %s.", PG_ENRICH_EXTENSION));
+	Assert(arguments == NULL ? statement->argument_count == 0
+		   : arguments->count == statement->argument_count);
+	GetUserIdAndSecContext(&caller_user, &caller_context);
+	SetUserIdAndSecContext(owner, caller_context | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	execute(statement, arguments);
+	return context;
+}
+
+void
+statement_end(void)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(caller_user, caller_context);
+}
+
+uint64
+statement_run(Statement *statement, const Arguments *arguments)
+{
+	uint64		processed;
+
+	statement_begin(statement, arguments);
+	processed = SPI_processed;
+	statement_end();
+	return processed;
+}
+
+Datum
+column_datum(int row, int column)
+{
+	bool		is_null;
+
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
+}
+
+bool
+column_is_null(int row, int column)
+{
+	bool		is_null;
+
+	(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
+	return is_null;
+}
+
+char *
+column_text(int row, int column, MemoryContext context)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+
+	return value == NULL ? NULL : MemoryContextStrdup(context, value);
+}
+
+int64
+column_int64(int row, int column, int64 if_null)
+{
+	return column_is_null(row, column) ? if_null : DatumGetInt64(column_datum(row, column));
+}
+
+int
+column_int32(int row, int column, int if_null)
+{
+	return column_is_null(row, column) ? if_null : DatumGetInt32(column_datum(row, column));
+}
+
+bool
+column_bool(int row, int column)
+{
+	return !column_is_null(row, column) && DatumGetBool(column_datum(row, column));
+}

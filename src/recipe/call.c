@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *	  From a recipe and rows to an HTTP call on its way: workers and preview alike.
+ *
+ * Here, and nowhere else, secrets join a request.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "recipe/call.h"
+
+#include "base/clock.h"
+
+void
+call_check_library(void)
+{
+	const char *fault = http_library_fault();
+
+	if (fault != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s", fault),
+				errhint("Install another version of libcurl, and restart the server."));
+}
+
+Http *
+call_open(int max_connections)
+{
+	char		error[256];
+	Http	   *http;
+
+	call_check_library();
+	http = http_create(max_connections, clock_now, error, sizeof(error));
+	if (http == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				errmsg("could not set up HTTP: %s", error));
+	return http;
+}
+
+void
+call_settings(HttpSettings *settings, const Server *server)
+{
+	settings->timeout_ms = server->timeout_ms;
+	settings->connect_timeout_ms = server->connect_timeout_ms;
+	settings->max_response_size = server->max_response_size;
+	settings->http_version = server->http_version;
+	settings->proxy = server->proxy;
+	settings->ca_file = server->ca_file;
+	settings->verify_tls = server->verify_tls;
+	settings->follow_redirects = server->follow_redirects;
+}
+
+bool
+call_build(const Recipe *recipe, const RequestScope *scope, ByteBuffer *url, ByteBuffer *body,
+		   const char **why)
+{
+	*why = "";
+	return template_fill(recipe->url, scope, url, why) &&
+		(recipe->body == NULL || template_fill(recipe->body, scope, body, why));
+}
+
+/* The URL with what the credentials add to its query. */
+static void
+append_url(ByteBuffer *out, const ByteBuffer *url, const Credentials *credentials)
+{
+	bool		has_query = memchr(url->data, '?', url->length) != NULL;
+	ListCell   *cell;
+
+	buffer_append(out, url->data, url->length);
+	foreach(cell, credentials->query)
+	{
+		buffer_append_char(out, has_query ? '&' : '?');
+		buffer_append_string(out, lfirst(cell));
+		has_query = true;
+	}
+}
+
+static const char **
+header_lines(const Server *server, const Credentials *credentials, int *count)
+{
+	const char **lines = palloc(sizeof(char *) * (list_length(server->headers) +
+												  list_length(credentials->headers) + 1));
+	ListCell   *cell;
+
+	*count = 0;
+	foreach(cell, server->headers)
+		lines[(*count)++] = lfirst(cell);
+	foreach(cell, credentials->headers)
+		lines[(*count)++] = lfirst(cell);
+	return lines;
+}
+
+bool
+call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
+		   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
+		   const ByteBuffer *body, void *tag)
+{
+	HttpRequest call = {0};
+	ByteBuffer	full = {0};
+	bool		started;
+
+	append_url(&full, url, credentials);
+	call.method = recipe->server->method;
+	call.url = full.data;
+	call.headers = header_lines(recipe->server, credentials, &call.header_count);
+	call.userpwd = credentials->userpwd;
+	if (recipe->body != NULL)
+	{
+		call.body = body->data;
+		call.body_length = body->length;
+	}
+	call.profile = profile;
+	call.tag = tag;
+	started = !full.failed && http_start(http, settings, &call);
+	buffer_free(&full);
+	return started;
+}

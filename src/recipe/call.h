@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.h
+ *	  From a recipe and rows to an HTTP call on its way: workers and preview alike.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_CALL_H
+#define PG_ENRICH_CALL_H
+
+#include "postgres.h"
+
+#include "http/http.h"
+#include "recipe/recipe.h"
+#include "server/server.h"
+
+/*
+ * Raises feature_not_supported where the libcurl that is loaded is one of those that cannot
+ * be trusted with connections.
+ */
+extern void call_check_library(void);
+
+/*
+ * An Http of up to so many connections.  Raises what call_check_library does, and
+ * external_routine_exception.
+ */
+extern Http *call_open(int max_connections);
+
+/* How to reach a server, from its options, whose strings it refers to. */
+extern void call_settings(HttpSettings *settings, const Server *server);
+
+/*
+ * Fill the templates: the url, and the body where one is sent.  Both come empty
+ * and hold no secret.  False: *why says why not (static, or "" for want of memory).
+ */
+extern bool call_build(const Recipe *recipe, const RequestScope *scope,
+					   ByteBuffer *url, ByteBuffer *body, const char **why);
+
+/*
+ * Send it, with what the credentials add to headers and query.  The body must
+ * outlive the call; tag comes back with the result; profile: see http.h.
+ * False: out of memory.
+ */
+extern bool call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
+					   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
+					   const ByteBuffer *body, void *tag);
+
+#endif							/* PG_ENRICH_CALL_H */

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * recipe.h
+ *	  A job's parameters resolved against the database: columns with their
+ *	  types, compiled templates and paths, the target.
+ *
+ * Made by start (which checks everything by making it), by preview, and by
+ * each worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_RECIPE_H
+#define PG_ENRICH_RECIPE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "catalog/job.h"
+#include "common/encoding.h"
+#include "recipe/match.h"
+#include "response/response.h"
+#include "server/server.h"
+#include "template/template.h"
+
+typedef struct KeyColumn
+{
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+} KeyColumn;
+
+/* What an output column gets. */
+typedef enum OutputKind
+{
+	OUTPUT_PATH,				/* what a path finds in the item */
+	OUTPUT_FIELD,				/* a key or input column of the row */
+	OUTPUT_JOB,					/* the job's number */
+	OUTPUT_NOW,					/* the time of the store */
+	OUTPUT_FINGERPRINT			/* of the row as sent */
+} OutputKind;
+
+/* The column that tells the target rows of one row apart. */
+#define ITEM_COLUMN "item"
+
+typedef struct OutputColumn
+{
+	char	   *name;
+	Oid			type;			/* InvalidOid: not given, and the column not there yet */
+	int32		typmod;
+	bool		type_given;
+	bool		missing;		/* the column has to be made */
+	char	   *path;			/* jsonpath text, or the placeholder */
+	OutputKind	kind;
+	int			index;			/* OUTPUT_PATH: ResponseShape.outputs; OUTPUT_FIELD: fields */
+} OutputColumn;
+
+typedef struct Recipe
+{
+	const Job  *job;
+	const Server *server;
+
+	char	   *source;			/* qualified and quoted */
+	const char *source_alias;	/* what its columns are qualified with: its bare name, quoted */
+	int			key_count;
+	KeyColumn  *keys;
+	bool		key_is_unique;	/* an index on the source says so, and no key column can be NULL */
+
+	/*
+	 * Key and input columns (not expressions), each once, those of the key first:
+	 * what {{column}} may name.  Names in server encoding.
+	 */
+	int			field_count;
+	char	  **fields;
+	bool		stage_fields;	/* a template or an output needs them */
+	bool		send_fields;	/* a template does */
+	char	   *fingerprint_seed;	/* of templates and paths; NULL: no fingerprint wanted */
+
+	int			output_count;
+	OutputColumn *outputs;
+
+	Oid			target;			/* the source for WRITE_UPDATE; InvalidOid: to be made */
+	char	   *target_name;	/* qualified and quoted */
+	bool		target_has_key; /* a unique index on the key, and item with many */
+	bool		many;			/* a row has any number of target rows, told apart by column item */
+
+	bool		sends_body;
+	Template   *body;			/* NULL when no body is sent */
+	Template   *url;
+	int			batch_size;		/* rows in a request, never more than bucket_size */
+	ResponseShape shape;
+	Matcher    *matcher;		/* of items by their keys; NULL: by position */
+	bool		evaluates;		/* decoding takes a transaction: for keys, or paths that are not plain */
+	Path		usage;			/* where an answer reports tokens spent */
+} Recipe;
+
+/*
+ * Resolve a job for the current user, in the current memory context.  Raises
+ * errors with hints for whatever is wrong.  job->key is filled in with the
+ * primary key when it is NIL, job->target made canonical.
+ */
+extern Recipe *recipe_make(Job *job, const Server *server);
+
+/*
+ * Free the templates, before they are compiled anew; at last they go with the
+ * recipe's memory context.
+ */
+extern void recipe_free(Recipe *recipe);
+
+/* The paths of outputs, for messages. */
+extern char *recipe_list_paths(const Recipe *recipe);
+
+/*
+ * Why a value (JSON in UTF-8) of an answer cannot go into its column: the
+ * reason with both and the path, and without secrets that the API has echoed.
+ * In a transaction.
+ */
+extern char *recipe_describe_misfit(const OutputColumn *output, JsonSlice value,
+									const char *reason, const Credentials *credentials);
+
+/* Make the target, or its columns that are missing, as the current user. */
+extern void recipe_make_target(Recipe *recipe);
+
+/* Raises an error unless the source is still there, and may be read. */
+extern void recipe_check_source(const Recipe *recipe);
+
+/* Parts of recipe_make, in files of their own. */
+extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
+extern void recipe_check_placeholders(const Recipe *recipe);	/* recipe_output.c */
+extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */
+extern void recipe_resolve_target(Recipe *recipe);
+extern void recipe_compile_shape(Recipe *recipe);
+
+/*
+ * Does a unique index that holds at once, on all rows, cover exactly these
+ * columns of a relation, and one more unless that is NULL?
+ */
+extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys,
+									const char *one_more);
+
+/* Do foreign keys refer to a table?  Deleting its rows would cascade. */
+extern bool relation_is_referenced(Oid relation);
+
+/* Privileges on all of these columns, on the table as a whole or one by one. */
+extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
+
+/* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
+extern char *key_equality(const KeyColumn *key);
+
+/*
+ * What follows a key of the source, as SQL, where it is compared with that of a relation
+ * (InvalidOid: one that is yet to be made from it): which keys are the same is for the
+ * relation to say, where the two have collations of their own.
+ */
+extern const char *key_collation(const KeyColumn *key, Oid relation);
+
+/* The column whose name is nearest to one that is none; NULL where none is near. */
+extern const char *nearest_column(Oid relation, const char *name);
+
+/* A qualified and quoted name. */
+extern char *relation_quoted_name(Oid relation);
+
+/* Is an element of input an expression, written in parentheses, and no column? */
+extern bool input_is_expression(const char *input);
+
+/* Raises a syntax error unless the text is one SQL expression and nothing else. */
+extern void check_is_expression(const char *text, const char *parameter);
+
+/* An SQL expression of the user's: what it is, and where in a query of ours it stands. */
+typedef struct ExpressionSubject
+{
+	const char *text;
+	const char *parameter;
+	int			offset;			/* characters before it */
+} ExpressionSubject;
+
+/* Callback of an error context: a position within the expression is shown as one in it. */
+extern void point_into_expression(void *expression);
+
+#endif							/* PG_ENRICH_RECIPE_H */

@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * bucketize.h
+ *	  From the source to the staging table: rows numbered, cut into buckets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_BUCKETIZE_H
+#define PG_ENRICH_BUCKETIZE_H
+
+#include "postgres.h"
+
+#include "recipe/recipe.h"
+
+/* What bucketizing tells while it goes on; raises an error to end it. */
+typedef void (*BucketizeProgress) (int64 rows);
+
+/* What bucketizing found. */
+typedef struct Bucketized
+{
+	int64		rows;
+	int64		buckets;
+	int64		rows_truncated; /* inputs cut to max_input_length */
+} Bucketized;
+
+/*
+ * Fill the job's staging table and its buckets' rows in the catalog, in the
+ * current transaction, as the current user.  Raises not_null_violation and
+ * unique_violation for a key that is no key, naming it, and whatever reading
+ * the source raises.
+ */
+extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress);
+
+/*
+ * The query that reads a job's source: key columns, input, was it truncated,
+ * fields, fingerprint.  Raises syntax and name errors of where_clause when prepared.
+ */
+extern char *bucketize_source_query(const Recipe *recipe, int64 limit);
+
+/*
+ * Parse and plan that query, for its errors: names, types, privileges, and
+ * temporary tables, which no worker sees.
+ */
+extern void bucketize_check_query(const Recipe *recipe);
+
+#endif							/* PG_ENRICH_BUCKETIZE_H */

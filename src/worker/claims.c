@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * claims.c
+ *	  Which worker of a job works on which buckets.
+ *
+ * Claims stand in shared memory, in the worker's slot, and go with it.  They
+ * only save double work: that no result is stored twice is the store's own
+ * business.  Still the order matters: a snapshot taken before another worker's
+ * commit shows its buckets as pending, and its claim may be gone already.  So
+ * the claim is registered first, and the catalog read after that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/claims.h"
+
+#include "catalog/catalog_job.h"
+#include "shared/shared.h"
+
+/* Open buckets of each of this worker's claims, in the order of the slot's array. */
+static int	open_buckets[SHARED_MAX_CLAIMS];
+
+/*
+ * The first bucket from first on that no worker of the job has claimed.  The
+ * caller holds the lock.
+ */
+static int64
+skip_claimed(int job_index, int64 first)
+{
+	bool		moved;
+
+	Assert(shared_is_locked());
+	do
+	{
+		moved = false;
+		for (int i = 0; i < shared->slot_count; i++)
+		{
+			const WorkerSlot *slot = &shared->slots[i];
+
+			if (!slot->in_use || slot->job_index != job_index)
+				continue;
+			for (int j = 0; j < slot->claim_count; j++)
+				if (slot->claims[j].first <= first && first <= slot->claims[j].last)
+				{
+					first = slot->claims[j].last + 1;
+					moved = true;
+				}
+		}
+	} while (moved);
+	return first;
+}
+
+/* The last bucket of a claim that begins at first, before anybody's next one. */
+static int64
+end_of_claim(int job_index, int64 first, int64 last)
+{
+	Assert(shared_is_locked());
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		const WorkerSlot *slot = &shared->slots[i];
+
+		if (!slot->in_use || slot->job_index != job_index)
+			continue;
+		for (int j = 0; j < slot->claim_count; j++)
+			if (slot->claims[j].first > first)
+				last = Min(last, slot->claims[j].first - 1);
+	}
+	return last;
+}
+
+/* Where to look from, and how often looking had to begin anew so far. */
+static int64
+begin_look(const WorkerSlot *slot, int64 job, uint32 *rescans)
+{
+	const JobEntry *entry = &shared->jobs[slot->job_index];
+	int64		cursor;
+
+	shared_lock();
+	cursor = entry->next_bucket;
+	*rescans = entry->rescans;
+	shared_unlock();
+	return cursor > 0 ? cursor : catalog_first_bucket(job);
+}
+
+/* All buckets before this one were done or claimed, unless some were given up since begin_look. */
+static void
+end_look(WorkerSlot *slot, uint32 rescans, int64 next)
+{
+	JobEntry   *entry = &shared->jobs[slot->job_index];
+
+	shared_lock();
+	if (entry->rescans == rescans)
+		entry->next_bucket = Max(entry->next_bucket, next);
+	shared_unlock();
+}
+
+static int64
+next_unclaimed(const WorkerSlot *slot, int64 first)
+{
+	shared_lock();
+	first = skip_claimed(slot->job_index, first);
+	shared_unlock();
+	return first;
+}
+
+/* Register a claim of up to count buckets from first on.  False: somebody has claimed it. */
+static bool
+register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *claim)
+{
+	bool		registered;
+
+	shared_lock();
+	registered = skip_claimed(slot->job_index, first) == first;
+	if (registered)
+	{
+		claim->first = first;
+		claim->last = end_of_claim(slot->job_index, first, Min(total, first + count - 1));
+		open_buckets[slot->claim_count] = 0;
+		slot->claims[slot->claim_count++] = *claim;
+	}
+	shared_unlock();
+	return registered;
+}
+
+static void
+remove_claim(WorkerSlot *slot, int position)
+{
+	shared_lock();
+	slot->claim_count--;
+	memmove(&slot->claims[position], &slot->claims[position + 1],
+			sizeof(Claim) * (slot->claim_count - position));
+	shared_unlock();
+	memmove(&open_buckets[position], &open_buckets[position + 1],
+			sizeof(int) * (slot->claim_count - position));
+}
+
+/* An error came between registering a claim and reading its buckets: it is given up. */
+static void
+remove_unread_claims(WorkerSlot *slot)
+{
+	for (int i = slot->claim_count - 1; i >= 0; i--)
+		if (open_buckets[i] == 0)
+		{
+			remove_claim(slot, i);
+			shared_lock();
+			shared_rescan(slot->job_index);
+			shared_unlock();
+		}
+}
+
+List *
+claims_take(int slot_index, const Job *job, int count)
+{
+	WorkerSlot *slot = &shared->slots[slot_index];
+	int64		total = job->buckets_total;
+	uint32		rescans;
+	int64		from;
+
+	remove_unread_claims(slot);
+	from = begin_look(slot, job->id, &rescans);
+	while (slot->claim_count < SHARED_MAX_CLAIMS)
+	{
+		List	   *pending;
+		Claim		claim;
+		int64		open;
+
+		from = next_unclaimed(slot, from);
+		open = catalog_first_open_bucket(job->id, from, total);
+		if (open > total)
+		{
+			end_look(slot, rescans, total + 1);
+			return NIL;
+		}
+		from = open;
+		if (!register_claim(slot, from, total, count, &claim))
+			continue;
+		pending = catalog_pending_buckets(job, claim.first, claim.last);
+		from = claim.last + 1;
+		end_look(slot, rescans, from);
+		if (pending != NIL)
+			return pending;
+		remove_claim(slot, slot->claim_count - 1);
+	}
+	return NIL;
+}
+
+void
+claims_confirm(int slot_index, int open)
+{
+	const WorkerSlot *slot = &shared->slots[slot_index];
+
+	Assert(slot->claim_count > 0 && open_buckets[slot->claim_count - 1] == 0);
+	open_buckets[slot->claim_count - 1] = open;
+}
+
+void
+claims_release(int slot_index, int64 bucket)
+{
+	WorkerSlot *slot = &shared->slots[slot_index];
+
+	for (int i = 0; i < slot->claim_count; i++)
+		if (slot->claims[i].first <= bucket && bucket <= slot->claims[i].last)
+		{
+			if (--open_buckets[i] == 0)
+				remove_claim(slot, i);
+			return;
+		}
+}
+
+int64
+claims_next_bucket(int slot_index)
+{
+	int64		next;
+
+	shared_lock();
+	next = shared->jobs[shared->slots[slot_index].job_index].next_bucket;
+	shared_unlock();
+	return next;
+}
+
+bool
+claims_any(int job_index)
+{
+	bool		any = false;
+
+	shared_lock();
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
+			any |= shared->slots[i].claim_count > 0;
+	shared_unlock();
+	return any;
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * claims.h
+ *	  Which worker of a job works on which buckets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_CLAIMS_H
+#define PG_ENRICH_CLAIMS_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "catalog/job.h"
+
+/*
+ * Claim up to count buckets that nobody works on, for the worker in that slot,
+ * and return those of them that are not finished: List of BucketRow *, in the
+ * current context; NIL when there are none left.  Needs a transaction with no
+ * snapshot taken yet, for the catalog is read after the claim is registered.
+ */
+extern List *claims_take(int slot_index, const Job *job, int count);
+
+/* So many buckets of the last claim are being worked on.  One that is not confirmed is given up. */
+extern void claims_confirm(int slot_index, int open);
+
+/* A claimed bucket is finished, or was given up. */
+extern void claims_release(int slot_index, int64 bucket);
+
+/* All buckets of that worker's job before this one are done or claimed. */
+extern int64 claims_next_bucket(int slot_index);
+
+/* Does any worker of the job hold a claim? */
+extern bool claims_any(int job_index);
+
+#endif							/* PG_ENRICH_CLAIMS_H */

@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * intake.c
+ *	  What a worker reads before it can work: job, server, credentials, recipe.
+ *
+ * When an invalidation says that a server or a user mapping has changed, or a
+ * look at a token's file that this has, and before a failure that they may be the
+ * cause of pauses the job, server and credentials are read again; if the server is
+ * another, the recipe's templates and paths are replaced in place.
+ * When the job is resumed after somebody had to mend something, all is read
+ * again.  Rows on their way do not refer to any of it, but by their keys, whose
+ * types must have stayed the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "base/clock.h"
+#include "catalog/catalog_job.h"
+#include "common/pg_compat.h"
+#include "recipe/call.h"
+#include "shared/permits.h"
+
+bool		intake_server_changed = false;
+bool		intake_catalog_changed = false;
+
+static void
+server_invalidated(Datum argument pg_attribute_unused(), int cache pg_attribute_unused(),
+				   uint32 hash pg_attribute_unused())
+{
+	intake_server_changed = true;
+}
+
+/* Our table of jobs: when it goes, so does the extension. */
+static Oid	job_table = InvalidOid;
+
+static void
+relation_invalidated(Datum argument pg_attribute_unused(), Oid relation)
+{
+	if (relation == InvalidOid || relation == job_table)
+		intake_catalog_changed = true;
+}
+
+void
+intake_watch_changes(void)
+{
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_invalidated, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, server_invalidated, (Datum) 0);
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+}
+
+/* A file that cannot be used for so long is not merely being replaced. */
+#define FILE_PATIENCE_US 1000000
+
+/* Between two looks at a token's file. */
+#define FILE_LOOK_US 250000
+
+/* Server, which has its place among those in use, and credentials from now on. */
+static void
+adopt(Worker *worker, Server *server, Credentials *credentials)
+{
+	worker->server = server;
+	worker->credentials = credentials;
+	call_settings(&worker->http_settings, server);
+	worker->setup++;
+}
+
+/* Bucketizing needs no credentials: they can still be mended when it is done. */
+static Credentials *
+credentials_of(const Job *job, const Server *server)
+{
+	return job->state == JOB_RUNNING ? credentials_load(server, GetUserId())
+		: palloc0(sizeof(Credentials));
+}
+
+/* Rows at hand are to be stored by the new recipe. */
+static void
+require_same_keys(const Recipe *before, const Recipe *after)
+{
+	bool		same = before->key_count == after->key_count;
+
+	for (int i = 0; same && i < after->key_count; i++)
+		same = before->keys[i].type == after->keys[i].type;
+	if (!same)
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("the key of \"%s\" is of another type now",
+					   get_rel_name(after->job->source)),
+				errhint("Change it back and use enrich.resume, or cancel the job and start it "
+						"again."));
+}
+
+/*
+ * What is read goes with the turn if an error comes before anything refers to it:
+ * so tries that fail, however often, leave all as it was.
+ */
+void
+intake_job(Worker *worker)
+{
+	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich job",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Job		   *job;
+
+	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
+	job = catalog_load_job(worker->entry->job);
+	if (job != NULL)
+	{
+		Server	   *server = server_load(job->server, false);
+		Credentials *credentials;
+		Recipe	   *recipe;
+
+		server_check_usage(server, GetUserId());
+		credentials = credentials_of(job, server);
+		recipe = recipe_make(job, server);
+		if (worker->recipe != NULL)
+			require_same_keys(worker->recipe, recipe);
+		permits_use_server(worker->slot_index, server);
+		adopt(worker, server, credentials);
+		worker->recipe = recipe;
+		worker->job_context = context;
+		MemoryContextSetParent(context, worker->context);
+	}
+	worker->job = job;
+	MemoryContextSwitchTo(old);
+}
+
+/* Rows on their way have no fields if none were asked for: nulls would go out in their place. */
+static void
+require_staged_fields(const Recipe *before, const Recipe *after)
+{
+	if (after->stage_fields && !before->stage_fields)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the server's request names columns now, which "
+					   "job " INT64_FORMAT " has not staged",
+					   after->job->id),
+				errhint("Change the server back, or cancel the job and start it again."));
+}
+
+/*
+ * Templates and paths by a server that has changed: all of them, or none where
+ * that fails, for what is in flight is decoded by them.
+ */
+static void
+recompile(Worker *worker, const Server *server)
+{
+	Recipe	   *changed = palloc(sizeof(Recipe));
+
+	*changed = *worker->recipe;
+	changed->server = server;
+	changed->body = changed->url = NULL;
+	PG_TRY();
+	{
+		recipe_compile_shape(changed);
+		require_staged_fields(worker->recipe, changed);
+	}
+	PG_CATCH();
+	{
+		recipe_free(changed);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	recipe_free(worker->recipe);
+	*worker->recipe = *changed;
+	pfree(changed);
+}
+
+/*
+ * What requests in flight refer to is kept: contexts of what was read before
+ * are freed with the worker only.  Servers and credentials change rarely.  What was
+ * read before an error came goes with the turn: nothing refers to it.
+ */
+void
+intake_server(Worker *worker)
+{
+	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich set-up",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Server	   *server = server_load(worker->job->server, false);
+	Credentials *credentials;
+	bool		same_server;
+
+	server_check_usage(server, GetUserId());
+	credentials = credentials_load(server, GetUserId());
+	same_server = server->oid == worker->server->oid &&
+		strcmp(server->definition, worker->server->definition) == 0;
+	if (!same_server)
+	{
+		/* First, as it may fail: what is compiled refers to the server, which must be kept then. */
+		permits_use_server(worker->slot_index, server);
+		recompile(worker, server);
+	}
+	if (!same_server || !credentials_equal(credentials, worker->credentials))
+	{
+		MemoryContextSetParent(context, worker->job_context);
+		adopt(worker, same_server ? worker->server : server, credentials);
+	}
+	else
+	{
+		worker->credentials->token_stamp = credentials->token_stamp;
+		worker->credentials->token_is_fresh = credentials->token_is_fresh;
+	}
+	MemoryContextSwitchTo(old);
+	if (worker->credentials != credentials)
+		MemoryContextDelete(context);
+}
+
+bool
+intake_refresh(Worker *worker)
+{
+	unsigned	before = worker->setup;
+
+	return worker_try(worker, intake_server) && worker->setup != before;
+}
+
+bool
+intake_awaits_file(Worker *worker)
+{
+	if (credentials_look(worker->credentials) != TOKEN_FILE_UNUSABLE)
+		return false;
+	if (worker->file_bad_since == 0)
+		worker->file_bad_since = clock_now();
+	return clock_now() - worker->file_bad_since < FILE_PATIENCE_US;
+}
+
+void
+intake_look_at_file(Worker *worker)
+{
+	int64		now = clock_now();
+	TokenFileState state;
+
+	if (worker->credentials->token_file == NULL || now - worker->file_looked_at < FILE_LOOK_US)
+		return;
+	worker->file_looked_at = now;
+	state = credentials_look(worker->credentials);
+	if (state == TOKEN_FILE_UNUSABLE)
+	{
+		/* The old token may be good for a while yet. */
+		if (worker->file_bad_since == 0)
+			worker->file_bad_since = now;
+		if (now - worker->file_bad_since < FILE_PATIENCE_US)
+			return;
+	}
+	worker->file_bad_since = 0;
+	/* Of a file that stays unusable, reading it says what is wrong. */
+	if (state != TOKEN_FILE_SAME)
+		(void) intake_refresh(worker);
+}
+
+void
+intake_again(Worker *worker)
+{
+	intake_job(worker);
+	if (worker->job == NULL)
+		worker->abandoned = true;
+	else
+		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
+}
+
+int
+worker_effective_cap(Worker *worker)
+{
+	int			cap;
+
+	shared_lock();
+	cap = permits_effective(worker->entry->concurrency,
+							&shared->servers[worker->slot->server_index]);
+	shared_unlock();
+	return cap;
+}

@@ -1,0 +1,514 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  A worker process, from its start to its end: one job, as its owner.
+ *
+ * A worker bucketizes the job's source when that is still to be done, and runs
+ * the loop.  It is never restarted by the postmaster: the launcher does that,
+ * with backoff, and only while the job wants workers.  Whatever goes wrong here
+ * harms this job alone, and its memory goes with the process.
+ *
+ * How it ends: with nothing left to do, cleanly; by SIGTERM, FATAL at once,
+ * with requests in flight or not; with an error, which either pauses the job
+ * (something must be fixed) or is left to a restart.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+
+#include "base/clock.h"
+#include "catalog/catalog_job.h"
+#include "common/pg_compat.h"
+#include "recipe/call.h"
+#include "staging/bucketize.h"
+#include "worker/launcher.h"
+#include "worker/worker_loop.h"
+#include "worker/worker_setup.h"
+
+/* Starts without any progress after which a job is paused. */
+#define MAX_STARTS 3
+
+/* Longest wait before a worker follows one that ended in an error, in seconds. */
+#define MAX_DELAY 30
+
+static Worker worker;
+
+/*
+ * There are so many servers in use that there was no place for the job's.  That is no
+ * failure: the launcher starts another worker when there is (take_slot).
+ */
+static bool has_no_place = false;
+
+/* Give back what this process holds in shared memory. */
+static void
+release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+{
+	if (worker.outcome_rows > 0)
+		ereport(LOG,
+				errmsg("answers for %d rows of job " INT64_FORMAT " of pg_enrich go with their "
+					   "worker, not stored yet",
+					   worker.outcome_rows, worker.entry->job),
+				errdetail("They will be asked for again if the job goes on."));
+	shared_lock();
+	if (worker.slot->clean_exit)
+	{
+		/* No other worker in its place, until the clerk that is asked for below has looked. */
+		worker.entry->failures = 0;
+		worker.entry->wanted = 0;
+	}
+	else if (!has_no_place)
+	{
+		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
+
+		worker.entry->failures++;
+		worker.entry->not_before = clock_now() + delay * USECS_PER_SEC;
+	}
+	shared_free_slot(worker.slot_index);
+	shared_unlock();
+	shared_wake_workers(-1);
+	shared_visit(worker.database, false);
+}
+
+/* False: the slot is not ours any more. */
+static bool
+attach(int slot_index, const WorkerOrder *order)
+{
+	bool		ours;
+
+	worker.slot_index = slot_index;
+	worker.slot = &shared->slots[slot_index];
+	worker.entry = &shared->jobs[worker.slot->job_index];
+	worker.database = order->database;
+	shared_lock();
+	ours = worker.slot->in_use && worker.slot->pid == 0 &&
+		worker.slot->generation == order->generation &&
+		worker.entry->in_use && worker.entry->job == order->job;
+	if (ours)
+	{
+		worker.slot->pid = MyProcPid;
+		worker.seen_version = worker.entry->version;
+	}
+	shared_unlock();
+	return ours;
+}
+
+/* Too many starts came to nothing.  False: the job is not to be paused any more. */
+static bool
+pause_after_crashes(const Job *job)
+{
+	Trouble		trouble;
+	char	   *error = psprintf("workers ended %d times without any progress", MAX_STARTS);
+	const char *hint = "See the server log for the reason. enrich.resume tries again.";
+
+	shared_lock();
+	trouble = worker.entry->trouble;
+	shared_unlock();
+	/* Known only if it was told: a crash of the whole cluster forgets it. */
+	if (trouble.error[0] != '\0')
+	{
+		error = psprintf("%s, the last time because: %s", error, trouble.error);
+		hint = "Mend that, then use enrich.resume. See the server log for more.";
+	}
+	return catalog_transition(job->id, JOB_PAUSED, "crash", error, hint, NULL);
+}
+
+/*
+ * Read the job and note the start.  False: there is nothing to do, or it was
+ * paused because too many starts came to nothing.
+ */
+static bool
+open_job(void)
+{
+	Job		   *job;
+	int64		elapsed = 0;
+	bool		wanted;
+
+	if (!worker_begin(&worker))
+		return false;
+	MemoryContextSwitchTo(worker.context);
+	job = catalog_load_job(worker.entry->job);
+	wanted = job != NULL && (job->state == JOB_QUEUED || job->state == JOB_BUCKETIZING ||
+							 (job->state == JOB_RUNNING && job->concurrency > 0));
+	if (wanted)
+	{
+		worker.job = job;
+		worker_apply_settings(job);
+		elapsed = catalog_elapsed(job->id);
+		if (catalog_count_start(job->id, worker.slot->worker_number) > MAX_STARTS)
+			wanted = !pause_after_crashes(job);
+	}
+	worker_commit();
+	MemoryContextSwitchTo(worker.context);
+	worker.start_counted = wanted;
+	if (wanted)
+	{
+		char		name[NAMEDATALEN];
+
+		shared_begin_elapsed(worker.slot->job_index, elapsed);
+
+		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
+		worker_set("application_name", name);
+	}
+	return wanted;
+}
+
+/*
+ * A step before the loop.  There is nothing to be lost yet, so errors are
+ * raised, and end the worker.  False: the extension is gone.
+ */
+static bool
+run_step(WorkerStep step)
+{
+	if (!worker_begin(&worker))
+		return false;
+	step(&worker);
+	worker_commit();
+	MemoryContextSwitchTo(worker.turn);
+	return true;
+}
+
+/*
+ * While bucketizing: show how far it is, and stop when the job was canceled or
+ * the extension is to go.
+ */
+static void
+bucketize_progress(int64 rows)
+{
+	static int64 shown_at = 0;
+	int64		now = clock_now();
+
+	CHECK_FOR_INTERRUPTS();
+	shared_lock();
+	worker.entry->rows_staged = rows;
+	shared_unlock();
+	if (now - shown_at > 500000)
+	{
+		char		text[128];
+
+		shown_at = now;
+		snprintf(text, sizeof(text),
+				 "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
+				 worker.job->id, worker.job->source_name, rows);
+		pgstat_report_activity(STATE_RUNNING, text);
+		worker.abandoned |= catalog_extension_is_wanted();
+	}
+	if (worker_is_behind(&worker))
+	{
+		Job		   *job = catalog_load_job(worker.job->id);
+
+		worker.seen_version = worker.entry->version;
+		worker.abandoned |= job == NULL || job_is_finished(job->state);
+	}
+	if (worker.abandoned)
+		ereport(ERROR,
+				errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("bucketizing was canceled"));
+}
+
+static void
+bucketize_step(Worker *self)
+{
+	Bucketized	found;
+
+	/* User queries may wait for locks as long as they like: nothing else waits for them. */
+	worker_set("lock_timeout", "0");
+	intake_job(self);
+	if (self->job == NULL || job_is_finished(self->job->state))
+	{
+		self->abandoned = true; /* canceled, or dropped, while it was queued */
+		return;
+	}
+	found = bucketize(self->recipe, bucketize_progress);
+	/* Before the commit does: what takes long of that is bucketizing, too, and bucketized_at says so. */
+	XLogFlush(XactLastRecEnd);
+	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
+	{
+		self->abandoned = true;
+		ereport(ERROR,
+				errcode(ERRCODE_QUERY_CANCELED),
+				errmsg("bucketizing was canceled"));
+	}
+	catalog_forget_starts(self->job->id);
+}
+
+static void
+begin_bucketizing_step(Worker *self)
+{
+	(void) catalog_transition(self->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
+}
+
+/* The job gets on: what earlier workers stumbled over is over. */
+static void
+clear_trouble(void)
+{
+	shared_set_job_trouble(worker.database, worker.job->id, NULL, NULL);
+}
+
+static void
+set_bucketizing(bool bucketizing)
+{
+	worker.bucketizing = bucketizing;
+	shared_lock();
+	worker.slot->bucketizing = bucketizing;
+	shared_unlock();
+}
+
+/* Fill the staging table; the job is running after that, or paused. */
+static void
+run_bucketize(void)
+{
+	if (worker.job->state == JOB_QUEUED && !run_step(begin_bucketizing_step))
+		return;
+	worker.seen_version = worker.entry->version;
+	set_bucketizing(true);
+	if (run_step(bucketize_step) && !worker.abandoned)
+	{
+		worker.start_counted = false;	/* the step has forgotten it */
+		clear_trouble();
+	}
+	set_bucketizing(false);
+}
+
+static void
+intake_step(Worker *self)
+{
+	intake_job(self);
+	if (self->job != NULL && self->job->state == JOB_RUNNING)
+	{
+		Counters	sum;
+
+		catalog_sum_counters(self->job->id, &sum);
+		shared_lock();
+		self->entry->tokens = Max(self->entry->tokens, sum.tokens);
+		shared_unlock();
+		self->store = store_make(self->recipe, self->slot->worker_number, self->context);
+	}
+}
+
+static void
+run_enrich(void)
+{
+	worker_set("lock_timeout", "200ms");
+	worker.http = call_open(worker_max_connections());
+	worker.outcomes_end = &worker.outcomes;
+	worker.permit_not_before = CLOCK_NEVER;
+	worker.seen_version = worker.entry->version;
+	if (!run_step(intake_step) || worker.store == NULL)
+		return;
+	clear_trouble();
+	shared_lock();
+	worker.entry->concurrency = worker.job->concurrency;
+	shared_unlock();
+	worker_run_loop(&worker);
+}
+
+/*
+ * What the error at hand means for the job.  While it is bucketized, anything
+ * that does not pass by itself is the end of it.
+ */
+static JobState
+state_after(const ErrorData *error)
+{
+	ErrorClass	class = error_class_of(error);
+
+	if (class == ERROR_CANCELED)
+		return JOB_PAUSED;
+	if (worker.bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
+		return JOB_FAILED;
+	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker.job->state;
+}
+
+/*
+ * Tried again from the beginning, with backoff.  That was no crash; but a
+ * staging table that fills the disk is not to do so for ever.
+ */
+static void
+note_passing_error(const ErrorData *error)
+{
+	shared_set_job_trouble(worker.database, worker.job->id, error_text(error),
+						   error_hint(error));
+	if (worker.start_counted && error_class_of(error) != ERROR_UNKNOWN &&
+		!(worker.bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(&worker))
+	{
+		catalog_uncount_start(worker.job->id, worker.slot->worker_number);
+		worker_commit();
+	}
+}
+
+static void
+record_error(const ErrorData *error, JobState to)
+{
+	if (!worker_begin(&worker))
+		return;
+	if (to == JOB_FAILED)
+		catalog_transition(worker.job->id, to, NULL, error_text(error),
+						   error->hint ? error->hint
+						   : "Reading the source raised this: mend it or where_clause, and start a "
+						   "new job.",
+						   NULL);
+	else if (catalog_pause_without_owner(worker.job->id, worker.job->owner))
+		;						/* whatever went wrong went wrong because of that */
+	else if (error_class_of(error) == ERROR_CANCELED)
+		catalog_transition(worker.job->id, to, "user", "the worker's query was canceled",
+						   error_hint(error), NULL);
+	else
+		catalog_transition(worker.job->id, to, "configuration", error_text(error),
+						   error_pause_hint(error), NULL);
+	worker_commit();
+}
+
+/*
+ * The error at hand: into the log and the job's row.  True: the job is at
+ * rest, nothing is to be restarted.
+ */
+static bool
+handle_error(void)
+{
+	ErrorData  *error;
+	JobState	to;
+
+	MemoryContextSwitchTo(worker.context);
+	error = CopyErrorData();
+	HOLD_INTERRUPTS();
+	has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
+		OidIsValid(worker.entry->no_server);
+	/* Of servers that wait for a place the launcher tells, now and then. */
+	if (!worker.abandoned && !has_no_place)
+		EmitErrorReport();
+	FlushErrorState();
+	/* Where no transaction is open nothing else does, and release_slot needs ours. */
+	LWLockReleaseAll();
+	AbortOutOfAnyTransaction();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(worker.context);
+	if (worker.abandoned || worker.job == NULL)
+		return worker.abandoned;
+	to = state_after(error);
+	if (to == worker.job->state)
+		note_passing_error(error);
+	else
+		record_error(error, to);
+	return to != worker.job->state;
+}
+
+static void
+uncount_step(Worker *self)
+{
+	catalog_uncount_start(self->job->id, self->slot->worker_number);
+}
+
+/* Leaving in good order is no crash, though nothing was stored. */
+static void
+uncount_start(void)
+{
+	if (worker.start_counted && !worker.stored_before && !worker.abandoned)
+		(void) run_step(uncount_step);
+}
+
+/*
+ * The job was bucketized: what was read of it for that goes, and it is opened anew.
+ * False: it is not to be run, or the extension is gone.
+ */
+static bool
+reopen_job(void)
+{
+	if (worker.abandoned || worker.job == NULL)
+		return false;
+	/* Bucketizing may wait for locks; what follows is not to. */
+	worker_set("lock_timeout", "1s");
+	if (worker.recipe != NULL)
+		recipe_free(worker.recipe);
+	if (worker.job_context != NULL)
+		MemoryContextDelete(worker.job_context);
+	worker.job_context = NULL;
+	worker.job = NULL;
+	worker.server = NULL;
+	worker.credentials = NULL;
+	worker.recipe = NULL;
+	worker.start_counted = false;
+	return open_job() && worker.job->state == JOB_RUNNING;
+}
+
+/*
+ * Whoever has bucketized a job begins to run it, too: no other process has to be
+ * started before the first request can go.
+ */
+static void
+run_job(void)
+{
+	bool		runs;
+
+	if (!open_job())
+		return;
+	runs = worker.job->state == JOB_RUNNING;
+	if (!runs)
+	{
+		run_bucketize();
+		uncount_start();
+		runs = reopen_job();
+	}
+	if (runs)
+		run_enrich();
+	uncount_start();
+}
+
+/* Returns whether the worker leaves because there is nothing (more) for it to do. */
+static bool
+run(void)
+{
+	volatile bool clean = true;
+
+	PG_TRY();
+	{
+		run_job();
+	}
+	PG_CATCH();
+	{
+		clean = handle_error();
+	}
+	PG_END_TRY();
+	return clean;
+}
+
+void
+worker_main(Datum argument)
+{
+	WorkerOrder order;
+	bool		clean;
+
+	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
+	if (!attach(DatumGetInt32(argument), &order))
+		proc_exit(0);
+	before_shmem_exit(release_slot, (Datum) 0);
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner,
+											  COMPAT_BYPASS_ROLELOGINCHECK);
+
+	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker",
+										   ALLOCSET_DEFAULT_SIZES);
+	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
+	intake_watch_changes();
+	worker_force_settings();
+	clean = run();
+	if (worker.http != NULL)
+		http_destroy(worker.http);
+	shared_lock();
+	worker.slot->clean_exit = clean;
+	shared_unlock();
+	proc_exit(clean || has_no_place ? 0 : 1);
+}

@@ -1,0 +1,390 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_loop.h
+ *	  A worker at its job: the state of its loop, and the steps of a turn.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PG_ENRICH_WORKER_LOOP_H
+#define PG_ENRICH_WORKER_LOOP_H
+
+#include "postgres.h"
+
+#include "http/http.h"
+#include "recipe/recipe.h"
+#include "shared/permits.h"
+#include "shared/shared.h"
+#include "shared/wal_flush.h"
+#include "store/store.h"
+#include "worker/outbox.h"
+#include "worker/worker_error.h"
+
+/* What a worker tries again when database or system would not have it, each with its own patience. */
+typedef enum StepKind
+{
+	STEP_CONTROL,				/* rereading the job, changing its state */
+	STEP_INTAKE,				/* reading the server or everything anew */
+	STEP_READ,					/* answers that take a transaction to read */
+	STEP_LOAD,
+	STEP_STORE,
+	STEP_FINISH,
+	STEP_CLEAN,					/* dropping partitions: a clerk does it in the end */
+	STEP_CONNECT,				/* opening connections, which take descriptors */
+	STEP_KIND_COUNT
+} StepKind;
+
+/* How a kind of step fares. */
+typedef struct Attempts
+{
+	int			failed;			/* in a row */
+	ErrorClass	last;			/* what the last of them failed with */
+	bool		lacked_memory;	/* ... which was for want of memory, of this process's own */
+	int64		not_before;		/* clock of the next one */
+	int64		logged_at;		/* clock of the last line in the log */
+} Attempts;
+
+/* A pause that is still to be written into the job's row. */
+typedef struct PendingPause
+{
+	char	   *reason;			/* NULL: there is none */
+	char	   *error;
+	char	   *hint;			/* or empty */
+} PendingPause;
+
+/* Answers whose permits go back together. */
+typedef struct Returns
+{
+	Answer		answers[64];
+	int			count;
+	bool		judged;			/* the one being settled was noted by worker_judge */
+} Returns;
+
+/* What stores have taken lately, in microseconds. */
+typedef struct StorePace
+{
+	int64		written_at;		/* clock of the last one, before its commit */
+	double		row_us;			/* of a row, without the commit; 0: not known yet */
+	double		commit_us;
+	int			most_rows;		/* that there was memory for; 0: there is no bound */
+	int			good;			/* stores since that has changed */
+} StorePace;
+
+/* How much of its time a worker waits, in microseconds; of the last window and this one. */
+typedef struct Leisure
+{
+	int64		since;			/* clock of when the last window began */
+	int64		window_at;		/* ... and this one */
+	int64		waited;			/* since then */
+	int64		waited_before;	/* in the last window */
+} Leisure;
+
+/*
+ * So many rows are stored together at most, and call for a store; a worker that has
+ * something else to do lets these many wait.
+ */
+#define STORE_ROWS 5000
+#define STORE_BUSY_ROWS (4 * STORE_ROWS)
+
+typedef struct Worker
+{
+	int			slot_index;
+	WorkerSlot *slot;
+	JobEntry   *entry;
+	Oid			database;
+	uint32		seen_version;	/* of the entry, when the job was last read */
+
+	Job		   *job;
+	Server	   *server;
+	Credentials *credentials;
+	HttpSettings http_settings;
+	Recipe	   *recipe;
+	MemoryContext job_context;	/* of the five above */
+	unsigned	setup;			/* goes up when server or credentials change, or the job is resumed */
+	unsigned	setup_sent;		/* the one that requests were last sent with */
+	int64		file_looked_at; /* clock of the last look at a token's file */
+	int64		file_bad_since; /* clock of the first look that found it unusable; 0: it is usable */
+
+	/* The pipeline, in the order data flows */
+	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
+	Outbox		outbox;
+	Http	   *http;
+	Request    *held;			/* rows refused alone, while the job is in doubt of the API */
+	Request    *undecided;		/* had their last attempt: by their own fault, or the server's? */
+	Outcome    *outcomes;		/* to be stored */
+	Outcome   **outcomes_end;
+	Store	   *store;
+	Counters	unsaved;		/* requests, retries, tokens since the last store */
+	Counters	storing;		/* what the store under way adds */
+	bool		found_any;		/* some output path has found something */
+	bool		found_item;		/* some answer held an item at all */
+	bool		exhausted;		/* no bucket was left to claim at the last look */
+	bool		finished;		/* the job is completed, if that is committed */
+
+	Size		loaded_bytes;	/* rows in memory, roughly */
+	Size		body_bytes;		/* of requests in flight */
+	Size		outcome_bytes;	/* answers in memory */
+	Size		answer_size;	/* of answers lately ... */
+	Size		outcome_size;	/* ... and of what was made of them */
+	Size		memory_bound;	/* in place of the setting, as there is less; 0: there was not */
+	int64		refused_before; /* http_memory_refused at the last look */
+	bool		unread;			/* an answer waits to be read: stores make memory for it */
+	int			outcome_rows;
+	int			failed_rows;	/* of those, in outcomes that are failures */
+	int64		pumped_at;		/* clock of the last look at the network */
+	int64		read_at;		/* clock of the end of the last answer read */
+	StorePace	pace;
+	WalFlush	wal_flush;
+	Leisure		leisure;
+	int64		failures_seen;	/* of the job since it was resumed, at the last look */
+	int64		permit_not_before;	/* no permit before this, unless woken */
+	bool		more_to_send;	/* the next turn is not to wait: there is room for more */
+
+	Returns		returns;		/* permits of what has ended, not given back yet */
+	double		tokens_estimated;	/* of answers lately that said what they cost ... */
+	double		tokens_reported;	/* ... and what they said */
+
+	bool		start_counted;	/* ... as one that has come to nothing so far */
+	bool		stored_before;	/* this worker has stored something */
+	bool		bucketizing;	/* an error now fails the job */
+	bool		stopping;		/* nothing new is sent; what is in flight is still stored */
+	bool		abandoned;		/* nothing matters any more: leave at once */
+	bool		misconfigured;	/* once resumed, job, server and recipe are to be read again */
+	bool		canceled;		/* its query was: the next time it leaves at once */
+	PendingPause pause;
+	Attempts	attempts[STEP_KIND_COUNT];
+
+	/* Partitions are looked at when the lowest open bucket has moved on this much */
+	int64		partition_checked_at;
+	int64		partition_stride;
+	bool		stored_since_check; /* ... and has any row been stored since then? */
+
+	/* Speed, over the last ticks */
+	int64		tick_at;
+	int64		counted_at;		/* clock of the last commit of counters */
+	int64		rows_since_tick;
+	MemoryContext context;		/* for the worker's life */
+	MemoryContext turn;			/* reset each turn */
+} Worker;
+
+/*
+ * Transactions.  worker_begin is false when the extension is gone, or about to
+ * be: then no transaction is open, and worker->abandoned is set.
+ */
+extern bool worker_begin(Worker *worker);
+extern void worker_commit(void);
+
+/*
+ * Run a step of the loop in a transaction of its own.  False: an error came, or
+ * it is too early after the last one; nothing is changed.  What it was is dealt
+ * with here: the step may be tried again, or the job is being paused.
+ */
+typedef void (*WorkerStep) (Worker *worker);
+extern bool worker_try_as(Worker *worker, StepKind kind, WorkerStep step);
+extern bool worker_try(Worker *worker, WorkerStep step);	/* as STEP_CONTROL */
+
+/* Can a transaction be had at all? */
+extern bool worker_can_begin(Worker *worker, StepKind kind);
+
+/* Was the job steered since this worker has read its row? */
+static inline bool
+worker_is_behind(const Worker *worker)
+{
+	return worker->entry->version != worker->seen_version;
+}
+
+/*
+ * Was the job, its server or a key changed?  Then nothing is sent before this worker has
+ * read that.
+ */
+extern bool worker_is_steered(const Worker *worker);
+
+/*
+ * The job must pause.  From now on nothing new is sent; the state is changed by
+ * a transaction of its own, as soon as one can be had.  Callable anywhere.
+ */
+extern void worker_pause(Worker *worker, const char *reason, const char *error, const char *hint);
+
+/* Change the state if worker_pause is pending.  A step of the turn. */
+extern void worker_write_pause(Worker *worker);
+
+/* A pause that is pending is not to be written any more. */
+extern void worker_drop_pause(Worker *worker);
+
+/* The worker has committed a pause, with its counters. */
+extern void worker_pause_written(Worker *worker);
+
+/* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */
+extern void worker_note_cancel(Worker *worker);
+
+/* Does the server take no requests now?  Then the worker leaves as soon as nothing is on its way. */
+static inline bool
+worker_is_spared(const Worker *worker)
+{
+	return worker->server->max_concurrency == 0;
+}
+
+/* May new requests be loaded and sent? */
+extern bool worker_may_send(const Worker *worker);
+
+/* There was no descriptor for a request's connection, neither of this process nor of the system. */
+extern void worker_note_starved(Worker *worker);
+
+/* Can answers be read, as far as is known? */
+static inline bool
+worker_can_read(const Worker *worker)
+{
+	return worker->attempts[STEP_READ].failed == 0 && !worker->unread;
+}
+
+/* The job was resumed, or the like: whatever failed is tried at once; or one kind of step. */
+extern void worker_forget_attempts(Worker *worker);
+extern void worker_forget_failure(Worker *worker, StepKind kind);
+
+/* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
+extern void worker_run_loop(Worker *worker);
+
+/*
+ * Parts of a turn, in worker_turn.c, worker_collect.c and worker_store.c: each takes what
+ * the one before made.
+ */
+extern bool turn_load(Worker *worker);	/* was there anything? */
+extern void turn_send(Worker *worker);
+extern void turn_recall(Worker *worker);	/* ... what is not on the wire, and is not to be sent now */
+extern void turn_collect(Worker *worker);
+extern void turn_store(Worker *worker);
+
+/* Is there something to be read first, or about to be? */
+extern bool worker_is_receiving(const Worker *worker);
+
+/*
+ * Has the worker time to spare?  If not, its answers are not waited for, and what
+ * counts is what a row costs; else how long a free permit has to wait.
+ */
+extern bool worker_has_leisure(const Worker *worker);
+
+/* The clock of when to store unless the network brings more before, or CLOCK_NEVER. */
+extern int64 turn_store_at(const Worker *worker);
+
+/* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
+extern bool worker_check_budget(Worker *worker);
+
+/*
+ * What becomes of a request that has ended, in worker_settle.c.  *tokens: what it cost.
+ * False: there is no memory to read its answer, but will be; nothing has changed.
+ */
+extern bool worker_settle(Worker *worker, HttpResult *result, int64 *tokens);
+
+/* What is to become of a request that was throttled or has failed in passing. */
+typedef enum Judgement
+{
+	JUDGED_AGAIN,				/* it is sent again */
+	JUDGED_UNDECIDED,			/* it has had its attempts, but the last may be the server's fault */
+	JUDGED_FAILED				/* it has had its attempts */
+} Judgement;
+
+/*
+ * What such a request tells of the server, in worker_collect.c.  JUDGED_AGAIN: *wait_us
+ * from now.
+ */
+extern Judgement worker_judge(Worker *worker, Request *request, HealthSign sign,
+							  const HttpResult *result, int64 *wait_us);
+
+/*
+ * Memory, in worker_memory.c, in bytes: what is held; the same with answers to come, by the
+ * size of those before, as it counts against pg_enrich.worker_memory; and that, or what there is.
+ */
+extern Size worker_memory_held(const Worker *worker);
+extern Size worker_memory_used(const Worker *worker);
+extern Size worker_memory_limit(const Worker *worker);
+
+/* Have answers arrive as far as there is room for them. */
+extern void worker_bound_arriving(Worker *worker);
+
+/* The system has refused memory: less is to be held.  And once a tick: more, again. */
+extern void worker_note_memory_refused(Worker *worker);
+extern void worker_regrow_memory(Worker *worker);
+
+/* Show what is held; if_much: where that has changed by much since. */
+extern void worker_show_memory(Worker *worker, bool if_much);
+
+/* Clock until which the next one of a burst of large answers is expected; 0: there is none. */
+extern int64 worker_burst_end(const Worker *worker);
+
+/* Services to those parts. */
+extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
+
+/* All rows of a request fail with this reason; the request is freed. */
+extern void worker_fail_request(Worker *worker, Request *request, int http_status,
+								const char *error);
+
+/* An API's words, which are UTF-8, for the job's row.  Begins and commits a transaction. */
+extern const char *worker_message(Worker *worker, const char *utf8);
+
+/* Refused requests, in worker_refuse.c. */
+
+typedef enum RefusalCause
+{
+	REFUSED_CONTENT,			/* the API says so */
+	REFUSED_SIZE,				/* the request or its answer is too large */
+	REFUSED_MISMATCH			/* the answer's items are not the rows' */
+} RefusalCause;
+
+/* A request will not do because of its rows: it is parted, or its only row fails. */
+extern void worker_refuse(Worker *worker, Request *request, RefusalCause cause, int http_status,
+						  const char *error);
+
+/* A request of so many rows was answered: the API does not refuse all. */
+extern void worker_note_answered(Worker *worker, int rows);
+
+/* The job was resumed: whether the API refuses all is an open question again. */
+extern void worker_doubt_anew(Worker *worker);
+
+/* Rows that were held because of that question fail now. */
+extern void worker_settle_held(Worker *worker);
+
+/* Last attempts that failed, in worker_undecided.c. */
+
+/* It is not known yet whose fault that was: keep the request until it is. */
+extern void worker_leave_undecided(Worker *worker, Request *request, int http_status,
+								   const char *error);
+
+/* Those of which it is known by now go again, or fail.  A step of the turn. */
+extern void worker_decide(Worker *worker);
+
+/* Part a request that holds more rows than requests may by now; it is freed. */
+extern void worker_fit_request(Worker *worker, Request *request);
+
+/* In a transaction: pause the job when too many rows have failed, or no path finds anything. */
+extern void worker_check_failures(Worker *worker);
+extern void worker_check_paths(Worker *worker);
+
+/* In a transaction: write what was counted since the last store; and once that is committed. */
+extern void worker_note_counters(Worker *worker);
+extern void worker_counters_noted(Worker *worker);
+
+extern void worker_note_progress(Worker *worker);	/* a store was committed */
+extern void worker_rescan(Worker *worker);	/* look at all buckets again */
+extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
+
+/* Reading job and server, in intake.c. */
+extern void intake_job(Worker *worker);		/* in a transaction: job, server, credentials, recipe */
+extern void intake_server(Worker *worker);	/* server and credentials, where they have changed */
+extern void intake_again(Worker *worker);	/* the same, after anything may have changed */
+
+/* Read server and credentials again, now.  True: they had changed. */
+extern bool intake_refresh(Worker *worker);
+
+/* The same where a look at a token's file, every now and then, says that it has changed. */
+extern void intake_look_at_file(Worker *worker);
+
+/* Is a token's file being replaced, perhaps: missing or empty, and not for long yet? */
+extern bool intake_awaits_file(Worker *worker);
+
+extern void intake_watch_changes(void);
+extern bool intake_server_changed;	/* set by invalidations */
+extern bool intake_catalog_changed;
+
+/* How many requests of the job may be in flight now, shares of other jobs apart. */
+extern int	worker_effective_cap(Worker *worker);
+
+#endif							/* PG_ENRICH_WORKER_LOOP_H */

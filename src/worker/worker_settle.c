@@ -1,0 +1,389 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_settle.c
+ *	  What becomes of a request that has ended.
+ *
+ * It becomes an outcome to be stored, or goes back to be sent again, by the
+ * verdict on how it ended.  No transaction is needed but for paths that are not
+ * plain.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "http/verdict.h"
+#include "server/mask.h"
+
+/* Longest reason of an API that is shown. */
+#define MAX_REASON_BYTES 400
+
+/* Wait for a token's file that somebody may be writing. */
+#define FILE_WAIT_US 100000
+
+/* How large outcomes are: the average follows at once upwards, slowly downwards. */
+static void
+note_outcome_size(Worker *worker, Size bytes)
+{
+	if (bytes > worker->outcome_size)
+		worker->outcome_size = bytes;
+	else
+		worker->outcome_size -= (worker->outcome_size - bytes) / 16;
+}
+
+void
+worker_add_outcome(Worker *worker, Outcome *outcome)
+{
+	outcome->next = NULL;
+	outcome->bytes = outcome->answer.capacity + response_size(&outcome->response);
+	outcome->since = clock_now();
+	note_outcome_size(worker, outcome->bytes);
+	*worker->outcomes_end = outcome;
+	worker->outcomes_end = &outcome->next;
+	worker->outcome_rows += outcome->row_count;
+	worker->failed_rows += outcome->kind == OUTCOME_FAILED ? outcome->row_count : 0;
+	worker->found_any |= outcome->response.found_any;
+	worker->found_item |= outcome->response.item_count > 0;
+	worker->outcome_bytes += outcome->bytes;
+}
+
+void
+worker_fail_request(Worker *worker, Request *request, int http_status, const char *error)
+{
+	Outcome    *outcome = request_into_outcome(request, OUTCOME_FAILED);
+
+	outcome->http_status = http_status;
+	strlcpy(outcome->error, error, sizeof(outcome->error));
+	outcome->bucket->http_status = http_status;
+	worker_add_outcome(worker, outcome);
+}
+
+/* Put a request back, to be sent again after a while. */
+static void
+put_back(Worker *worker, Request *request, int64 wait_us)
+{
+	request->not_before = wait_us > 0 ? clock_now() + wait_us : 0;
+	outbox_put(&worker->outbox, request);
+}
+
+/* An answer that could not be read, as others had the memory, so often is charged. */
+#define MAX_LACKS 10
+
+/* The server wants fewer requests: that is nothing against this one. */
+static void
+return_throttled(Worker *worker, Request *request, const HttpResult *result)
+{
+	int64		wait_us;
+
+	request->bucket->http_status = result->status;
+	(void) worker_judge(worker, request, HEALTH_THROTTLED, result, &wait_us);
+	put_back(worker, request, wait_us);
+}
+
+/* A failure that may pass: try again later, or give up after max_attempts, if it is its own. */
+static void
+retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
+{
+	HealthSign	sign = HEALTH_FAILED;
+	int64		wait_us;
+
+	if (result->fault == HTTP_INTERNAL || (result->fault == HTTP_ANSWERED && !result->reached))
+		sign = HEALTH_NO_SIGN;	/* memory has run out here */
+	else if (result->fault != HTTP_ANSWERED && !result->sent)
+		sign = HEALTH_UNREACHED;
+	request->bucket->http_status = result->status;
+	switch (worker_judge(worker, request, sign, result, &wait_us))
+	{
+		case JUDGED_AGAIN:
+			put_back(worker, request, wait_us);
+			break;
+		case JUDGED_UNDECIDED:
+			worker_leave_undecided(worker, request, result->status, error);
+			break;
+		case JUDGED_FAILED:
+			worker_fail_request(worker, request, result->status, error);
+			break;
+	}
+}
+
+typedef struct TokenFind
+{
+	int64_t		tokens;
+} TokenFind;
+
+static bool
+find_tokens(JsonSlice found, void *state)
+{
+	(void) (json_kind(found) == JSON_NUMBER &&
+			json_to_int64(found, &((TokenFind *) state)->tokens));
+	return false;
+}
+
+/*
+ * The tokens an answer says it cost; 0 where it does not say.  A number beyond
+ * all reason is cut, lest sums overflow and the answer could not be stored.
+ */
+static int64
+reported_tokens(const Worker *worker, Response *response)
+{
+	TokenFind	find = {0};
+
+	if (response->root.start != NULL)
+		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens,
+						 &find);
+	return Min(Max(find.tokens, 0), PG_INT32_MAX);
+}
+
+/* Items that say by their keys which rows they belong to. */
+static void
+match_items(Worker *worker, const Request *request, Response *response)
+{
+	Datum	  **keys = palloc(sizeof(Datum *) * request->row_count);
+
+	for (int i = 0; i < request->row_count; i++)
+		keys[i] = request->rows[i]->keys;
+	matcher_assign(worker->recipe->matcher, keys, worker->recipe->many, response);
+}
+
+/* The answer that is being read, and what is found there. */
+static const Request *reading;
+static const HttpResult *reading_result;
+static Response response;
+static int64 tokens_reported;
+
+static void
+read_step(Worker *worker)
+{
+	response_decode(reading_result->body.data, reading_result->body.length,
+					&worker->recipe->shape, reading->row_count, &response);
+	tokens_reported = reported_tokens(worker, &response);
+	if (worker->recipe->matcher != NULL && response.status == RESPONSE_OK)
+		match_items(worker, reading, &response);
+}
+
+/*
+ * Keys, and paths that are not plain, are PostgreSQL's own to compare and
+ * evaluate.  False: that was canceled, or ran out of memory.
+ */
+static bool
+read_answer(Worker *worker, const Request *request, const HttpResult *result)
+{
+	reading = request;
+	reading_result = result;
+	memset(&response, 0, sizeof(response));
+	if (!worker->recipe->evaluates)
+		read_step(worker);
+	else if (!worker_try_as(worker, STEP_READ, read_step))
+	{
+		response_free(&response);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Reading an answer raised an error, and the answer is gone with it.  That is
+ * charged, unless somebody canceled it: one that can never be read would be
+ * asked and paid for without end.
+ */
+static void
+settle_unread(Worker *worker, Request *request, const HttpResult *result)
+{
+	const Attempts *attempts = &worker->attempts[STEP_READ];
+	bool		charged = attempts->failed > 0 && attempts->last != ERROR_CANCELED;
+
+	/* Others had the memory: that passes, and costs something only if it does not. */
+	if (attempts->lacked_memory && !result->reached && request->failures++ < MAX_LACKS)
+		charged = false;
+	if (charged && request->attempts >= worker->server->max_attempts)
+	{
+		worker_fail_request(worker, request, result->status,
+							"the answer could not be read: the server log says why");
+		return;
+	}
+	if (!charged)
+		request->attempts--;
+	put_back(worker, request, charged ? worker->server->backoff_base_ms * INT64CONST(1000) : 0);
+}
+
+/*
+ * Was there no memory to read the answer?  Where others that arrive have it, that is nothing
+ * against this one.
+ */
+static bool
+lacks_memory(Worker *worker, bool was_read, HttpResult *result)
+{
+	if (was_read ? response.status != RESPONSE_OUT_OF_MEMORY
+		: !worker->attempts[STEP_READ].lacked_memory)
+		return false;
+	worker_note_memory_refused(worker);
+	if (http_received_bytes(worker->http) > 0)
+		result->reached = false;
+	return true;
+}
+
+/*
+ * *tokens: what it cost.  False: it could not be read, but may be once others were stored.
+ */
+static bool
+decode(Worker *worker, Request *request, HttpResult *result, int64 *tokens)
+{
+	Outcome    *outcome;
+	bool		was_read = read_answer(worker, request, result);
+
+	if (lacks_memory(worker, was_read, result) && worker->outcomes != NULL)
+	{
+		response_free(&response);
+		return false;
+	}
+	if (!was_read)
+	{
+		settle_unread(worker, request, result);
+		return true;
+	}
+	*tokens = tokens_reported;
+	if (response.status != RESPONSE_OK)
+	{
+		/* reasons quote keys and values of the answer */
+		strlcpy(response.error, mask_text(response.error, request->credentials),
+				sizeof(response.error));
+		if (response.status == RESPONSE_MISMATCHED)
+			worker_refuse(worker, request, REFUSED_MISMATCH, result->status, response.error);
+		else
+			retry_request(worker, request, result, response.error);
+		response_free(&response);
+		return true;
+	}
+	worker_note_answered(worker, request->row_count);
+	request->bucket->http_status = result->status;
+	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
+	outcome->http_status = result->status;
+	if (!response_detach(&response, &worker->recipe->shape, result->body.data,
+						 result->body.length))
+	{
+		outcome->answer = result->body;
+		memset(&result->body, 0, sizeof(result->body));
+	}
+	outcome->response = response;
+	worker_add_outcome(worker, outcome);
+	return true;
+}
+
+/*
+ * Something is to be mended.  Nothing is charged for it; and where server or
+ * credentials are others by now, it is mended already.
+ */
+static void
+settle_configuration(Worker *worker, Request *request, const HttpResult *result,
+					 const char *error, const char *hint)
+{
+	unsigned	setup = request->setup;
+
+	request->bucket->http_status = result->status;
+	request->attempts--;
+	if (intake_awaits_file(worker))
+	{
+		put_back(worker, request, FILE_WAIT_US);
+		return;
+	}
+	put_back(worker, request, 0);
+	if (!worker->stopping && setup == worker->setup && !intake_refresh(worker))
+		worker_pause(worker, "configuration", worker_message(worker, error), hint);
+}
+
+/* The API has no result for the row. */
+static void
+settle_nothing(Worker *worker, Request *request, const HttpResult *result)
+{
+	Outcome    *outcome = request_into_outcome(request, OUTCOME_NOTHING);
+
+	worker_note_answered(worker, 1);
+	outcome->http_status = result->status;
+	outcome->bucket->http_status = result->status;
+	worker_add_outcome(worker, outcome);
+}
+
+/* How a request ended, as the verdict wants it. */
+static Verdict
+judge(const Worker *worker, const Request *request, const HttpResult *result)
+{
+	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
+
+	ended.others_pass = result->fault == HTTP_REFUSED &&
+		permits_others_pass(worker->slot_index, result->may_pass, request->sent_at);
+	ended.proxy_status = result->proxy_status;
+	ended.status = result->status;
+	ended.asks_to_wait = result->retry_after_ms >= 0;
+	ended.body = result->body.data;
+	ended.body_length = result->body.length;
+	ended.names_row = request->row_count == 1 &&
+		template_single_row_placeholder(worker->recipe->url) != NULL;
+	ended.is_not_found = list_member_int(worker->server->not_found, result->status);
+	return verdict_of(&ended);
+}
+
+/*
+ * Why it was no success, for a person.  APIs quote what they were sent: secrets
+ * are masked before the text is cut to its length, so that none stays in part.
+ */
+static const char *
+describe_end(const Request *request, const HttpResult *result)
+{
+	char		said[4000];
+	const char *reason;
+
+	if (result->fault != HTTP_ANSWERED)
+		return result->error;
+	response_error_text(result->body.data, result->body.length, said, sizeof(said));
+	reason = mask_text(said, request->credentials);
+	if (reason[0] == '\0')
+		return psprintf("HTTP status %d", result->status);
+	return psprintf("HTTP status %d: %.*s", result->status,
+					(int) utf8_valid_prefix(reason, Min(strlen(reason), MAX_REASON_BYTES)), reason);
+}
+
+static bool
+is_about_size(const HttpResult *result)
+{
+	return result->fault == HTTP_TOO_LARGE || result->status == 413 || result->status == 414;
+}
+
+bool
+worker_settle(Worker *worker, HttpResult *result, int64 *tokens)
+{
+	Request    *request = result->tag;
+	Verdict		verdict = judge(worker, request, result);
+
+	*tokens = 0;
+	worker->body_bytes -= request->body.capacity;
+	buffer_free(&request->body);
+	buffer_free(&request->url);
+	switch (verdict.kind)
+	{
+		case VERDICT_ANSWERED:
+			if (!decode(worker, request, result, tokens))
+				return false;
+			break;
+		case VERDICT_NOTHING:
+			settle_nothing(worker, request, result);
+			break;
+		case VERDICT_THROTTLED:
+			return_throttled(worker, request, result);
+			break;
+		case VERDICT_TRANSIENT:
+			retry_request(worker, request, result, describe_end(request, result));
+			break;
+		case VERDICT_CONFIGURATION:
+			settle_configuration(worker, request, result, describe_end(request, result),
+								 verdict.hint);
+			break;
+		case VERDICT_BAD_ROWS:
+			worker_refuse(worker, request, is_about_size(result) ? REFUSED_SIZE : REFUSED_CONTENT,
+						  result->status, describe_end(request, result));
+			break;
+	}
+	buffer_free(&result->body);
+	return true;
+}
