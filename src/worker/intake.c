@@ -267,14 +267,9 @@ intake_again(Worker *worker)
 		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
 }
 
-int
-worker_effective_cap(Worker *worker)
+bool
+worker_is_steered(const Worker *worker)
 {
-	int			cap;
-
-	shared_lock();
-	cap = permits_effective(worker->entry->concurrency,
-							&shared->servers[worker->slot->server_index]);
-	shared_unlock();
-	return cap;
+	AcceptInvalidationMessages();
+	return worker_is_behind(worker) || intake_server_changed;
 }

@@ -10,154 +10,8 @@
  */
 #include "worker/worker_loop.h"
 
-#include "common/pg_prng.h"
-
 #include "base/clock.h"
 #include "shared/permits.h"
-
-/* Answers are read for so long; then free permits come first, and the others in the next turn. */
-#define READ_US 1000
-
-/* The network is looked after so often at least, whatever is at hand: deadlines are judged there. */
-#define PUMP_AT_LEAST_US 20000
-
-/* Bytes of an answer that takes a while to read: some 0.1 ms. */
-#define LARGE_ANSWER (64 * 1024)
-
-/*
- * Large answers that were asked for together come one behind the other: where one
- * was read, the next is there within so long.
- */
-#define BURST_GAP_US 3000
-
-/* What was sent, and lost or refused before the server has worked on it, so often is charged. */
-#define MAX_UNREACHED 10
-
-/* How large answers are: the average follows quickly upwards, slowly downwards. */
-static void
-note_answer_size(Worker *worker, size_t length)
-{
-	if (length > worker->answer_size)
-		worker->answer_size = length;
-	else
-		worker->answer_size -= (worker->answer_size - length) / 16;
-}
-
-/*
- * Tokens count for the job's budget as soon as they are known, whichever of
- * its workers spent them.
- */
-static void
-spend(Worker *worker, int64 tokens)
-{
-	if (tokens == 0)
-		return;
-	shared_lock();
-	worker->entry->tokens += tokens;
-	shared_unlock();
-}
-
-/*
- * Answers that say what they cost teach what estimates are worth: lately is
- * the last some twenty.
- */
-static void
-learn_tokens(Worker *worker, int64 estimated, int64 reported)
-{
-	if (reported <= 0)
-		return;
-	worker->tokens_estimated += estimated - worker->tokens_estimated / 20;
-	worker->tokens_reported += reported - worker->tokens_reported / 20;
-}
-
-static void
-log_outage_end(const Worker *worker)
-{
-	ereport(LOG, errmsg("server \"%s\" answers again", worker->server->name));
-}
-
-static void
-give_back(Worker *worker)
-{
-	Returns    *returns = &worker->returns;
-
-	if (returns->count > 0 &&
-		permits_give_back(worker->slot_index, returns->answers, returns->count))
-		log_outage_end(worker);
-	returns->count = 0;
-}
-
-/* Exponential backoff with full jitter: anything from now to base * 2^(failures - 1), capped. */
-static int64
-backoff_us(const Server *server, int failures)
-{
-	double		limit = (double) server->backoff_base_ms *
-		(double) (INT64CONST(1) << Min(failures - 1, 30));
-
-	limit = Min(limit, (double) server->backoff_max_ms);
-	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
-}
-
-/* For a person who may not see the rows: so nothing of what the API said. */
-static const char *
-describe_failure(const HttpResult *result)
-{
-	if (result->fault != HTTP_ANSWERED)
-		return result->error;
-	if (result->status / 100 == 2)
-		return "answers that cannot be read";
-	return psprintf("HTTP status %d", result->status);
-}
-
-Judgement
-worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult *result,
-			 int64 *wait_us)
-{
-	Trial		trial = {.sign = sign};
-	Charge		charge;
-
-	give_back(worker);			/* of those before: the order tells */
-	trial.sent_at = request->sent_at;
-	trial.wait_us = result->retry_after_ms * 1000;
-	trial.failed_before = request->failures > 0;
-	trial.outages = request->outages;
-	trial.failure = describe_failure(result);
-	charge = permits_judge(worker->slot_index, &trial);
-	worker->returns.judged = true;
-
-	if (charge.outage_begins)
-		ereport(LOG,
-				errmsg("server \"%s\" gives nothing but failures: %s", worker->server->name,
-					   trial.failure),
-				errdetail("It is tried with one request at a time, and no row fails meanwhile."));
-	if (charge.outage_ends)
-		log_outage_end(worker);
-	request->outages = charge.outages;
-	if (charge.forgiven)
-	{
-		request->attempts = 1;	/* the one that has just ended */
-		request->failures = 0;
-	}
-	/*
-	 * That the server has not worked on it, or has lost it with its connection, passes; and that
-	 * there was no memory to send it.  If it goes on, it is something in the request after all.
-	 */
-	if ((result->sent ? !result->reached : result->fault == HTTP_INTERNAL) &&
-		request->failures < MAX_UNREACHED)
-		charge.counts = false;
-	if (!charge.counts)
-		request->attempts--;
-	*wait_us = 0;
-	/* Of what fails in an outage it is decided already that it is charged: see HEALTH_PATIENCE_US. */
-	if (charge.counts && request->attempts >= worker->server->max_attempts)
-		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
-	/* While a server is paused, that alone says who sends when. */
-	if (sign == HEALTH_THROTTLED || charge.out)
-		return JUDGED_AGAIN;
-	request->failures++;
-	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
-	return JUDGED_AGAIN;
-}
 
 /*
  * Answers that take a transaction to read are left where they are while none
@@ -173,37 +27,11 @@ may_read(Worker *worker)
 		worker_can_begin(worker, STEP_READ);
 }
 
-/*
- * Where no request waits for an answer to make room, nothing is held up; and where
- * memory is short, a store makes that room.
- */
-int64
-worker_burst_end(const Worker *worker)
-{
-	if (worker->answer_size < LARGE_ANSWER || worker->outbox.ready == 0 ||
-		http_in_flight(worker->http) == 0 ||
-		worker_memory_used(worker) > worker_memory_limit(worker))
-		return 0;
-	return worker->read_at + BURST_GAP_US;
-}
-
-/* Is there an answer that takes a while to read, and can be read now? */
-static bool
-has_large_answer(const Worker *worker)
-{
-	return worker->answer_size >= LARGE_ANSWER && http_has_finished(worker->http) &&
-		worker_can_read(worker);
-}
-
-/* A large answer at hand is in the processor's caches: it comes before more of them. */
 static void
 pump(Worker *worker)
 {
-	int64		now = clock_now();
-
-	if (has_large_answer(worker) && now - worker->pumped_at < PUMP_AT_LEAST_US)
+	if (!worker_pump_is_due(worker))
 		return;
-	worker->pumped_at = now;
 	worker_bound_arriving(worker);
 	http_pump(worker->http);
 }
@@ -218,7 +46,7 @@ refill(Worker *worker)
 {
 	int			answered;
 
-	if (!has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
+	if (!worker_has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
 		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
 		permits_server_is_out(worker->slot_index) || worker_is_steered(worker))
 		return;
@@ -288,7 +116,7 @@ turn_collect(Worker *worker)
 	worker_show_memory(worker, true);
 	began = clock_now();
 	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
-		   clock_now() - began < READ_US && http_next_finished(worker->http, &result))
+		   worker_may_read_on(began) && http_next_finished(worker->http, &result))
 	{
 		Request    *request = result.tag;
 		Answer		answer = {0};
@@ -310,7 +138,7 @@ turn_collect(Worker *worker)
 		if (result.sent && request->sent_at >= worker->attempts[STEP_CONNECT].not_before)
 			worker_forget_failure(worker, STEP_CONNECT);
 		count_resent(worker, request, &result);
-		note_answer_size(worker, result.body.length);
+		worker_note_answer_size(worker, result.body.length);
 		returns->judged = false;
 		if (!worker_settle(worker, &result, &answer.tokens))
 		{
@@ -319,15 +147,10 @@ turn_collect(Worker *worker)
 			break;
 		}
 		answer.works = answer.works && !returns->judged;
-		worker->unsaved.tokens += answer.tokens;
-		spend(worker, answer.tokens);
-		learn_tokens(worker, estimated, answer.tokens);
-		returns->answers[returns->count++] = answer;
-		if (returns->count == lengthof(returns->answers))
-			give_back(worker);
-		worker->read_at = clock_now();
+		worker_return_permit(worker, &answer, estimated);
+		worker_note_read(worker);
 	}
-	give_back(worker);
+	worker_give_back(worker);
 	/* Another worker's request may have been answered, too. */
 	if (worker->held != NULL && worker->entry->answered)
 		worker_settle_held(worker);

@@ -42,157 +42,8 @@
 /* The same for the time that a job has taken: so much of it a crash may lose. */
 #define ELAPSED_US (5 * INT64CONST(1000000))
 
-/*
- * A worker that waits for a twentieth of its time, or more, has time to spare.  That is
- * judged over a window or two, which are longer than many an API's latency: answers
- * that come in waves leave it none for a while.
- */
-#define LEISURE_SHARE 20
-#define LEISURE_WINDOW_US 250000
-
 /* Weight of the last tick in the speed that is shown. */
 #define SPEED_WEIGHT 0.15
-
-void
-worker_set_waiting(Worker *worker, WaitingFor waiting_for)
-{
-	shared_lock();
-	worker->slot->waiting_for = waiting_for;
-	shared_unlock();
-}
-
-void
-worker_rescan(Worker *worker)
-{
-	shared_lock();
-	shared_rescan(worker->slot->job_index);
-	shared_unlock();
-	worker->exhausted = false;
-}
-
-void
-worker_check_failures(Worker *worker)
-{
-	const Job  *job = worker->job;
-	Counters	sum;
-	int64		failed;
-
-	if (job->max_failed_rows < 0)
-		return;
-	catalog_sum_counters(job->id, &sum);
-	failed = sum.rows_failed - job->failures_accepted;
-	worker->failures_seen = failed;
-	if (failed <= job->max_failed_rows)
-		return;
-	if (catalog_transition(job->id, JOB_PAUSED, "failures",
-						   psprintf(INT64_FORMAT " rows have failed, more than max_failed_rows "
-									"(" INT64_FORMAT ")",
-									failed, job->max_failed_rows),
-						   "See enrich.failures for the reasons. enrich.resume goes on, "
-						   "enrich.retry tries the failed rows again.",
-						   NULL))
-		worker->stopping = true;
-}
-
-/* Is there something to count that is not written yet? */
-static bool
-has_counters(Worker *worker)
-{
-	Counters   *unsaved = &worker->unsaved;
-
-	unsaved->throttled_us += permits_throttled(worker->slot_index);
-	/* Requests that were counted may have been taken back since then. */
-	return unsaved->requests != 0 || unsaved->tokens + unsaved->throttled_us > 0;
-}
-
-void
-worker_note_counters(Worker *worker)
-{
-	if (has_counters(worker))
-		catalog_note_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
-}
-
-void
-worker_counters_noted(Worker *worker)
-{
-	worker->counted_at = clock_now();
-	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
-}
-
-/* By all of its workers. */
-static int64
-tokens_spent(const Worker *worker)
-{
-	int64		tokens;
-
-	shared_lock();
-	tokens = worker->entry->tokens;
-	shared_unlock();
-	return tokens;
-}
-
-static void
-pause_for_budget_step(Worker *worker)
-{
-	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
-						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
-									" (" INT64_FORMAT ")",
-									tokens_spent(worker), worker->job->max_tokens),
-						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
-						   NULL))
-		worker->stopping = true;
-	worker_note_counters(worker);
-}
-
-bool
-worker_check_budget(Worker *worker)
-{
-	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
-		return false;
-	if (!worker->stopping && worker_try(worker, pause_for_budget_step))
-		worker_pause_written(worker);
-	return true;
-}
-
-void
-worker_check_paths(Worker *worker)
-{
-	const Job  *job = worker->job;
-	Counters	sum;
-
-	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
-	catalog_sum_counters(job->id, &sum);
-	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0 ||
-		worker->recipe->shape.output_count == 0)
-		return;
-	/*
-	 * Without a single item (all 404, say) no path could find anything, and it
-	 * may well be so: that is worth a pause only if it saves requests.
-	 */
-	if (!worker->found_item && sum.buckets_done == job->buckets_total)
-		return;
-	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
-						   psprintf("no output path found anything in the whole first bucket: %s",
-									recipe_list_paths(worker->recipe)),
-						   "Look at an answer with enrich.preview, cancel the job and start it "
-						   "with paths that fit. enrich.resume goes on with NULLs.",
-						   NULL))
-		worker->stopping = true;
-}
-
-void
-worker_note_progress(Worker *worker)
-{
-	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +
-		worker->storing.rows_skipped;
-	worker->stored_before = true;
-	worker_counters_noted(worker);
-	shared_lock();
-	worker->entry->failures = 0;
-	if (worker->slot->waiting_for == WAITING_LOCK)
-		worker->slot->waiting_for = WAITING_NOTHING;
-	shared_unlock();
-}
 
 /* The job was steered: what is it to be now? */
 static void
@@ -382,7 +233,7 @@ show_activity(Worker *worker)
 static void
 note_counters(Worker *worker)
 {
-	if (has_counters(worker) && worker->outcomes == NULL &&
+	if (worker_has_counters(worker) && worker->outcomes == NULL &&
 		worker_try(worker, worker_note_counters))
 		worker_counters_noted(worker);
 }
@@ -453,16 +304,13 @@ time_to_sleep(const Worker *worker)
 	int64		now = clock_now();
 	int64		wake_at = worker->tick_at + TICK_US;
 	int64		http = http_timeout(worker->http);
-	int64		burst_end = worker_burst_end(worker);
 
 	if (worker->more_to_send)
 		return 0;
-	if (burst_end > now)		/* loading waits for that */
-		wake_at = Min(wake_at, burst_end);
 	if (worker_may_send(worker))
 		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
 	wake_at = Min(wake_at, worker->permit_not_before);
-	wake_at = Min(wake_at, turn_store_at(worker));
+	wake_at = Min(wake_at, worker_pace_due(worker));
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
@@ -471,29 +319,6 @@ time_to_sleep(const Worker *worker)
 	else if (http >= 0)
 		wake_at = Min(wake_at, now + http * 1000);
 	return (long) Max(0, (wake_at - now + 999) / 1000);
-}
-
-bool
-worker_has_leisure(const Worker *worker)
-{
-	const Leisure *leisure = &worker->leisure;
-
-	return (leisure->waited + leisure->waited_before) * LEISURE_SHARE >=
-		clock_now() - leisure->since;
-}
-
-static void
-note_waited(Leisure *leisure, int64 began)
-{
-	int64		now = clock_now();
-
-	leisure->waited += now - began;
-	if (now - leisure->window_at < LEISURE_WINDOW_US)
-		return;
-	leisure->since = leisure->window_at;
-	leisure->waited_before = leisure->waited;
-	leisure->window_at = now;
-	leisure->waited = 0;
 }
 
 static void
@@ -508,7 +333,7 @@ sleep_until_event(Worker *worker, WaitEventSet *events, long timeout)
 	(void) WaitEventSetWait(events, timeout, &event, 1,
 							COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
 	ResetLatch(MyLatch);
-	note_waited(&worker->leisure, began);
+	worker_note_waited(worker, began);
 }
 
 static WaitEventSet *
@@ -528,7 +353,8 @@ worker_run_loop(Worker *worker)
 	WaitEventSet *events = make_events(worker);
 	bool		loading;
 
-	worker->tick_at = worker->leisure.since = worker->leisure.window_at = clock_now();
+	worker->tick_at = clock_now();
+	worker_pace_begin(worker);
 	worker->partition_stride = 50000 / worker->job->bucket_size;
 	show_activity(worker);
 	while (!worker->abandoned)

@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "worker/outbox.h"
 #include "worker/worker_error.h"
+#include "worker/worker_pace.h"
 
 /* What a worker tries again when database or system would not have it, each with its own patience. */
 typedef enum StepKind
@@ -59,33 +60,7 @@ typedef struct Returns
 	bool		judged;			/* the one being settled was noted by worker_judge */
 } Returns;
 
-/* What stores have taken lately, in microseconds. */
-typedef struct StorePace
-{
-	int64		written_at;		/* clock of the last one, before its commit */
-	double		row_us;			/* of a row, without the commit; 0: not known yet */
-	double		commit_us;
-	int			most_rows;		/* that there was memory for; 0: there is no bound */
-	int			good;			/* stores since that has changed */
-} StorePace;
-
-/* How much of its time a worker waits, in microseconds; of the last window and this one. */
-typedef struct Leisure
-{
-	int64		since;			/* clock of when the last window began */
-	int64		window_at;		/* ... and this one */
-	int64		waited;			/* since then */
-	int64		waited_before;	/* in the last window */
-} Leisure;
-
-/*
- * So many rows are stored together at most, and call for a store; a worker that has
- * something else to do lets these many wait.
- */
-#define STORE_ROWS 5000
-#define STORE_BUSY_ROWS (4 * STORE_ROWS)
-
-typedef struct Worker
+struct Worker
 {
 	int			slot_index;
 	WorkerSlot *slot;
@@ -123,18 +98,16 @@ typedef struct Worker
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
 	Size		outcome_bytes;	/* answers in memory */
-	Size		answer_size;	/* of answers lately ... */
-	Size		outcome_size;	/* ... and of what was made of them */
+	Size		outcome_size;	/* of outcomes lately */
 	Size		memory_bound;	/* in place of the setting, as there is less; 0: there was not */
 	int64		refused_before; /* http_memory_refused at the last look */
 	bool		unread;			/* an answer waits to be read: stores make memory for it */
 	int			outcome_rows;
 	int			failed_rows;	/* of those, in outcomes that are failures */
-	int64		pumped_at;		/* clock of the last look at the network */
-	int64		read_at;		/* clock of the end of the last answer read */
-	StorePace	pace;
+	int			most_rows;		/* that there was memory to store; 0: there is no bound */
+	int			good_stores;	/* since that has changed */
+	WorkerPace	pace;
 	WalFlush	wal_flush;
-	Leisure		leisure;
 	int64		failures_seen;	/* of the job since it was resumed, at the last look */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 	bool		more_to_send;	/* the next turn is not to wait: there is room for more */
@@ -164,7 +137,7 @@ typedef struct Worker
 	int64		rows_since_tick;
 	MemoryContext context;		/* for the worker's life */
 	MemoryContext turn;			/* reset each turn */
-} Worker;
+};
 
 /*
  * Transactions.  worker_begin is false when the extension is gone, or about to
@@ -244,26 +217,14 @@ extern void worker_forget_failure(Worker *worker, StepKind kind);
 extern void worker_run_loop(Worker *worker);
 
 /*
- * Parts of a turn, in worker_turn.c, worker_collect.c and worker_store.c: each takes what
- * the one before made.
+ * Parts of a turn, a file each, in the order data flows: each takes what the one before
+ * made.
  */
 extern bool turn_load(Worker *worker);	/* was there anything? */
 extern void turn_send(Worker *worker);
 extern void turn_recall(Worker *worker);	/* ... what is not on the wire, and is not to be sent now */
 extern void turn_collect(Worker *worker);
 extern void turn_store(Worker *worker);
-
-/* Is there something to be read first, or about to be? */
-extern bool worker_is_receiving(const Worker *worker);
-
-/*
- * Has the worker time to spare?  If not, its answers are not waited for, and what
- * counts is what a row costs; else how long a free permit has to wait.
- */
-extern bool worker_has_leisure(const Worker *worker);
-
-/* The clock of when to store unless the network brings more before, or CLOCK_NEVER. */
-extern int64 turn_store_at(const Worker *worker);
 
 /* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
 extern bool worker_check_budget(Worker *worker);
@@ -283,11 +244,21 @@ typedef enum Judgement
 } Judgement;
 
 /*
- * What such a request tells of the server, in worker_collect.c.  JUDGED_AGAIN: *wait_us
+ * What such a request tells of the server, in worker_permits.c.  JUDGED_AGAIN: *wait_us
  * from now.
  */
 extern Judgement worker_judge(Worker *worker, Request *request, HealthSign sign,
 							  const HttpResult *result, int64 *wait_us);
+
+/*
+ * A request has ended, which was estimated to cost so many tokens: its permit goes back with
+ * others, and with the last of these, by worker_give_back, at the latest.
+ */
+extern void worker_return_permit(Worker *worker, const Answer *answer, int64 estimated);
+extern void worker_give_back(Worker *worker);
+
+/* What it will probably cost: the estimate, and how answers so far have differed from theirs. */
+extern int64 worker_expected_tokens(const Worker *worker, const Request *request);
 
 /*
  * Memory, in worker_memory.c, in bytes: what is held; the same with answers to come, by the
@@ -306,9 +277,6 @@ extern void worker_regrow_memory(Worker *worker);
 
 /* Show what is held; if_much: where that has changed by much since. */
 extern void worker_show_memory(Worker *worker, bool if_much);
-
-/* Clock until which the next one of a burst of large answers is expected; 0: there is none. */
-extern int64 worker_burst_end(const Worker *worker);
 
 /* Services to those parts. */
 extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
@@ -357,6 +325,9 @@ extern void worker_fit_request(Worker *worker, Request *request);
 /* In a transaction: pause the job when too many rows have failed, or no path finds anything. */
 extern void worker_check_failures(Worker *worker);
 extern void worker_check_paths(Worker *worker);
+
+/* Is there something to count that is not written yet? */
+extern bool worker_has_counters(Worker *worker);
 
 /* In a transaction: write what was counted since the last store; and once that is committed. */
 extern void worker_note_counters(Worker *worker);

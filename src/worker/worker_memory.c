@@ -55,7 +55,7 @@ worker_memory_held(const Worker *worker)
 Size
 worker_memory_used(const Worker *worker)
 {
-	Size		to_come = (Size) http_in_flight(worker->http) * worker->answer_size;
+	Size		to_come = (Size) http_in_flight(worker->http) * worker->pace.answer_size;
 
 	return held_beside_arriving(worker) + Max(to_come, (Size) http_received_bytes(worker->http));
 }

@@ -15,9 +15,9 @@
  * earlier runs may all be bad, and to try a few costs little.  In doubt, rows
  * that are refused alone do not fail yet.  Once DOUBT_ROWS of them were refused
  * with the same status, or DOUBT_MOST with any, and still nothing is answered, the
- * job pauses, and they go back.  That halves are refused is no evidence: with one bad row in a hundred
- * nearly every request of some hundred rows is.  So that it does not take a whole
- * halving to come to single rows, a half is parted in DOUBT_ROWS single rows from
+ * job pauses, and they go back.  That halves are refused is no evidence: with one bad row
+ * in a hundred nearly every request of some hundred rows is.  So that it does not take a
+ * whole halving to come to single rows, a half is parted in DOUBT_ROWS single rows from
  * all over it, which go before all else, and the others, if the other half was
  * refused as well; a single bad row never brings that about.
  *

@@ -20,33 +20,8 @@
 #include "shared/permits.h"
 #include "worker/claims.h"
 
-/*
- * Outcomes are stored when so much has come back (or STORE_ROWS), or they are this old; and
- * sooner when there is nothing else to do and a transaction for them is worth it.
- */
-#define STORE_BYTES (32 * 1024 * 1024)
-#define STORE_AGE_US 50000
-#define STORE_IDLE_ROWS 500
-#define STORE_IDLE_AGE_US 5000	/* no more: what is not stored is lost in a crash */
-
-/*
- * While there is something to be read, and permits wait for that, outcomes may get
- * older; and by a worker with time to spare more, as it stores them in between.
- */
-#define STORE_BUSY_AGE_US 100000
-
-/*
- * What one transaction stores: what takes so long, as no free permit is to wait for
- * more; but where commits are slow, several times what one of them takes, and where
- * there is no time to spare what makes the most of each.
- */
-#define STORE_SLICE_US 8000
-#define STORE_SLICE_COMMITS 4
-#define STORE_BUSY_SLICE_US 40000
+/* No more bytes of answers are stored by one transaction, but of a single outcome. */
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
-
-/* What a row is thought to take before any has been stored, in microseconds. */
-#define STORE_FIRST_ROW_US 10.0
 
 /* After memory ran out, a slice may be twice as large again after so many. */
 #define STORE_GOOD 16
@@ -58,27 +33,6 @@
  */
 #define STORE_TRIES 8
 #define STORE_WORTH (1024 * 1024)
-
-/* Are there answers that cannot be received, or read, before others are stored? */
-static bool
-needs_memory(const Worker *worker)
-{
-	return worker->unread || http_holds_back(worker->http);
-}
-
-int64
-turn_store_at(const Worker *worker)
-{
-	int64		not_before = worker->attempts[STEP_STORE].not_before;
-
-	if (worker->outcomes == NULL)
-		return CLOCK_NEVER;
-	not_before = Max(not_before, worker_burst_end(worker));
-	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0 ||
-		needs_memory(worker))
-		return not_before;
-	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
-}
 
 /* Will the job pause for its failures once those at hand are stored? */
 static bool
@@ -93,25 +47,6 @@ static bool
 nothing_found_yet(const Worker *worker)
 {
 	return worker->recipe->shape.output_count > 0 && !worker->found_any;
-}
-
-static bool
-store_is_due(const Worker *worker)
-{
-	int64		now = clock_now();
-	int64		age;
-
-	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
-		return false;
-	if (too_many_failed(worker) || nothing_found_yet(worker) || needs_memory(worker))
-		return true;
-	age = now - worker->outcomes->since;
-	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= STORE_BYTES ||
-		worker->outcome_rows >= (worker_has_leisure(worker) ? STORE_BUSY_ROWS : STORE_ROWS))
-		return true;
-	if (worker->outcome_rows < STORE_ROWS && age < STORE_AGE_US && now < turn_store_at(worker))
-		return false;
-	return !worker_is_receiving(worker);
 }
 
 /*
@@ -147,7 +82,7 @@ store_step(Worker *worker)
 		catalog_forget_starts(worker->job->id);
 	if (may_defer_flush(worker))
 		wal_flush_defer(&worker->wal_flush);
-	worker->pace.written_at = clock_now();
+	worker_note_written(worker);
 }
 
 /*
@@ -187,29 +122,6 @@ release_taken(Worker *worker, Outcome *outcome)
 	return is_done;
 }
 
-/* How many rows to store at a time: see STORE_SLICE_US. */
-static int
-slice_rows(const Worker *worker)
-{
-	const StorePace *pace = &worker->pace;
-	double		row_us = pace->row_us > 0 ? pace->row_us : STORE_FIRST_ROW_US;
-	double		slice_us = worker_has_leisure(worker) ? STORE_SLICE_US : STORE_BUSY_SLICE_US;
-
-	slice_us = Max(slice_us, pace->commit_us * STORE_SLICE_COMMITS);
-	return (int) Min(slice_us / row_us, pace->most_rows > 0 ? pace->most_rows : STORE_ROWS);
-}
-
-/* Rows were stored: what did it take?  The last few count. */
-static void
-note_pace(StorePace *pace, int64 began, int rows)
-{
-	double		row_us = (double) Max(pace->written_at - began, 1) / rows;
-	double		commit_us = (double) (clock_now() - pace->written_at);
-
-	pace->row_us += pace->row_us > 0 ? (row_us - pace->row_us) / 4 : row_us;
-	pace->commit_us += (commit_us - pace->commit_us) / 4;
-}
-
 /*
  * Where the outcomes end that are stored together: there is one at least, of which not all
  * is taken where there may be no memory for that.  *rows: those that are taken.
@@ -217,19 +129,21 @@ note_pace(StorePace *pace, int64 began, int rows)
 static Outcome **
 take_slice(Worker *worker, int *rows)
 {
-	const StorePace *pace = &worker->pace;
+	int			bound = worker->most_rows;
 	Outcome   **end = &worker->outcomes;
-	int			most = slice_rows(worker);
+	int			most = worker_slice_rows(worker);
 	Size		bytes = 0;
 
+	if (bound > 0)
+		most = Min(most, bound);
 	*rows = 0;
 	do
 	{
 		Outcome    *outcome = *end;
 
 		outcome->taken = outcome->row_count - outcome->stored;
-		if (pace->most_rows > 0)
-			outcome->taken = Min(outcome->taken, pace->most_rows);
+		if (bound > 0)
+			outcome->taken = Min(outcome->taken, bound);
 		*rows += outcome->taken;
 		bytes += outcome->bytes;
 		end = &outcome->next;
@@ -240,12 +154,12 @@ take_slice(Worker *worker, int *rows)
 
 /* There was memory for what was stored: perhaps there is for more. */
 static void
-grow_slice(StorePace *pace)
+grow_slice(Worker *worker)
 {
-	if (pace->most_rows == 0 || ++pace->good < STORE_GOOD)
+	if (worker->most_rows == 0 || ++worker->good_stores < STORE_GOOD)
 		return;
-	pace->most_rows = pace->most_rows * 2 < STORE_ROWS ? pace->most_rows * 2 : 0;
-	pace->good = 0;
+	worker->most_rows = worker->most_rows * 2 < STORE_ROWS ? worker->most_rows * 2 : 0;
+	worker->good_stores = 0;
 }
 
 /* The first outcome goes behind the others. */
@@ -333,14 +247,13 @@ give_up_half(Worker *worker)
 static void
 take_less(Worker *worker, int rows)
 {
-	StorePace  *pace = &worker->pace;
 	Attempts   *attempts = &worker->attempts[STEP_STORE];
 
-	pace->good = 0;
+	worker->good_stores = 0;
 	if (rows > 1)
 	{
 		/* At once: that is another store. */
-		pace->most_rows = rows / 2;
+		worker->most_rows = rows / 2;
 		attempts->failed = 1;
 		attempts->not_before = 0;
 	}
@@ -365,7 +278,7 @@ turn_store(Worker *worker)
 	int			rows;
 	bool		stored;
 
-	if (!store_is_due(worker))
+	if (!worker_store_is_due(worker, too_many_failed(worker) || nothing_found_yet(worker)))
 		return;
 	worker_show_memory(worker, true);
 	end = take_slice(worker, &rows);
@@ -384,8 +297,8 @@ turn_store(Worker *worker)
 		return;
 	}
 	wal_flush_request(&worker->wal_flush);
-	note_pace(&worker->pace, began, rows);
-	grow_slice(&worker->pace);
+	worker_note_stored(worker, began, rows);
+	grow_slice(worker);
 	store_committed(worker->store);
 	worker_note_progress(worker);
 	worker->unread = false;

@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_load.c
+ *	  The step of a worker's turn that loads rows, and makes requests of them.
+ *
+ * It does a slice at a time, each in a transaction of its own, and only when sending is
+ * about to lack requests.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "shared/permits.h"
+#include "worker/claims.h"
+
+/* Rows loaded by one query, but for a single request that holds more. */
+#define LOAD_ROWS 5000
+
+/*
+ * Rows a query should bring at least, beyond the requests that are needed at once.
+ * While none is on its way it brings no more: the first is to go as soon as can be.
+ */
+#define LOAD_MIN_ROWS 1000
+
+/* Buckets claimed at a time. */
+#define CLAIM_BUCKETS 1000
+
+/* Requests that a bucket makes, about. */
+static int
+requests_of_bucket(const Worker *worker)
+{
+	return (worker->job->bucket_size + worker->recipe->batch_size - 1) / worker->recipe->batch_size;
+}
+
+static int
+share_of_cap(Worker *worker)
+{
+	int			share = permits_share(worker_effective_cap(worker), worker->job->workers);
+
+	return Min(share, http_capacity(worker->http));
+}
+
+/*
+ * How many requests to load now: none while so many lie ready that loading does
+ * not become urgent before a whole cap's worth was sent, so that no free permit
+ * waits for the database; then enough for each query to bring a decent number of
+ * rows.  Of the job's cap each worker has its share.
+ */
+static int
+wanted_requests(Worker *worker)
+{
+	int			cap = share_of_cap(worker);
+
+	if (cap == 0 || worker->outbox.ready > cap + cap / LOAD_URGENT_SHARE)
+		return 0;
+	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
+}
+
+/* The last buckets are shared, too: no worker is to be done long before the others. */
+static int
+wanted_buckets(Worker *worker)
+{
+	int64		left = worker->job->buckets_total - claims_next_bucket(worker->slot_index) + 1;
+	int64		share = Max(left / worker->job->workers, 1);
+	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
+
+	return (int) Min(Min(count, CLAIM_BUCKETS), share);
+}
+
+static void
+claim(Worker *worker)
+{
+	List	   *rows = claims_take(worker->slot_index, worker->job, wanted_buckets(worker));
+	MemoryContext old = MemoryContextSwitchTo(worker->context);
+	List	   *buckets = NIL;
+	ListCell   *cell;
+
+	worker->exhausted = rows == NIL;
+	foreach(cell, rows)
+		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
+	worker->unloaded = list_concat(worker->unloaded, buckets);
+	MemoryContextSwitchTo(old);
+	if (rows != NIL)
+		claims_confirm(worker->slot_index, list_length(rows));
+}
+
+/* The buckets that the next query can load together, and how many rows of them. */
+static List *
+choose_buckets(Worker *worker, int *rows)
+{
+	int			batch = worker->recipe->batch_size;
+	bool		starting = worker->outbox.ready == 0 && http_in_flight(worker->http) == 0;
+	int			limit = Max((starting ? LOAD_MIN_ROWS : LOAD_ROWS) / batch, 1) * batch;
+	const Bucket *first = linitial(worker->unloaded);
+	const Bucket *last = NULL;
+	List	   *chosen = NIL;
+	ListCell   *cell;
+
+	limit = Min(limit, Max(wanted_requests(worker), 1) * batch);
+	*rows = 0;
+	foreach(cell, worker->unloaded)
+	{
+		Bucket	   *bucket = lfirst(cell);
+
+		/* Only consecutive ones: rows of a finished bucket between two would be loaded, too. */
+		if (chosen != NIL && (*rows + bucket->rows_open > limit || first->row.retried ||
+							  bucket->row.retried ||
+							  bucket->row.partition != first->row.partition ||
+							  bucket->row.bucket != last->row.bucket + 1))
+			break;
+		chosen = lappend(chosen, bucket);
+		last = bucket;
+		*rows += bucket->rows_open;
+	}
+	*rows = Min(*rows, limit);
+	return chosen;
+}
+
+static void
+forget_loaded(Worker *worker, List *buckets)
+{
+	ListCell   *cell;
+
+	foreach(cell, buckets)
+		if (bucket_is_loaded(lfirst(cell)))
+			worker->unloaded = list_delete_first(worker->unloaded);
+}
+
+/* An error leaves the buckets as they were before the slice was loaded. */
+static pg_noinline Outcome *
+cut_or_unload(Worker *worker, List *buckets, int64 next_row, Slice *slice)
+{
+	Outcome    *unsent = NULL;
+
+	PG_TRY();
+	{
+		unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
+	}
+	PG_CATCH();
+	{
+		bucket_unload(buckets, next_row, slice);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return unsent;
+}
+
+static void
+load_step(Worker *worker)
+{
+	int			rows;
+	List	   *buckets;
+	int64		next_row;
+	Outcome    *unsent;
+	Slice	   *slice;
+
+	server_check_usage(worker->server, GetUserId());
+	recipe_check_source(worker->recipe);
+	if (worker->unloaded == NIL)
+		claim(worker);
+	if (worker->unloaded == NIL)
+		return;
+	buckets = choose_buckets(worker, &rows);
+	next_row = ((Bucket *) linitial(buckets))->next_row;
+	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit(worker) / 8,
+						worker->context);
+	unsent = cut_or_unload(worker, buckets, next_row, slice);
+	forget_loaded(worker, buckets);
+	worker->loaded_bytes += slice->bytes;
+	while (unsent != NULL)
+	{
+		Outcome    *next = unsent->next;
+
+		worker_add_outcome(worker, unsent);
+		unsent = next;
+	}
+	if (slice->row_count == 0)
+		MemoryContextDelete(slice->context);
+}
+
+/* Has any worker of the job a bucket left to claim? */
+static bool
+may_claim(const Worker *worker)
+{
+	return worker->slot->claim_count < SHARED_MAX_CLAIMS &&
+		claims_next_bucket(worker->slot_index) <= worker->job->buckets_total;
+}
+
+bool
+turn_load(Worker *worker)
+{
+	bool		loaded = false;
+
+	if (!worker->stopping && worker_effective_cap(worker) == 0)
+		worker_set_waiting(worker, WAITING_CAP);
+	while (worker_may_send(worker) && wanted_requests(worker) > 0 && 
+		   !worker_load_can_wait(worker, share_of_cap(worker)))
+	{
+		if (worker->unloaded == NIL && !may_claim(worker))
+		{
+			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
+			break;
+		}
+		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
+			(outbox_count(&worker->outbox) > 0 || worker->outcomes != NULL))
+			break;
+		/* Rows that need no answer are stored as they come, too. */
+		if (worker->outcome_rows >= STORE_BUSY_ROWS)
+			break;
+		if (!worker_try_as(worker, STEP_LOAD, load_step))
+		{
+			if (worker->attempts[STEP_LOAD].last == ERROR_LOCK)
+				worker_set_waiting(worker, WAITING_LOCK);
+			break;
+		}
+		loaded = true;
+		/* What can be sent, or needs no answer, is not to wait for more. */
+		if (worker->exhausted || worker->outcome_rows >= STORE_ROWS || worker->outbox.ready > 0)
+			break;
+	}
+	return loaded;
+}

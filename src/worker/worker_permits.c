@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_permits.c
+ *	  A worker's permits: what they are expected to cost, and how they go back.
+ *
+ * They go back together, in the order in which requests have ended, with what became of
+ * those.  What a failure tells of the server is asked before its own permit goes back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "common/pg_prng.h"
+
+#include "base/clock.h"
+#include "shared/permits.h"
+
+/* What was sent, and lost or refused before the server has worked on it, so often is charged. */
+#define MAX_UNREACHED 10
+
+int64
+worker_expected_tokens(const Worker *worker, const Request *request)
+{
+	if (worker->tokens_estimated <= 0)
+		return request->tokens;
+	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
+}
+
+/*
+ * Tokens count for the job's budget as soon as they are known, whichever of
+ * its workers spent them.
+ */
+static void
+spend(Worker *worker, int64 tokens)
+{
+	if (tokens == 0)
+		return;
+	shared_lock();
+	worker->entry->tokens += tokens;
+	shared_unlock();
+}
+
+/*
+ * Answers that say what they cost teach what estimates are worth: lately is
+ * the last some twenty.
+ */
+static void
+learn_tokens(Worker *worker, int64 estimated, int64 reported)
+{
+	if (reported <= 0)
+		return;
+	worker->tokens_estimated += estimated - worker->tokens_estimated / 20;
+	worker->tokens_reported += reported - worker->tokens_reported / 20;
+}
+
+static void
+log_outage_end(const Worker *worker)
+{
+	ereport(LOG, errmsg("server \"%s\" answers again", worker->server->name));
+}
+
+void
+worker_give_back(Worker *worker)
+{
+	Returns    *returns = &worker->returns;
+
+	if (returns->count > 0 &&
+		permits_give_back(worker->slot_index, returns->answers, returns->count))
+		log_outage_end(worker);
+	returns->count = 0;
+}
+
+void
+worker_return_permit(Worker *worker, const Answer *answer, int64 estimated)
+{
+	Returns    *returns = &worker->returns;
+
+	worker->unsaved.tokens += answer->tokens;
+	spend(worker, answer->tokens);
+	learn_tokens(worker, estimated, answer->tokens);
+	returns->answers[returns->count++] = *answer;
+	if (returns->count == lengthof(returns->answers))
+		worker_give_back(worker);
+}
+
+/* Exponential backoff with full jitter: anything from now to base * 2^(failures - 1), capped. */
+static int64
+backoff_us(const Server *server, int failures)
+{
+	double		limit = (double) server->backoff_base_ms *
+		(double) (INT64CONST(1) << Min(failures - 1, 30));
+
+	limit = Min(limit, (double) server->backoff_max_ms);
+	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
+}
+
+/* For a person who may not see the rows: so nothing of what the API said. */
+static const char *
+describe_failure(const HttpResult *result)
+{
+	if (result->fault != HTTP_ANSWERED)
+		return result->error;
+	if (result->status / 100 == 2)
+		return "answers that cannot be read";
+	return psprintf("HTTP status %d", result->status);
+}
+
+Judgement
+worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult *result,
+			 int64 *wait_us)
+{
+	Trial		trial = {.sign = sign};
+	Charge		charge;
+
+	worker_give_back(worker);			/* of those before: the order tells */
+	trial.sent_at = request->sent_at;
+	trial.wait_us = result->retry_after_ms * 1000;
+	trial.failed_before = request->failures > 0;
+	trial.outages = request->outages;
+	trial.failure = describe_failure(result);
+	charge = permits_judge(worker->slot_index, &trial);
+	worker->returns.judged = true;
+
+	if (charge.outage_begins)
+		ereport(LOG,
+				errmsg("server \"%s\" gives nothing but failures: %s", worker->server->name,
+					   trial.failure),
+				errdetail("It is tried with one request at a time, and no row fails meanwhile."));
+	if (charge.outage_ends)
+		log_outage_end(worker);
+	request->outages = charge.outages;
+	if (charge.forgiven)
+	{
+		request->attempts = 1;	/* the one that has just ended */
+		request->failures = 0;
+	}
+	/*
+	 * That the server has not worked on it, or has lost it with its connection, passes; and that
+	 * there was no memory to send it.  If it goes on, it is something in the request after all.
+	 */
+	if ((result->sent ? !result->reached : result->fault == HTTP_INTERNAL) &&
+		request->failures < MAX_UNREACHED)
+		charge.counts = false;
+	if (!charge.counts)
+		request->attempts--;
+	*wait_us = 0;
+	/* What fails in an outage, and counts, is charged for good: see HEALTH_PATIENCE_US. */
+	if (charge.counts && request->attempts >= worker->server->max_attempts)
+		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
+	/* While a server is paused, that alone says who sends when. */
+	if (sign == HEALTH_THROTTLED || charge.out)
+		return JUDGED_AGAIN;
+	request->failures++;
+	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
+	return JUDGED_AGAIN;
+}

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_place.c
+ *	  A worker's place in shared memory: what it shows there, and its share of what is there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "shared/permits.h"
+
+void
+worker_set_waiting(Worker *worker, WaitingFor waiting_for)
+{
+	shared_lock();
+	worker->slot->waiting_for = waiting_for;
+	shared_unlock();
+}
+
+void
+worker_rescan(Worker *worker)
+{
+	shared_lock();
+	shared_rescan(worker->slot->job_index);
+	shared_unlock();
+	worker->exhausted = false;
+}
+
+int
+worker_effective_cap(Worker *worker)
+{
+	int			cap;
+
+	shared_lock();
+	cap = permits_effective(worker->entry->concurrency,
+							&shared->servers[worker->slot->server_index]);
+	shared_unlock();
+	return cap;
+}

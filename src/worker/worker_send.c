@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_send.c
+ *	  The step of a worker's turn that sends requests.
+ *
+ * A free permit waits for no other step: what lies ready is sent first, and leaves at
+ * once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/worker_loop.h"
+
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "recipe/call.h"
+#include "shared/permits.h"
+
+/* Requests go as connections, streams and look-ups have room: so often in one turn. */
+#define SEND_ROUNDS 8
+
+/* Fill the templates.  False: *why says why not. */
+static bool
+build(Worker *worker, Request *request, const char **why)
+{
+	RequestRow *rows = palloc(sizeof(RequestRow) * request->row_count);
+	RequestScope scope = {worker->job->id, request->bucket->row.bucket, rows, request->row_count};
+	bool		built;
+
+	for (int i = 0; i < request->row_count; i++)
+		rows[i] = request->rows[i]->request;
+	buffer_reset(&request->url);
+	buffer_reset(&request->body);
+	built = call_build(worker->recipe, &scope, &request->url, &request->body, why);
+	pfree(rows);
+	return built;
+}
+
+static void
+note_sent(Worker *worker, Request *request)
+{
+	if (request->bucket->started_at == 0)
+		request->bucket->started_at = GetCurrentTimestamp();
+	request->bucket->row.attempts++;
+	worker->body_bytes += request->body.capacity;
+	request->setup = worker->setup_sent = worker->setup;
+	request->credentials = worker->credentials;
+	worker->unsaved.requests++;
+	request->attempts++;
+	request->sent_at = clock_now();
+	if (request->sent++ > 0)
+		worker->unsaved.retries++;
+}
+
+/* Send one request, for which a permit is held. */
+static void
+send_request(Worker *worker, Request *request)
+{
+	const char *why = "";
+
+	if (build(worker, request, &why) &&
+		call_start(worker->http, &worker->http_settings, worker->recipe, worker->credentials,
+				   worker->setup, &request->url, &request->body, request))
+	{
+		note_sent(worker, request);
+		return;
+	}
+	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now(), false);
+	worker_fail_request(worker, request, 0,
+						why[0] != '\0' ? why : "out of memory while the request was made");
+}
+
+/*
+ * What was decided and is not sent yet, because its connection is still being made, is
+ * decided anew: caps, pauses, keys and addresses may be others by now.  It takes a look at
+ * shared memory, and only while there is such a request.
+ */
+void
+turn_recall(Worker *worker)
+{
+	bool		all;
+
+	if (http_unsent(worker->http) == 0)
+		return;
+	all = !worker_may_send(worker) || worker_is_steered(worker) ||
+		worker->setup_sent != worker->setup;
+	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->slot_index));
+}
+
+/* Returns whether there is more to be sent, by permits, than there are connections for. */
+static bool
+send_ready(Worker *worker)
+{
+	Request    *request;
+	bool		full = false;
+
+	worker->permit_not_before = CLOCK_NEVER;
+	if (worker_check_budget(worker))
+	{
+		/* Those that are due are not what to wake up for, where the pause cannot be written yet. */
+		(void) outbox_peek(&worker->outbox, clock_now());
+		http_recall(worker->http, PG_INT32_MAX);
+		if (worker->slot->wants)
+			permits_want_nothing(worker->slot_index);
+		return false;
+	}
+	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
+	{
+		Refusal		refusal;
+
+		/* Requests may have become smaller since it was cut: its server was changed. */
+		if (request->row_count > worker->recipe->batch_size)
+		{
+			outbox_pop(&worker->outbox);
+			worker_fit_request(worker, request);
+			continue;
+		}
+		if (clock_now() < worker->attempts[STEP_CONNECT].not_before)
+			break;
+		/* What is not sent at once is decided when it can be. */
+		full = http_room(worker->http) == 0;
+		if (full)
+			break;
+		/* A single request may exceed it, but not on top of answers that wait to be stored. */
+		if (worker_memory_used(worker) > worker_memory_limit(worker) &&
+			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
+			break;
+		request->tokens_taken = worker_expected_tokens(worker, request);
+		if (!permits_take(worker->slot_index, request->tokens_taken, &refusal))
+		{
+			if (refusal.wait_us != CLOCK_NEVER)
+				worker->permit_not_before = clock_now() + refusal.wait_us;
+			return false;
+		}
+		outbox_pop(&worker->outbox);
+		send_request(worker, request);
+	}
+	if (worker->slot->wants)
+		permits_want_nothing(worker->slot_index);
+	return full;
+}
+
+/*
+ * On the wire at once: what comes next in a turn may take long.  What has come back makes
+ * room for others, but comes first itself.
+ */
+void
+turn_send(Worker *worker)
+{
+	int			rounds = SEND_ROUNDS;
+	bool		more;
+
+	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
+		intake_look_at_file(worker);
+	turn_recall(worker);
+	do
+	{
+		more = !worker_is_steered(worker) && send_ready(worker);
+		http_flush(worker->http);
+		more = more && http_room(worker->http) > 0 && !http_has_finished(worker->http);
+	} while (more && --rounds > 0);
+	worker->more_to_send = more;
+}
