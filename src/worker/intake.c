@@ -4,7 +4,7 @@
  *	  What a worker reads before it can work: job, server, credentials, recipe.
  *
  * When an invalidation says that a server or a user mapping has changed, or a
- * look at a token's file that this has, and before a failure that they may be the
+ * look at a token's file that this has (token_file.c), and before a failure that they may be the
  * cause of pauses the job, server and credentials are read again; if the server is
  * another, the recipe's templates and paths are replaced in place.
  * When the job is resumed after somebody had to mend something, all is read
@@ -57,12 +57,6 @@ intake_watch_changes(void)
 	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, server_invalidated, (Datum) 0);
 	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 }
-
-/* A file that cannot be used for so long is not merely being replaced. */
-#define FILE_PATIENCE_US 1000000
-
-/* Between two looks at a token's file. */
-#define FILE_LOOK_US 250000
 
 /* Server, which has its place among those in use, and credentials from now on. */
 static void
@@ -221,40 +215,6 @@ intake_refresh(Worker *worker)
 	unsigned	before = worker->setup;
 
 	return worker_try(worker, intake_server) && worker->setup != before;
-}
-
-bool
-intake_awaits_file(Worker *worker)
-{
-	if (credentials_look(worker->credentials) != TOKEN_FILE_UNUSABLE)
-		return false;
-	if (worker->file_bad_since == 0)
-		worker->file_bad_since = clock_now();
-	return clock_now() - worker->file_bad_since < FILE_PATIENCE_US;
-}
-
-void
-intake_look_at_file(Worker *worker)
-{
-	int64		now = clock_now();
-	TokenFileState state;
-
-	if (worker->credentials->token_file == NULL || now - worker->file_looked_at < FILE_LOOK_US)
-		return;
-	worker->file_looked_at = now;
-	state = credentials_look(worker->credentials);
-	if (state == TOKEN_FILE_UNUSABLE)
-	{
-		/* The old token may be good for a while yet. */
-		if (worker->file_bad_since == 0)
-			worker->file_bad_since = now;
-		if (now - worker->file_bad_since < FILE_PATIENCE_US)
-			return;
-	}
-	worker->file_bad_since = 0;
-	/* Of a file that stays unusable, reading it says what is wrong. */
-	if (state != TOKEN_FILE_SAME)
-		(void) intake_refresh(worker);
 }
 
 void

@@ -345,15 +345,15 @@ extern void intake_again(Worker *worker);	/* the same, after anything may have c
 /* Read server and credentials again, now.  True: they had changed. */
 extern bool intake_refresh(Worker *worker);
 
-/* The same where a look at a token's file, every now and then, says that it has changed. */
-extern void intake_look_at_file(Worker *worker);
-
-/* Is a token's file being replaced, perhaps: missing or empty, and not for long yet? */
-extern bool intake_awaits_file(Worker *worker);
-
 extern void intake_watch_changes(void);
 extern bool intake_server_changed;	/* set by invalidations */
 extern bool intake_catalog_changed;
+
+/* In token_file.c: the same where a look at the file, every now and then, says that it has changed. */
+extern void token_file_look(Worker *worker);
+
+/* Is it being replaced, perhaps: missing or empty, and not for long yet? */
+extern bool token_file_is_awaited(Worker *worker);
 
 /* How many requests of the job may be in flight now, shares of other jobs apart. */
 extern int	worker_effective_cap(Worker *worker);

@@ -151,7 +151,7 @@ turn_send(Worker *worker)
 	bool		more;
 
 	if (worker_may_send(worker) && outbox_peek(&worker->outbox, clock_now()) != NULL)
-		intake_look_at_file(worker);
+		token_file_look(worker);
 	turn_recall(worker);
 	do
 	{

@@ -246,7 +246,7 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 
 	request->bucket->http_status = result->status;
 	request->attempts--;
-	if (intake_awaits_file(worker))
+	if (token_file_is_awaited(worker))
 	{
 		put_back(worker, request, FILE_WAIT_US);
 		return;
