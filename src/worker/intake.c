@@ -175,7 +175,7 @@ recompile(Worker *worker, const Server *server)
  * read before an error came goes with the turn: nothing refers to it.
  */
 void
-intake_server(Worker *worker)
+intake_server_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich set-up",
 												  ALLOCSET_SMALL_SIZES);
@@ -214,11 +214,11 @@ intake_refresh(Worker *worker)
 {
 	unsigned	before = worker->setup;
 
-	return worker_try(worker, intake_server) && worker->setup != before;
+	return worker_try(worker, intake_server_step, NULL) && worker->setup != before;
 }
 
 void
-intake_again(Worker *worker)
+intake_again_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	intake_job(worker);
 	if (worker->job == NULL)

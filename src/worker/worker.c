@@ -173,7 +173,7 @@ run_step(WorkerStep step)
 {
 	if (!worker_begin(&worker))
 		return false;
-	step(&worker);
+	step(&worker, NULL);
 	worker_commit();
 	MemoryContextSwitchTo(worker.turn);
 	return true;
@@ -218,7 +218,7 @@ bucketize_progress(int64 rows)
 }
 
 static void
-bucketize_step(Worker *self)
+bucketize_step(Worker *self, void *arg pg_attribute_unused())
 {
 	Bucketized	found;
 
@@ -244,7 +244,7 @@ bucketize_step(Worker *self)
 }
 
 static void
-begin_bucketizing_step(Worker *self)
+begin_bucketizing_step(Worker *self, void *arg pg_attribute_unused())
 {
 	(void) catalog_transition(self->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
 }
@@ -282,7 +282,7 @@ run_bucketize(void)
 }
 
 static void
-intake_step(Worker *self)
+intake_step(Worker *self, void *arg pg_attribute_unused())
 {
 	intake_job(self);
 	if (self->job != NULL && self->job->state == JOB_RUNNING)
@@ -404,7 +404,7 @@ handle_error(void)
 }
 
 static void
-uncount_step(Worker *self)
+uncount_step(Worker *self, void *arg pg_attribute_unused())
 {
 	catalog_uncount_start(self->job->id, self->slot->worker_number);
 }

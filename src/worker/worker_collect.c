@@ -105,7 +105,6 @@ take_back(Worker *worker, HttpResult *result)
 void
 turn_collect(Worker *worker)
 {
-	Returns    *returns = &worker->returns;
 	HttpResult	result;
 	int64		began;
 
@@ -120,6 +119,7 @@ turn_collect(Worker *worker)
 	{
 		Request    *request = result.tag;
 		Answer		answer = {0};
+		Settled		settled = {0};
 		int64		estimated = request->tokens;
 
 		if (result.fault == HTTP_NOT_SENT)
@@ -139,14 +139,14 @@ turn_collect(Worker *worker)
 			worker_forget_failure(worker, STEP_CONNECT);
 		count_resent(worker, request, &result);
 		worker_note_answer_size(worker, result.body.length);
-		returns->judged = false;
-		if (!worker_settle(worker, &result, &answer.tokens))
+		if (!worker_settle(worker, &result, &settled))
 		{
 			http_put_back(worker->http, &result);
 			worker->unread = true;
 			break;
 		}
-		answer.works = answer.works && !returns->judged;
+		answer.tokens = settled.tokens;
+		answer.works = answer.works && !settled.judged;
 		worker_return_permit(worker, &answer, estimated);
 		worker_note_read(worker);
 	}

@@ -72,7 +72,7 @@ tokens_spent(const Worker *worker)
 }
 
 static void
-pause_for_budget_step(Worker *worker)
+pause_for_budget_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
 						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
@@ -89,7 +89,7 @@ worker_check_budget(Worker *worker)
 {
 	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
 		return false;
-	if (!worker->stopping && worker_try(worker, pause_for_budget_step))
+	if (!worker->stopping && worker_try(worker, pause_for_budget_step, NULL))
 		worker_pause_written(worker);
 	return true;
 }

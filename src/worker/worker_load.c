@@ -149,7 +149,7 @@ cut_or_unload(Worker *worker, List *buckets, int64 next_row, Slice *slice)
 }
 
 static void
-load_step(Worker *worker)
+load_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	int			rows;
 	List	   *buckets;
@@ -210,7 +210,7 @@ turn_load(Worker *worker)
 		/* Rows that need no answer are stored as they come, too. */
 		if (worker->outcome_rows >= STORE_BUSY_ROWS)
 			break;
-		if (!worker_try_as(worker, STEP_LOAD, load_step))
+		if (!worker_try_as(worker, STEP_LOAD, load_step, NULL))
 		{
 			if (worker->attempts[STEP_LOAD].last == ERROR_LOCK)
 				worker_set_waiting(worker, WAITING_LOCK);

@@ -47,7 +47,7 @@
 
 /* The job was steered: what is it to be now? */
 static void
-reread_step(Worker *worker)
+reread_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	Job		   *job = catalog_load_job(worker->job->id);
 
@@ -110,7 +110,7 @@ notice_changes(Worker *worker)
 	{
 		intake_server_changed = false;
 		/* What is wrong with it is looked at again when the job is resumed. */
-		if (!worker_try_as(worker, STEP_INTAKE, intake_server))
+		if (!worker_try_as(worker, STEP_INTAKE, intake_server_step, NULL))
 			intake_server_changed |= !worker->misconfigured;
 	}
 	if (intake_catalog_changed && !worker->abandoned)
@@ -118,10 +118,11 @@ notice_changes(Worker *worker)
 		intake_catalog_changed = false;
 		(void) worker_can_begin(worker, STEP_CONTROL);
 	}
-	if (version != worker->seen_version && !worker->abandoned && worker_try(worker, reread_step))
+	if (version != worker->seen_version && !worker->abandoned && 
+		worker_try(worker, reread_step, NULL))
 		worker->seen_version = version;
 	if (worker->misconfigured && !worker->stopping && !worker->abandoned &&
-		worker_try_as(worker, STEP_INTAKE, intake_again))
+		worker_try_as(worker, STEP_INTAKE, intake_again_step, NULL))
 		worker->misconfigured = false;
 }
 
@@ -140,16 +141,16 @@ is_idle(const Worker *worker)
 /*
  * All buckets are done: replace the target's rows (overwrite), drop staging but
  * for failed rows, and call the job completed.  Staging that somebody uses now is
- * left to a clerk.
+ * left to a clerk.  *finished (a bool): the job is completed, once that is committed.
  */
 static void
-finish_step(Worker *worker)
+finish_step(Worker *worker, void *finished)
 {
 	const Job  *job = worker->job;
 	JobState	state;
 	Counters	sum;
 
-	worker->finished = false;
+	*(bool *) finished = false;
 	/* It may have been paused, or another worker has found the same, since this one has looked. */
 	if (!catalog_hold_job(job->id, &state) || state != JOB_RUNNING)
 		return;
@@ -184,12 +185,12 @@ finish_step(Worker *worker)
 		(void) staging_drop(job->id, true);
 	catalog_delete_runs(job->id);
 	(void) catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL);
-	worker->finished = true;
+	*(bool *) finished = true;
 }
 
 /* Partitions whose buckets are all finished are not needed any more. */
 static void
-drop_partitions_step(Worker *worker)
+drop_partitions_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	ListCell   *cell;
 
@@ -214,7 +215,7 @@ drop_finished_partitions(Worker *worker, bool quiet)
 		return;
 	worker->partition_checked_at = lowest;
 	worker->stored_since_check = false;
-	(void) worker_try_as(worker, STEP_CLEAN, drop_partitions_step);
+	(void) worker_try_as(worker, STEP_CLEAN, drop_partitions_step, NULL);
 }
 
 static void
@@ -229,12 +230,18 @@ show_activity(Worker *worker)
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
+static void
+note_counters_step(Worker *worker, void *arg pg_attribute_unused())
+{
+	worker_note_counters(worker);
+}
+
 /* Where nothing is stored for a while, the world is still to see what is sent. */
 static void
 note_counters(Worker *worker)
 {
 	if (worker_has_counters(worker) && worker->outcomes == NULL &&
-		worker_try(worker, worker_note_counters))
+		worker_try(worker, note_counters_step, NULL))
 		worker_counters_noted(worker);
 }
 
@@ -256,7 +263,7 @@ count_elapsed(Worker *worker)
 }
 
 static void
-note_elapsed_step(Worker *worker)
+note_elapsed_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	catalog_note_elapsed(worker->job->id, worker->slot->worker_number,
 						 shared_job_elapsed(worker->database, worker->job->id));
@@ -293,7 +300,7 @@ tick(Worker *worker)
 	if (now - worker->counted_at >= COUNT_US)
 		note_counters(worker);
 	if (elapsed_is_due)
-		(void) worker_try(worker, note_elapsed_step);
+		(void) worker_try(worker, note_elapsed_step, NULL);
 	drop_finished_partitions(worker, quiet);
 }
 
@@ -351,6 +358,7 @@ void
 worker_run_loop(Worker *worker)
 {
 	WaitEventSet *events = make_events(worker);
+	bool		finished = false;
 	bool		loading;
 
 	worker->tick_at = clock_now();
@@ -386,8 +394,8 @@ worker_run_loop(Worker *worker)
 				continue;
 			/* Only what was committed counts. */
 			if (!claims_any(worker->slot->job_index) &&
-				worker_try_as(worker, STEP_FINISH, finish_step))
-				worker->abandoned |= worker->finished;
+				worker_try_as(worker, STEP_FINISH, finish_step, &finished))
+				worker->abandoned |= finished;
 			if (worker_is_spared(worker))
 				break;
 			if (worker->pause.reason != NULL)
@@ -404,7 +412,7 @@ worker_run_loop(Worker *worker)
 	if (!worker->abandoned)
 	{
 		note_counters(worker);
-		(void) worker_try(worker, note_elapsed_step);
+		(void) worker_try(worker, note_elapsed_step, NULL);
 	}
 	FreeWaitEventSet(events);
 }

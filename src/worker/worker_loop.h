@@ -57,7 +57,6 @@ typedef struct Returns
 {
 	Answer		answers[64];
 	int			count;
-	bool		judged;			/* the one being settled was noted by worker_judge */
 } Returns;
 
 struct Worker
@@ -93,7 +92,6 @@ struct Worker
 	bool		found_any;		/* some output path has found something */
 	bool		found_item;		/* some answer held an item at all */
 	bool		exhausted;		/* no bucket was left to claim at the last look */
-	bool		finished;		/* the job is completed, if that is committed */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
@@ -149,11 +147,12 @@ extern void worker_commit(void);
 /*
  * Run a step of the loop in a transaction of its own.  False: an error came, or
  * it is too early after the last one; nothing is changed.  What it was is dealt
- * with here: the step may be tried again, or the job is being paused.
+ * with here: the step may be tried again, or the job is being paused.  arg is the step's
+ * own: what it works on, and where it says what it has found.
  */
-typedef void (*WorkerStep) (Worker *worker);
-extern bool worker_try_as(Worker *worker, StepKind kind, WorkerStep step);
-extern bool worker_try(Worker *worker, WorkerStep step);	/* as STEP_CONTROL */
+typedef void (*WorkerStep) (Worker *worker, void *arg);
+extern bool worker_try_as(Worker *worker, StepKind kind, WorkerStep step, void *arg);
+extern bool worker_try(Worker *worker, WorkerStep step, void *arg); /* as STEP_CONTROL */
 
 /* Can a transaction be had at all? */
 extern bool worker_can_begin(Worker *worker, StepKind kind);
@@ -229,11 +228,18 @@ extern void turn_store(Worker *worker);
 /* Pause the job, with reason budget, when it has spent its tokens.  True: it sends nothing more. */
 extern bool worker_check_budget(Worker *worker);
 
+/* What was found out when a request that has ended was settled. */
+typedef struct Settled
+{
+	int64		tokens;			/* that it has cost */
+	bool		judged;			/* its server's health knows of it: worker_judge has told it */
+} Settled;
+
 /*
- * What becomes of a request that has ended, in worker_settle.c.  *tokens: what it cost.
+ * What becomes of a request that has ended, in worker_settle.c.  *settled begins with zeros.
  * False: there is no memory to read its answer, but will be; nothing has changed.
  */
-extern bool worker_settle(Worker *worker, HttpResult *result, int64 *tokens);
+extern bool worker_settle(Worker *worker, HttpResult *result, Settled *settled);
 
 /* What is to become of a request that was throttled or has failed in passing. */
 typedef enum Judgement
@@ -338,9 +344,11 @@ extern void worker_rescan(Worker *worker);	/* look at all buckets again */
 extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
 
 /* Reading job and server, in intake.c. */
-extern void intake_job(Worker *worker);		/* in a transaction: job, server, credentials, recipe */
-extern void intake_server(Worker *worker);	/* server and credentials, where they have changed */
-extern void intake_again(Worker *worker);	/* the same, after anything may have changed */
+extern void intake_job(Worker *worker);	/* in a transaction: job, server, credentials, recipe */
+
+/* Steps: server and credentials, where they have changed; all, after anything may have. */
+extern void intake_server_step(Worker *worker, void *arg);
+extern void intake_again_step(Worker *worker, void *arg);
 
 /* Read server and credentials again, now.  True: they had changed. */
 extern bool intake_refresh(Worker *worker);

@@ -119,7 +119,6 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	trial.outages = request->outages;
 	trial.failure = describe_failure(result);
 	charge = permits_judge(worker->slot_index, &trial);
-	worker->returns.judged = true;
 
 	if (charge.outage_begins)
 		ereport(LOG,

@@ -117,7 +117,7 @@ worker_fit_request(Worker *worker, Request *request)
 }
 
 static void
-note_refused_step(Worker *worker)
+note_refused_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	catalog_set_refused(worker->job->id);
 }
@@ -159,7 +159,7 @@ pause_refused(Worker *worker, const char *what, const char *error, const char *h
 	const char *message = worker_message(worker, error);
 
 	/* Where this cannot be written, the job pauses for it once more. */
-	(void) worker_try(worker, note_refused_step);
+	(void) worker_try(worker, note_refused_step, NULL);
 	worker_pause(worker, "configuration", psprintf("%s: %s", what, message), hint);
 	return_held(worker);
 }

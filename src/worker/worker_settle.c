@@ -36,18 +36,20 @@ put_back(Worker *worker, Request *request, int64 wait_us)
 
 /* The server wants fewer requests: that is nothing against this one. */
 static void
-return_throttled(Worker *worker, Request *request, const HttpResult *result)
+return_throttled(Worker *worker, Request *request, const HttpResult *result, Settled *settled)
 {
 	int64		wait_us;
 
 	request->bucket->http_status = result->status;
+	settled->judged = true;
 	(void) worker_judge(worker, request, HEALTH_THROTTLED, result, &wait_us);
 	put_back(worker, request, wait_us);
 }
 
 /* A failure that may pass: try again later, or give up after max_attempts, if it is its own. */
 static void
-retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error)
+retry_request(Worker *worker, Request *request, const HttpResult *result, const char *error,
+			  Settled *settled)
 {
 	HealthSign	sign = HEALTH_FAILED;
 	int64		wait_us;
@@ -57,6 +59,7 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 	else if (result->fault != HTTP_ANSWERED && !result->sent)
 		sign = HEALTH_UNREACHED;
 	request->bucket->http_status = result->status;
+	settled->judged = true;
 	switch (worker_judge(worker, request, sign, result, &wait_us))
 	{
 		case JUDGED_AGAIN:
@@ -71,16 +74,10 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 	}
 }
 
-typedef struct TokenFind
-{
-	int64_t		tokens;
-} TokenFind;
-
 static bool
-find_tokens(JsonSlice found, void *state)
+find_tokens(JsonSlice found, void *tokens)
 {
-	(void) (json_kind(found) == JSON_NUMBER &&
-			json_to_int64(found, &((TokenFind *) state)->tokens));
+	(void) (json_kind(found) == JSON_NUMBER && json_to_int64(found, tokens));
 	return false;
 }
 
@@ -91,12 +88,12 @@ find_tokens(JsonSlice found, void *state)
 static int64
 reported_tokens(const Worker *worker, Response *response)
 {
-	TokenFind	find = {0};
+	int64_t		tokens = 0;
 
 	if (response->root.start != NULL)
 		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens,
-						 &find);
-	return Min(Max(find.tokens, 0), PG_INT32_MAX);
+						 &tokens);
+	return Min(Max(tokens, 0), PG_INT32_MAX);
 }
 
 /* Items that say by their keys which rows they belong to. */
@@ -110,20 +107,26 @@ match_items(Worker *worker, const Request *request, Response *response)
 	matcher_assign(worker->recipe->matcher, keys, worker->recipe->many, response);
 }
 
-/* The answer that is being read, and what is found there. */
-static const Request *reading;
-static const HttpResult *reading_result;
-static Response response;
-static int64 tokens_reported;
+/* An answer that is read, and what is found there. */
+typedef struct Reading
+{
+	const Request *request;
+	const HttpResult *result;
+	Response	response;
+	int64		tokens;			/* that it says it cost */
+} Reading;
 
 static void
-read_step(Worker *worker)
+read_step(Worker *worker, void *arg)
 {
-	response_decode(reading_result->body.data, reading_result->body.length,
-					&worker->recipe->shape, reading->row_count, &response);
-	tokens_reported = reported_tokens(worker, &response);
-	if (worker->recipe->matcher != NULL && response.status == RESPONSE_OK)
-		match_items(worker, reading, &response);
+	Reading    *reading = arg;
+	Response   *response = &reading->response;
+
+	response_decode(reading->result->body.data, reading->result->body.length,
+					&worker->recipe->shape, reading->request->row_count, response);
+	reading->tokens = reported_tokens(worker, response);
+	if (worker->recipe->matcher != NULL && response->status == RESPONSE_OK)
+		match_items(worker, reading->request, response);
 }
 
 /*
@@ -131,16 +134,13 @@ read_step(Worker *worker)
  * evaluate.  False: that was canceled, or ran out of memory.
  */
 static bool
-read_answer(Worker *worker, const Request *request, const HttpResult *result)
+read_answer(Worker *worker, Reading *reading)
 {
-	reading = request;
-	reading_result = result;
-	memset(&response, 0, sizeof(response));
 	if (!worker->recipe->evaluates)
-		read_step(worker);
-	else if (!worker_try_as(worker, STEP_READ, read_step))
+		read_step(worker, reading);
+	else if (!worker_try_as(worker, STEP_READ, read_step, reading))
 	{
-		response_free(&response);
+		response_free(&reading->response);
 		return false;
 	}
 	return true;
@@ -176,9 +176,9 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
  * against this one.
  */
 static bool
-lacks_memory(Worker *worker, bool was_read, HttpResult *result)
+lacks_memory(Worker *worker, bool was_read, const Response *response, HttpResult *result)
 {
-	if (was_read ? response.status != RESPONSE_OUT_OF_MEMORY
+	if (was_read ? response->status != RESPONSE_OUT_OF_MEMORY
 		: !worker->attempts[STEP_READ].lacked_memory)
 		return false;
 	worker_note_memory_refused(worker);
@@ -187,18 +187,49 @@ lacks_memory(Worker *worker, bool was_read, HttpResult *result)
 	return true;
 }
 
-/*
- * *tokens: what it cost.  False: it could not be read, but may be once others were stored.
- */
-static bool
-decode(Worker *worker, Request *request, HttpResult *result, int64 *tokens)
+/* The answer was read, and cannot be used.  Reasons quote its keys and values. */
+static void
+settle_unusable(Worker *worker, Request *request, const HttpResult *result,
+				const Response *response, Settled *settled)
+{
+	const char *reason = mask_text(response->error, request->credentials);
+
+	if (response->status == RESPONSE_MISMATCHED)
+		worker_refuse(worker, request, REFUSED_MISMATCH, result->status, reason);
+	else
+		retry_request(worker, request, result, reason, settled);
+}
+
+/* The outcome takes the response over, and the answer where that refers to it. */
+static void
+settle_answered(Worker *worker, Request *request, HttpResult *result, Response *response)
 {
 	Outcome    *outcome;
-	bool		was_read = read_answer(worker, request, result);
 
-	if (lacks_memory(worker, was_read, result) && worker->outcomes != NULL)
+	worker_note_answered(worker, request->row_count);
+	request->bucket->http_status = result->status;
+	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
+	outcome->http_status = result->status;
+	if (!response_detach(response, &worker->recipe->shape, result->body.data,
+						 result->body.length))
 	{
-		response_free(&response);
+		outcome->answer = result->body;
+		memset(&result->body, 0, sizeof(result->body));
+	}
+	outcome->response = *response;
+	worker_add_outcome(worker, outcome);
+}
+
+/* False: it could not be read, but may be once others were stored. */
+static bool
+decode(Worker *worker, Request *request, HttpResult *result, Settled *settled)
+{
+	Reading		reading = {.request = request, .result = result};
+	bool		was_read = read_answer(worker, &reading);
+
+	if (lacks_memory(worker, was_read, &reading.response, result) && worker->outcomes != NULL)
+	{
+		response_free(&reading.response);
 		return false;
 	}
 	if (!was_read)
@@ -206,31 +237,14 @@ decode(Worker *worker, Request *request, HttpResult *result, int64 *tokens)
 		settle_unread(worker, request, result);
 		return true;
 	}
-	*tokens = tokens_reported;
-	if (response.status != RESPONSE_OK)
+	settled->tokens = reading.tokens;
+	if (reading.response.status == RESPONSE_OK)
+		settle_answered(worker, request, result, &reading.response);
+	else
 	{
-		/* reasons quote keys and values of the answer */
-		strlcpy(response.error, mask_text(response.error, request->credentials),
-				sizeof(response.error));
-		if (response.status == RESPONSE_MISMATCHED)
-			worker_refuse(worker, request, REFUSED_MISMATCH, result->status, response.error);
-		else
-			retry_request(worker, request, result, response.error);
-		response_free(&response);
-		return true;
+		settle_unusable(worker, request, result, &reading.response, settled);
+		response_free(&reading.response);
 	}
-	worker_note_answered(worker, request->row_count);
-	request->bucket->http_status = result->status;
-	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
-	outcome->http_status = result->status;
-	if (!response_detach(&response, &worker->recipe->shape, result->body.data,
-						 result->body.length))
-	{
-		outcome->answer = result->body;
-		memset(&result->body, 0, sizeof(result->body));
-	}
-	outcome->response = response;
-	worker_add_outcome(worker, outcome);
 	return true;
 }
 
@@ -314,29 +328,28 @@ is_about_size(const HttpResult *result)
 }
 
 bool
-worker_settle(Worker *worker, HttpResult *result, int64 *tokens)
+worker_settle(Worker *worker, HttpResult *result, Settled *settled)
 {
 	Request    *request = result->tag;
 	Verdict		verdict = judge(worker, request, result);
 
-	*tokens = 0;
 	worker->body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
 	switch (verdict.kind)
 	{
 		case VERDICT_ANSWERED:
-			if (!decode(worker, request, result, tokens))
+			if (!decode(worker, request, result, settled))
 				return false;
 			break;
 		case VERDICT_NOTHING:
 			settle_nothing(worker, request, result);
 			break;
 		case VERDICT_THROTTLED:
-			return_throttled(worker, request, result);
+			return_throttled(worker, request, result, settled);
 			break;
 		case VERDICT_TRANSIENT:
-			retry_request(worker, request, result, describe_end(request, result));
+			retry_request(worker, request, result, describe_end(request, result), settled);
 			break;
 		case VERDICT_CONFIGURATION:
 			settle_configuration(worker, request, result, describe_end(request, result),

@@ -63,7 +63,7 @@ may_defer_flush(const Worker *worker)
 }
 
 static void
-store_step(Worker *worker)
+store_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
 	worker->storing = worker->unsaved;
@@ -285,7 +285,7 @@ turn_store(Worker *worker)
 	rest = *end;
 	*end = NULL;
 	began = clock_now();
-	stored = worker_try_as(worker, STEP_STORE, store_step);
+	stored = worker_try_as(worker, STEP_STORE, store_step, NULL);
 	*end = rest;
 	if (!stored)
 	{

@@ -194,16 +194,14 @@ worker_pause(Worker *worker, const char *reason, const char *error, const char *
 	worker->pause.hint = MemoryContextStrdup(worker->context, hint ? hint : "");
 }
 
-/* False: the job is at rest already, or ended. */
-static bool pause_written;
-
+/* *written (a bool): false where the job is at rest already, or ended. */
 static void
-write_pause_step(Worker *worker)
+write_pause_step(Worker *worker, void *written)
 {
 	const PendingPause *pause = &worker->pause;
 
 	/* Without its owner, whatever went wrong went wrong because of that. */
-	pause_written = !catalog_pause_without_owner(worker->job->id, worker->job->owner) &&
+	*(bool *) written = !catalog_pause_without_owner(worker->job->id, worker->job->owner) &&
 		catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
 						   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
 	/* Who sees the pause is to see all that was sent, too. */
@@ -234,11 +232,12 @@ void
 worker_write_pause(Worker *worker)
 {
 	PendingPause *pause = &worker->pause;
+	bool		written;
 
-	if (pause->reason == NULL || !worker_try(worker, write_pause_step))
+	if (pause->reason == NULL || !worker_try(worker, write_pause_step, &written))
 		return;
 	worker_pause_written(worker);
-	if (pause_written)
+	if (written)
 		ereport(LOG,
 				errmsg("job " INT64_FORMAT " of pg_enrich is paused, reason %s: %s",
 					   worker->job->id, pause->reason, pause->error),
@@ -324,7 +323,7 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 }
 
 bool
-worker_try_as(Worker *worker, StepKind kind, WorkerStep step)
+worker_try_as(Worker *worker, StepKind kind, WorkerStep step, void *arg)
 {
 	Attempts   *attempts = &worker->attempts[kind];
 	ErrorData  *volatile error = NULL;
@@ -337,7 +336,7 @@ worker_try_as(Worker *worker, StepKind kind, WorkerStep step)
 		begun = worker_begin(worker);
 		if (begun)
 		{
-			step(worker);
+			step(worker, arg);
 			worker_commit();
 		}
 	}
@@ -362,30 +361,29 @@ worker_try_as(Worker *worker, StepKind kind, WorkerStep step)
 }
 
 bool
-worker_try(Worker *worker, WorkerStep step)
+worker_try(Worker *worker, WorkerStep step, void *arg)
 {
-	return worker_try_as(worker, STEP_CONTROL, step);
+	return worker_try_as(worker, STEP_CONTROL, step, arg);
 }
 
 static void
-nothing_step(Worker *worker pg_attribute_unused())
+nothing_step(Worker *worker pg_attribute_unused(), void *arg pg_attribute_unused())
 {
 }
 
 bool
 worker_can_begin(Worker *worker, StepKind kind)
 {
-	return worker_try_as(worker, kind, nothing_step);
+	return worker_try_as(worker, kind, nothing_step, NULL);
 }
 
-/* A text of an API, and the same in the database's encoding. */
-static const char *text_of_api;
-static const char *text_of_job;
-
+/* *text (a const char *) is UTF-8, and then in the database's encoding. */
 static void
-convert_text_step(Worker *worker)
+convert_text_step(Worker *worker, void *text)
 {
-	text_of_job = MemoryContextStrdup(worker->turn, message_from_utf8(text_of_api));
+	const char **converted = text;
+
+	*converted = MemoryContextStrdup(worker->turn, message_from_utf8(*converted));
 }
 
 /*
@@ -395,8 +393,9 @@ convert_text_step(Worker *worker)
 const char *
 worker_message(Worker *worker, const char *utf8)
 {
-	text_of_api = utf8;
-	text_of_job = "the API refused a request";
-	(void) worker_try(worker, convert_text_step);
-	return text_of_job;
+	const char *text = utf8;
+
+	if (!worker_try(worker, convert_text_step, &text))
+		return "the API refused a request";
+	return text;
 }
