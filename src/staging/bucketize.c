@@ -52,6 +52,7 @@ typedef struct Bucketizer
 	DestReceiver receiver;		/* first: the executor knows us by it */
 	const Recipe *recipe;
 	BucketizeProgress progress;
+	void	   *progress_state;
 	Bucketized	found;
 
 	/* The current partition */
@@ -479,7 +480,7 @@ receive_row(TupleTableSlot *source, DestReceiver *self)
 	if (state->slot_count == BATCH_ROWS || state->slot_bytes > BATCH_BYTES)
 	{
 		flush_rows(state);
-		state->progress(state->found.rows);
+		state->progress(state->found.rows, state->progress_state);
 	}
 	return true;
 }
@@ -557,7 +558,7 @@ make_slots(Bucketizer *state)
 }
 
 Bucketized
-bucketize(const Recipe *recipe, BucketizeProgress progress)
+bucketize(const Recipe *recipe, BucketizeProgress progress, void *progress_state)
 {
 	Bucketizer *state = palloc0(sizeof(Bucketizer));
 
@@ -568,6 +569,7 @@ bucketize(const Recipe *recipe, BucketizeProgress progress)
 	state->receiver.mydest = DestNone;
 	state->recipe = recipe;
 	state->progress = progress;
+	state->progress_state = progress_state;
 	state->context = CurrentMemoryContext;
 	state->batch_context = AllocSetContextCreate(CurrentMemoryContext, "pg_enrich bucketize batch",
 												 ALLOCSET_DEFAULT_SIZES);

@@ -13,7 +13,7 @@
 #include "recipe/recipe.h"
 
 /* What bucketizing tells while it goes on; raises an error to end it. */
-typedef void (*BucketizeProgress) (int64 rows);
+typedef void (*BucketizeProgress) (int64 rows, void *state);
 
 /* What bucketizing found. */
 typedef struct Bucketized
@@ -29,7 +29,7 @@ typedef struct Bucketized
  * unique_violation for a key that is no key, naming it, and whatever reading
  * the source raises.
  */
-extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress);
+extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress, void *state);
 
 /*
  * The query that reads a job's source: key columns, input, was it truncated,

@@ -14,10 +14,6 @@
 #include "worker/claims.h"
 
 #include "catalog/catalog_job.h"
-#include "shared/shared.h"
-
-/* Open buckets of each of this worker's claims, in the order of the slot's array. */
-static int	open_buckets[SHARED_MAX_CLAIMS];
 
 /*
  * The first bucket from first on that no worker of the job has claimed.  The
@@ -104,8 +100,9 @@ next_unclaimed(const WorkerSlot *slot, int64 first)
 
 /* Register a claim of up to count buckets from first on.  False: somebody has claimed it. */
 static bool
-register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *claim)
+register_claim(Claims *claims, int64 first, int64 total, int count, Claim *claim)
 {
+	WorkerSlot *slot = &shared->slots[claims->slot_index];
 	bool		registered;
 
 	shared_lock();
@@ -114,7 +111,7 @@ register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *cla
 	{
 		claim->first = first;
 		claim->last = end_of_claim(slot->job_index, first, Min(total, first + count - 1));
-		open_buckets[slot->claim_count] = 0;
+		claims->open_buckets[slot->claim_count] = 0;
 		slot->claims[slot->claim_count++] = *claim;
 	}
 	shared_unlock();
@@ -122,25 +119,29 @@ register_claim(WorkerSlot *slot, int64 first, int64 total, int count, Claim *cla
 }
 
 static void
-remove_claim(WorkerSlot *slot, int position)
+remove_claim(Claims *claims, int position)
 {
+	WorkerSlot *slot = &shared->slots[claims->slot_index];
+
 	shared_lock();
 	slot->claim_count--;
 	memmove(&slot->claims[position], &slot->claims[position + 1],
 			sizeof(Claim) * (slot->claim_count - position));
 	shared_unlock();
-	memmove(&open_buckets[position], &open_buckets[position + 1],
+	memmove(&claims->open_buckets[position], &claims->open_buckets[position + 1],
 			sizeof(int) * (slot->claim_count - position));
 }
 
 /* An error came between registering a claim and reading its buckets: it is given up. */
 static void
-remove_unread_claims(WorkerSlot *slot)
+remove_unread_claims(Claims *claims)
 {
+	const WorkerSlot *slot = &shared->slots[claims->slot_index];
+
 	for (int i = slot->claim_count - 1; i >= 0; i--)
-		if (open_buckets[i] == 0)
+		if (claims->open_buckets[i] == 0)
 		{
-			remove_claim(slot, i);
+			remove_claim(claims, i);
 			shared_lock();
 			shared_rescan(slot->job_index);
 			shared_unlock();
@@ -148,14 +149,14 @@ remove_unread_claims(WorkerSlot *slot)
 }
 
 List *
-claims_take(int slot_index, const Job *job, int count)
+claims_take(Claims *claims, const Job *job, int count)
 {
-	WorkerSlot *slot = &shared->slots[slot_index];
+	WorkerSlot *slot = &shared->slots[claims->slot_index];
 	int64		total = job->buckets_total;
 	uint32		rescans;
 	int64		from;
 
-	remove_unread_claims(slot);
+	remove_unread_claims(claims);
 	from = begin_look(slot, job->id, &rescans);
 	while (slot->claim_count < SHARED_MAX_CLAIMS)
 	{
@@ -171,37 +172,37 @@ claims_take(int slot_index, const Job *job, int count)
 			return NIL;
 		}
 		from = open;
-		if (!register_claim(slot, from, total, count, &claim))
+		if (!register_claim(claims, from, total, count, &claim))
 			continue;
 		pending = catalog_pending_buckets(job, claim.first, claim.last);
 		from = claim.last + 1;
 		end_look(slot, rescans, from);
 		if (pending != NIL)
 			return pending;
-		remove_claim(slot, slot->claim_count - 1);
+		remove_claim(claims, slot->claim_count - 1);
 	}
 	return NIL;
 }
 
 void
-claims_confirm(int slot_index, int open)
+claims_confirm(Claims *claims, int open)
 {
-	const WorkerSlot *slot = &shared->slots[slot_index];
+	int			last = shared->slots[claims->slot_index].claim_count - 1;
 
-	Assert(slot->claim_count > 0 && open_buckets[slot->claim_count - 1] == 0);
-	open_buckets[slot->claim_count - 1] = open;
+	Assert(last >= 0 && claims->open_buckets[last] == 0);
+	claims->open_buckets[last] = open;
 }
 
 void
-claims_release(int slot_index, int64 bucket)
+claims_release(Claims *claims, int64 bucket)
 {
-	WorkerSlot *slot = &shared->slots[slot_index];
+	const WorkerSlot *slot = &shared->slots[claims->slot_index];
 
 	for (int i = 0; i < slot->claim_count; i++)
 		if (slot->claims[i].first <= bucket && bucket <= slot->claims[i].last)
 		{
-			if (--open_buckets[i] == 0)
-				remove_claim(slot, i);
+			if (--claims->open_buckets[i] == 0)
+				remove_claim(claims, i);
 			return;
 		}
 }

@@ -13,20 +13,27 @@
 #include "nodes/pg_list.h"
 
 #include "catalog/job.h"
+#include "shared/shared.h"
+
+/* What a worker knows of its claims, beside what stands in its slot. */
+typedef struct Claims
+{
+	int			slot_index;
+	int			open_buckets[SHARED_MAX_CLAIMS];	/* of each, in the order of the slot's array */
+} Claims;
 
 /*
- * Claim up to count buckets that nobody works on, for the worker in that slot,
- * and return those of them that are not finished: List of BucketRow *, in the
+ * Claim up to count buckets that nobody works on, and return those of them that are not finished: List of BucketRow *, in the
  * current context; NIL when there are none left.  Needs a transaction with no
  * snapshot taken yet, for the catalog is read after the claim is registered.
  */
-extern List *claims_take(int slot_index, const Job *job, int count);
+extern List *claims_take(Claims *claims, const Job *job, int count);
 
 /* So many buckets of the last claim are being worked on.  One that is not confirmed is given up. */
-extern void claims_confirm(int slot_index, int open);
+extern void claims_confirm(Claims *claims, int open);
 
 /* A claimed bucket is finished, or was given up. */
-extern void claims_release(int slot_index, int64 bucket);
+extern void claims_release(Claims *claims, int64 bucket);
 
 /* All buckets of that worker's job before this one are done or claimed. */
 extern int64 claims_next_bucket(int slot_index);

@@ -43,62 +43,56 @@
 /* Longest wait before a worker follows one that ended in an error, in seconds. */
 #define MAX_DELAY 30
 
-static Worker worker;
-
-/*
- * There are so many servers in use that there was no place for the job's.  That is no
- * failure: the launcher starts another worker when there is (take_slot).
- */
-static bool has_no_place = false;
-
 /* Give back what this process holds in shared memory. */
 static void
-release_slot(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
+release_slot(int code pg_attribute_unused(), Datum argument)
 {
-	if (worker.outcome_rows > 0)
+	Worker	   *worker = (Worker *) DatumGetPointer(argument);
+
+	if (worker->outcome_rows > 0)
 		ereport(LOG,
 				errmsg("answers for %d rows of job " INT64_FORMAT " of pg_enrich go with their "
 					   "worker, not stored yet",
-					   worker.outcome_rows, worker.entry->job),
+					   worker->outcome_rows, worker->entry->job),
 				errdetail("They will be asked for again if the job goes on."));
 	shared_lock();
-	if (worker.slot->clean_exit)
+	if (worker->slot->clean_exit)
 	{
 		/* No other worker in its place, until the clerk that is asked for below has looked. */
-		worker.entry->failures = 0;
-		worker.entry->wanted = 0;
+		worker->entry->failures = 0;
+		worker->entry->wanted = 0;
 	}
-	else if (!has_no_place)
+	else if (!worker->has_no_place)
 	{
-		int			delay = Min(MAX_DELAY, 1 << Min(worker.entry->failures, 6));
+		int			delay = Min(MAX_DELAY, 1 << Min(worker->entry->failures, 6));
 
-		worker.entry->failures++;
-		worker.entry->not_before = clock_now() + delay * USECS_PER_SEC;
+		worker->entry->failures++;
+		worker->entry->not_before = clock_now() + delay * USECS_PER_SEC;
 	}
-	shared_free_slot(worker.slot_index);
+	shared_free_slot(worker->slot_index);
 	shared_unlock();
 	shared_wake_workers(-1);
-	shared_visit(worker.database, false);
+	shared_visit(worker->database, false);
 }
 
 /* False: the slot is not ours any more. */
 static bool
-attach(int slot_index, const WorkerOrder *order)
+attach(Worker *worker, int slot_index, const WorkerOrder *order)
 {
 	bool		ours;
 
-	worker.slot_index = slot_index;
-	worker.slot = &shared->slots[slot_index];
-	worker.entry = &shared->jobs[worker.slot->job_index];
-	worker.database = order->database;
+	worker->slot_index = worker->claims.slot_index = slot_index;
+	worker->slot = &shared->slots[slot_index];
+	worker->entry = &shared->jobs[worker->slot->job_index];
+	worker->database = order->database;
 	shared_lock();
-	ours = worker.slot->in_use && worker.slot->pid == 0 &&
-		worker.slot->generation == order->generation &&
-		worker.entry->in_use && worker.entry->job == order->job;
+	ours = worker->slot->in_use && worker->slot->pid == 0 &&
+		worker->slot->generation == order->generation &&
+		worker->entry->in_use && worker->entry->job == order->job;
 	if (ours)
 	{
-		worker.slot->pid = MyProcPid;
-		worker.seen_version = worker.entry->version;
+		worker->slot->pid = MyProcPid;
+		worker->seen_version = worker->entry->version;
 	}
 	shared_unlock();
 	return ours;
@@ -106,14 +100,14 @@ attach(int slot_index, const WorkerOrder *order)
 
 /* Too many starts came to nothing.  False: the job is not to be paused any more. */
 static bool
-pause_after_crashes(const Job *job)
+pause_after_crashes(const Worker *worker, const Job *job)
 {
 	Trouble		trouble;
 	char	   *error = psprintf("workers ended %d times without any progress", MAX_STARTS);
 	const char *hint = "See the server log for the reason. enrich.resume tries again.";
 
 	shared_lock();
-	trouble = worker.entry->trouble;
+	trouble = worker->entry->trouble;
 	shared_unlock();
 	/* Known only if it was told: a crash of the whole cluster forgets it. */
 	if (trouble.error[0] != '\0')
@@ -129,34 +123,34 @@ pause_after_crashes(const Job *job)
  * paused because too many starts came to nothing.
  */
 static bool
-open_job(void)
+open_job(Worker *worker)
 {
 	Job		   *job;
 	int64		elapsed = 0;
 	bool		wanted;
 
-	if (!worker_begin(&worker))
+	if (!worker_begin(worker))
 		return false;
-	MemoryContextSwitchTo(worker.context);
-	job = catalog_load_job(worker.entry->job);
+	MemoryContextSwitchTo(worker->context);
+	job = catalog_load_job(worker->entry->job);
 	wanted = job != NULL && (job->state == JOB_QUEUED || job->state == JOB_BUCKETIZING ||
 							 (job->state == JOB_RUNNING && job->concurrency > 0));
 	if (wanted)
 	{
-		worker.job = job;
+		worker->job = job;
 		worker_apply_settings(job);
 		elapsed = catalog_elapsed(job->id);
-		if (catalog_count_start(job->id, worker.slot->worker_number) > MAX_STARTS)
-			wanted = !pause_after_crashes(job);
+		if (catalog_count_start(job->id, worker->slot->worker_number) > MAX_STARTS)
+			wanted = !pause_after_crashes(worker, job);
 	}
 	worker_commit();
-	MemoryContextSwitchTo(worker.context);
-	worker.start_counted = wanted;
+	MemoryContextSwitchTo(worker->context);
+	worker->start_counted = wanted;
 	if (wanted)
 	{
 		char		name[NAMEDATALEN];
 
-		shared_begin_elapsed(worker.slot->job_index, elapsed);
+		shared_begin_elapsed(worker->slot->job_index, elapsed);
 
 		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
 		worker_set("application_name", name);
@@ -169,149 +163,158 @@ open_job(void)
  * raised, and end the worker.  False: the extension is gone.
  */
 static bool
-run_step(WorkerStep step)
+run_step(Worker *worker, WorkerStep step)
 {
-	if (!worker_begin(&worker))
+	if (!worker_begin(worker))
 		return false;
-	step(&worker, NULL);
+	step(worker, NULL);
 	worker_commit();
-	MemoryContextSwitchTo(worker.turn);
+	MemoryContextSwitchTo(worker->turn);
 	return true;
 }
+
+/* Who bucketizes, and the clock of when it was last shown how far that is. */
+typedef struct Progress
+{
+	Worker	   *worker;
+	int64		shown_at;
+} Progress;
 
 /*
  * While bucketizing: show how far it is, and stop when the job was canceled or
  * the extension is to go.
  */
 static void
-bucketize_progress(int64 rows)
+bucketize_progress(int64 rows, void *state)
 {
-	static int64 shown_at = 0;
+	Progress   *progress = state;
+	Worker	   *worker = progress->worker;
 	int64		now = clock_now();
 
 	CHECK_FOR_INTERRUPTS();
 	shared_lock();
-	worker.entry->rows_staged = rows;
+	worker->entry->rows_staged = rows;
 	shared_unlock();
-	if (now - shown_at > 500000)
+	if (now - progress->shown_at > 500000)
 	{
 		char		text[128];
 
-		shown_at = now;
+		progress->shown_at = now;
 		snprintf(text, sizeof(text),
 				 "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
-				 worker.job->id, worker.job->source_name, rows);
+				 worker->job->id, worker->job->source_name, rows);
 		pgstat_report_activity(STATE_RUNNING, text);
-		worker.abandoned |= catalog_extension_is_wanted();
+		worker->abandoned |= catalog_extension_is_wanted();
 	}
-	if (worker_is_behind(&worker))
+	if (worker_is_behind(worker))
 	{
-		Job		   *job = catalog_load_job(worker.job->id);
+		Job		   *job = catalog_load_job(worker->job->id);
 
-		worker.seen_version = worker.entry->version;
-		worker.abandoned |= job == NULL || job_is_finished(job->state);
+		worker->seen_version = worker->entry->version;
+		worker->abandoned |= job == NULL || job_is_finished(job->state);
 	}
-	if (worker.abandoned)
+	if (worker->abandoned)
 		ereport(ERROR,
 				errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("bucketizing was canceled"));
 }
 
 static void
-bucketize_step(Worker *self, void *arg pg_attribute_unused())
+bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 {
+	Progress	progress = {.worker = worker};
 	Bucketized	found;
 
 	/* User queries may wait for locks as long as they like: nothing else waits for them. */
 	worker_set("lock_timeout", "0");
-	intake_job(self);
-	if (self->job == NULL || job_is_finished(self->job->state))
+	intake_job(worker);
+	if (worker->job == NULL || job_is_finished(worker->job->state))
 	{
-		self->abandoned = true; /* canceled, or dropped, while it was queued */
+		worker->abandoned = true;	/* canceled, or dropped, while it was queued */
 		return;
 	}
-	found = bucketize(self->recipe, bucketize_progress);
-	/* Before the commit does: what takes long of that is bucketizing, too, and bucketized_at says so. */
+	found = bucketize(worker->recipe, bucketize_progress, &progress);
+	/* Before the commit does: what takes long of that is bucketizing, as bucketized_at says. */
 	XLogFlush(XactLastRecEnd);
-	if (!catalog_set_bucketized(self->job->id, found.rows, found.buckets, found.rows_truncated))
+	if (!catalog_set_bucketized(worker->job->id, found.rows, found.buckets, found.rows_truncated))
 	{
-		self->abandoned = true;
+		worker->abandoned = true;
 		ereport(ERROR,
 				errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("bucketizing was canceled"));
 	}
-	catalog_forget_starts(self->job->id);
+	catalog_forget_starts(worker->job->id);
 }
 
 static void
-begin_bucketizing_step(Worker *self, void *arg pg_attribute_unused())
+begin_bucketizing_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	(void) catalog_transition(self->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
+	(void) catalog_transition(worker->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
 }
 
 /* The job gets on: what earlier workers stumbled over is over. */
 static void
-clear_trouble(void)
+clear_trouble(const Worker *worker)
 {
-	shared_set_job_trouble(worker.database, worker.job->id, NULL, NULL);
+	shared_set_job_trouble(worker->database, worker->job->id, NULL, NULL);
 }
 
 static void
-set_bucketizing(bool bucketizing)
+set_bucketizing(Worker *worker, bool bucketizing)
 {
-	worker.bucketizing = bucketizing;
+	worker->bucketizing = bucketizing;
 	shared_lock();
-	worker.slot->bucketizing = bucketizing;
+	worker->slot->bucketizing = bucketizing;
 	shared_unlock();
 }
 
 /* Fill the staging table; the job is running after that, or paused. */
 static void
-run_bucketize(void)
+run_bucketize(Worker *worker)
 {
-	if (worker.job->state == JOB_QUEUED && !run_step(begin_bucketizing_step))
+	if (worker->job->state == JOB_QUEUED && !run_step(worker, begin_bucketizing_step))
 		return;
-	worker.seen_version = worker.entry->version;
-	set_bucketizing(true);
-	if (run_step(bucketize_step) && !worker.abandoned)
+	worker->seen_version = worker->entry->version;
+	set_bucketizing(worker, true);
+	if (run_step(worker, bucketize_step) && !worker->abandoned)
 	{
-		worker.start_counted = false;	/* the step has forgotten it */
-		clear_trouble();
+		worker->start_counted = false;	/* the step has forgotten it */
+		clear_trouble(worker);
 	}
-	set_bucketizing(false);
+	set_bucketizing(worker, false);
 }
 
 static void
-intake_step(Worker *self, void *arg pg_attribute_unused())
+intake_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	intake_job(self);
-	if (self->job != NULL && self->job->state == JOB_RUNNING)
+	intake_job(worker);
+	if (worker->job != NULL && worker->job->state == JOB_RUNNING)
 	{
 		Counters	sum;
 
-		catalog_sum_counters(self->job->id, &sum);
+		catalog_sum_counters(worker->job->id, &sum);
 		shared_lock();
-		self->entry->tokens = Max(self->entry->tokens, sum.tokens);
+		worker->entry->tokens = Max(worker->entry->tokens, sum.tokens);
 		shared_unlock();
-		self->store = store_make(self->recipe, self->slot->worker_number, self->context);
+		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
 	}
 }
 
 static void
-run_enrich(void)
+run_enrich(Worker *worker)
 {
 	worker_set("lock_timeout", "200ms");
-	worker.http = call_open(worker_max_connections());
-	worker.outcomes_end = &worker.outcomes;
-	worker.permit_not_before = CLOCK_NEVER;
-	worker.seen_version = worker.entry->version;
-	if (!run_step(intake_step) || worker.store == NULL)
+	worker->http = call_open(worker_max_connections());
+	worker->outcomes_end = &worker->outcomes;
+	worker->permit_not_before = CLOCK_NEVER;
+	worker->seen_version = worker->entry->version;
+	if (!run_step(worker, intake_step) || worker->store == NULL)
 		return;
-	clear_trouble();
+	clear_trouble(worker);
 	shared_lock();
-	worker.entry->concurrency = worker.job->concurrency;
+	worker->entry->concurrency = worker->job->concurrency;
 	shared_unlock();
-	worker_run_loop(&worker);
+	worker_run_loop(worker);
 }
 
 /*
@@ -319,15 +322,15 @@ run_enrich(void)
  * that does not pass by itself is the end of it.
  */
 static JobState
-state_after(const ErrorData *error)
+state_after(const Worker *worker, const ErrorData *error)
 {
 	ErrorClass	class = error_class_of(error);
 
 	if (class == ERROR_CANCELED)
 		return JOB_PAUSED;
-	if (worker.bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
+	if (worker->bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
 		return JOB_FAILED;
-	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker.job->state;
+	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker->job->state;
 }
 
 /*
@@ -335,36 +338,36 @@ state_after(const ErrorData *error)
  * staging table that fills the disk is not to do so for ever.
  */
 static void
-note_passing_error(const ErrorData *error)
+note_passing_error(Worker *worker, const ErrorData *error)
 {
-	shared_set_job_trouble(worker.database, worker.job->id, error_text(error),
+	shared_set_job_trouble(worker->database, worker->job->id, error_text(error),
 						   error_hint(error));
-	if (worker.start_counted && error_class_of(error) != ERROR_UNKNOWN &&
-		!(worker.bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(&worker))
+	if (worker->start_counted && error_class_of(error) != ERROR_UNKNOWN &&
+		!(worker->bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(worker))
 	{
-		catalog_uncount_start(worker.job->id, worker.slot->worker_number);
+		catalog_uncount_start(worker->job->id, worker->slot->worker_number);
 		worker_commit();
 	}
 }
 
 static void
-record_error(const ErrorData *error, JobState to)
+record_error(Worker *worker, const ErrorData *error, JobState to)
 {
-	if (!worker_begin(&worker))
+	if (!worker_begin(worker))
 		return;
 	if (to == JOB_FAILED)
-		catalog_transition(worker.job->id, to, NULL, error_text(error),
+		catalog_transition(worker->job->id, to, NULL, error_text(error),
 						   error->hint ? error->hint
 						   : "Reading the source raised this: mend it or where_clause, and start a "
 						   "new job.",
 						   NULL);
-	else if (catalog_pause_without_owner(worker.job->id, worker.job->owner))
+	else if (catalog_pause_without_owner(worker->job->id, worker->job->owner))
 		;						/* whatever went wrong went wrong because of that */
 	else if (error_class_of(error) == ERROR_CANCELED)
-		catalog_transition(worker.job->id, to, "user", "the worker's query was canceled",
+		catalog_transition(worker->job->id, to, "user", "the worker's query was canceled",
 						   error_hint(error), NULL);
 	else
-		catalog_transition(worker.job->id, to, "configuration", error_text(error),
+		catalog_transition(worker->job->id, to, "configuration", error_text(error),
 						   error_pause_hint(error), NULL);
 	worker_commit();
 }
@@ -372,49 +375,52 @@ record_error(const ErrorData *error, JobState to)
 /*
  * The error at hand: into the log and the job's row.  True: the job is at
  * rest, nothing is to be restarted.
+ *
+ * There may be so many servers in use that there was no place for the job's.  That is no
+ * failure: the launcher starts another worker when there is (take_slot).
  */
 static bool
-handle_error(void)
+handle_error(Worker *worker)
 {
 	ErrorData  *error;
 	JobState	to;
 
-	MemoryContextSwitchTo(worker.context);
+	MemoryContextSwitchTo(worker->context);
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
-	has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
-		OidIsValid(worker.entry->no_server);
+	worker->has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
+		OidIsValid(worker->entry->no_server);
 	/* Of servers that wait for a place the launcher tells, now and then. */
-	if (!worker.abandoned && !has_no_place)
+	if (!worker->abandoned && !worker->has_no_place)
 		EmitErrorReport();
 	FlushErrorState();
 	/* Where no transaction is open nothing else does, and release_slot needs ours. */
 	LWLockReleaseAll();
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
-	MemoryContextSwitchTo(worker.context);
-	if (worker.abandoned || worker.job == NULL)
-		return worker.abandoned;
-	to = state_after(error);
-	if (to == worker.job->state)
-		note_passing_error(error);
+	MemoryContextSwitchTo(worker->context);
+	if (worker->abandoned || worker->job == NULL)
+		return worker->abandoned;
+	to = state_after(worker, error);
+	if (to == worker->job->state)
+		note_passing_error(worker, error);
 	else
-		record_error(error, to);
-	return to != worker.job->state;
+		record_error(worker, error, to);
+	return to != worker->job->state;
 }
 
 static void
-uncount_step(Worker *self, void *arg pg_attribute_unused())
+uncount_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	catalog_uncount_start(self->job->id, self->slot->worker_number);
+	catalog_uncount_start(worker->job->id, worker->slot->worker_number);
 }
 
 /* Leaving in good order is no crash, though nothing was stored. */
 static void
-uncount_start(void)
+uncount_start(Worker *worker)
 {
-	if (worker.start_counted && !worker.stored_before && !worker.abandoned)
-		(void) run_step(uncount_step);
+	if (worker->start_counted && !worker->stored_before && !worker->abandoned)
+		(void) run_step(worker, uncount_step);
 }
 
 /*
@@ -422,23 +428,23 @@ uncount_start(void)
  * False: it is not to be run, or the extension is gone.
  */
 static bool
-reopen_job(void)
+reopen_job(Worker *worker)
 {
-	if (worker.abandoned || worker.job == NULL)
+	if (worker->abandoned || worker->job == NULL)
 		return false;
 	/* Bucketizing may wait for locks; what follows is not to. */
 	worker_set("lock_timeout", "1s");
-	if (worker.recipe != NULL)
-		recipe_free(worker.recipe);
-	if (worker.job_context != NULL)
-		MemoryContextDelete(worker.job_context);
-	worker.job_context = NULL;
-	worker.job = NULL;
-	worker.server = NULL;
-	worker.credentials = NULL;
-	worker.recipe = NULL;
-	worker.start_counted = false;
-	return open_job() && worker.job->state == JOB_RUNNING;
+	if (worker->recipe != NULL)
+		recipe_free(worker->recipe);
+	if (worker->job_context != NULL)
+		MemoryContextDelete(worker->job_context);
+	worker->job_context = NULL;
+	worker->job = NULL;
+	worker->server = NULL;
+	worker->credentials = NULL;
+	worker->recipe = NULL;
+	worker->start_counted = false;
+	return open_job(worker) && worker->job->state == JOB_RUNNING;
 }
 
 /*
@@ -446,37 +452,37 @@ reopen_job(void)
  * started before the first request can go.
  */
 static void
-run_job(void)
+run_job(Worker *worker)
 {
 	bool		runs;
 
-	if (!open_job())
+	if (!open_job(worker))
 		return;
-	runs = worker.job->state == JOB_RUNNING;
+	runs = worker->job->state == JOB_RUNNING;
 	if (!runs)
 	{
-		run_bucketize();
-		uncount_start();
-		runs = reopen_job();
+		run_bucketize(worker);
+		uncount_start(worker);
+		runs = reopen_job(worker);
 	}
 	if (runs)
-		run_enrich();
-	uncount_start();
+		run_enrich(worker);
+	uncount_start(worker);
 }
 
 /* Returns whether the worker leaves because there is nothing (more) for it to do. */
 static bool
-run(void)
+run(Worker *worker)
 {
 	volatile bool clean = true;
 
 	PG_TRY();
 	{
-		run_job();
+		run_job(worker);
 	}
 	PG_CATCH();
 	{
-		clean = handle_error();
+		clean = handle_error(worker);
 	}
 	PG_END_TRY();
 	return clean;
@@ -485,13 +491,14 @@ run(void)
 void
 worker_main(Datum argument)
 {
+	Worker	   *worker = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));
 	WorkerOrder order;
 	bool		clean;
 
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
-	if (!attach(DatumGetInt32(argument), &order))
+	if (!attach(worker, DatumGetInt32(argument), &order))
 		proc_exit(0);
-	before_shmem_exit(release_slot, (Datum) 0);
+	before_shmem_exit(release_slot, PointerGetDatum(worker));
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -499,16 +506,16 @@ worker_main(Datum argument)
 	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner,
 											  COMPAT_BYPASS_ROLELOGINCHECK);
 
-	worker.context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker",
-										   ALLOCSET_DEFAULT_SIZES);
-	worker.turn = AllocSetContextCreate(worker.context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
+	worker->context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker",
+											ALLOCSET_DEFAULT_SIZES);
+	worker->turn = AllocSetContextCreate(worker->context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
 	intake_watch_changes();
 	worker_force_settings();
-	clean = run();
-	if (worker.http != NULL)
-		http_destroy(worker.http);
+	clean = run(worker);
+	if (worker->http != NULL)
+		http_destroy(worker->http);
 	shared_lock();
-	worker.slot->clean_exit = clean;
+	worker->slot->clean_exit = clean;
 	shared_unlock();
-	proc_exit(clean || has_no_place ? 0 : 1);
+	proc_exit(clean || worker->has_no_place ? 0 : 1);
 }

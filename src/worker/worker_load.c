@@ -73,7 +73,7 @@ wanted_buckets(Worker *worker)
 static void
 claim(Worker *worker)
 {
-	List	   *rows = claims_take(worker->slot_index, worker->job, wanted_buckets(worker));
+	List	   *rows = claims_take(&worker->claims, worker->job, wanted_buckets(worker));
 	MemoryContext old = MemoryContextSwitchTo(worker->context);
 	List	   *buckets = NIL;
 	ListCell   *cell;
@@ -84,7 +84,7 @@ claim(Worker *worker)
 	worker->unloaded = list_concat(worker->unloaded, buckets);
 	MemoryContextSwitchTo(old);
 	if (rows != NIL)
-		claims_confirm(worker->slot_index, list_length(rows));
+		claims_confirm(&worker->claims, list_length(rows));
 }
 
 /* The buckets that the next query can load together, and how many rows of them. */

@@ -16,6 +16,7 @@
 #include "shared/shared.h"
 #include "shared/wal_flush.h"
 #include "store/store.h"
+#include "worker/claims.h"
 #include "worker/outbox.h"
 #include "worker/worker_error.h"
 #include "worker/worker_pace.h"
@@ -79,6 +80,7 @@ struct Worker
 	int64		file_bad_since; /* clock of the first look that found it unusable; 0: it is usable */
 
 	/* The pipeline, in the order data flows */
+	Claims		claims;
 	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded */
 	Outbox		outbox;
 	Http	   *http;
@@ -118,6 +120,7 @@ struct Worker
 	bool		stored_before;	/* this worker has stored something */
 	bool		bucketizing;	/* an error now fails the job */
 	bool		stopping;		/* nothing new is sent; what is in flight is still stored */
+	bool		has_no_place;	/* among the servers in use, for the job's: see handle_error */
 	bool		abandoned;		/* nothing matters any more: leave at once */
 	bool		misconfigured;	/* once resumed, job, server and recipe are to be read again */
 	bool		canceled;		/* its query was: the next time it leaves at once */

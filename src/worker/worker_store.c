@@ -115,7 +115,7 @@ release_taken(Worker *worker, Outcome *outcome)
 	if (bucket->rows_open > 0)
 		return is_done;
 	/* Released first: while it is claimed, those who look again pass it over. */
-	claims_release(worker->slot_index, bucket->row.bucket);
+	claims_release(&worker->claims, bucket->row.bucket);
 	if (bucket->lost)
 		worker_rescan(worker);
 	bucket_free(bucket);
