@@ -49,11 +49,11 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 {
 	Worker	   *worker = (Worker *) DatumGetPointer(argument);
 
-	if (worker->outcome_rows > 0)
+	if (!outcome_queue_is_empty(&worker->outcomes))
 		ereport(LOG,
 				errmsg("answers for %d rows of job " INT64_FORMAT " of pg_enrich go with their "
 					   "worker, not stored yet",
-					   worker->outcome_rows, worker->entry->job),
+					   worker->outcomes.rows, worker->entry->job),
 				errdetail("They will be asked for again if the job goes on."));
 	shared_lock();
 	if (worker->slot->clean_exit)
@@ -305,7 +305,6 @@ run_enrich(Worker *worker)
 {
 	worker_set("lock_timeout", "200ms");
 	worker->http = call_open(worker_max_connections());
-	worker->outcomes_end = &worker->outcomes;
 	worker->permit_not_before = CLOCK_NEVER;
 	worker->seen_version = worker->entry->version;
 	if (!run_step(worker, intake_step) || worker->store == NULL)

@@ -20,7 +20,7 @@
 static bool
 may_read(Worker *worker)
 {
-	worker->unread &= worker->outcomes != NULL;
+	worker->unread &= !outcome_queue_is_empty(&worker->outcomes);
 	if (worker->unread)
 		return false;
 	return !worker->recipe->evaluates || !http_has_finished(worker->http) ||
@@ -46,8 +46,9 @@ refill(Worker *worker)
 {
 	int			answered;
 
-	if (!worker_has_large_answer(worker) || !worker_may_send(worker) || !worker->found_any ||
-		worker->held != NULL || worker->failed_rows > 0 || worker->job->max_tokens >= 0 ||
+	if (!worker_has_large_answer(worker) || !worker_may_send(worker) ||
+		!worker->outcomes.found_any || worker->outcomes.failed_rows > 0 ||
+		worker->held != NULL || worker->job->max_tokens >= 0 ||
 		permits_server_is_out(worker->slot_index) || worker_is_steered(worker))
 		return;
 	answered = http_note_answered(worker->http);

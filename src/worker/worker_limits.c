@@ -48,7 +48,7 @@ worker_check_paths(Worker *worker)
 	 * Without a single item (all 404, say) no path could find anything, and it
 	 * may well be so: that is worth a pause only if it saves requests.
 	 */
-	if (!worker->found_item && sum.buckets_done == job->buckets_total)
+	if (!worker->outcomes.found_item && sum.buckets_done == job->buckets_total)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
 						   psprintf("no output path found anything in the whole first bucket: %s",

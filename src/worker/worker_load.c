@@ -174,7 +174,7 @@ load_step(Worker *worker, void *arg pg_attribute_unused())
 	{
 		Outcome    *next = unsent->next;
 
-		worker_add_outcome(worker, unsent);
+		outcome_queue_add(&worker->outcomes, unsent);
 		unsent = next;
 	}
 	if (slice->row_count == 0)
@@ -205,10 +205,10 @@ turn_load(Worker *worker)
 			break;
 		}
 		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
-			(outbox_count(&worker->outbox) > 0 || worker->outcomes != NULL))
+			(outbox_count(&worker->outbox) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;
 		/* Rows that need no answer are stored as they come, too. */
-		if (worker->outcome_rows >= STORE_BUSY_ROWS)
+		if (worker->outcomes.rows >= STORE_BUSY_ROWS)
 			break;
 		if (!worker_try_as(worker, STEP_LOAD, load_step, NULL))
 		{
@@ -218,7 +218,7 @@ turn_load(Worker *worker)
 		}
 		loaded = true;
 		/* What can be sent, or needs no answer, is not to wait for more. */
-		if (worker->exhausted || worker->outcome_rows >= STORE_ROWS || worker->outbox.ready > 0)
+		if (worker->exhausted || worker->outcomes.rows >= STORE_ROWS || worker->outbox.ready > 0)
 			break;
 	}
 	return loaded;

@@ -130,7 +130,7 @@ notice_changes(Worker *worker)
 static bool
 is_idle(const Worker *worker)
 {
-	if (http_in_flight(worker->http) > 0 || worker->outcomes != NULL ||
+	if (http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes) ||
 		worker->pause.reason != NULL || (worker->misconfigured && !worker->stopping))
 		return false;
 	return worker->stopping || worker_is_spared(worker) ||
@@ -226,7 +226,7 @@ show_activity(Worker *worker)
 	snprintf(text, sizeof(text),
 			 "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
 			 worker->job->id, worker->job->source_name, http_in_flight(worker->http),
-			 outbox_count(&worker->outbox), worker->outcome_rows);
+			 outbox_count(&worker->outbox), worker->outcomes.rows);
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 
@@ -240,7 +240,7 @@ note_counters_step(Worker *worker, void *arg pg_attribute_unused())
 static void
 note_counters(Worker *worker)
 {
-	if (worker_has_counters(worker) && worker->outcomes == NULL &&
+	if (worker_has_counters(worker) && outcome_queue_is_empty(&worker->outcomes) &&
 		worker_try(worker, note_counters_step, NULL))
 		worker_counters_noted(worker);
 }
@@ -390,7 +390,7 @@ worker_run_loop(Worker *worker)
 			/* There is nothing left that could be answered: they are simply bad. */
 			if (!worker_is_spared(worker))
 				worker_settle_held(worker);
-			if (worker->outcomes != NULL)
+			if (!outcome_queue_is_empty(&worker->outcomes))
 				continue;
 			/* Only what was committed counts. */
 			if (!claims_any(worker->slot->job_index) &&

@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "worker/claims.h"
 #include "worker/outbox.h"
+#include "worker/outcome_queue.h"
 #include "worker/worker_error.h"
 #include "worker/worker_pace.h"
 
@@ -86,24 +87,17 @@ struct Worker
 	Http	   *http;
 	Request    *held;			/* rows refused alone, while the job is in doubt of the API */
 	Request    *undecided;		/* had their last attempt: by their own fault, or the server's? */
-	Outcome    *outcomes;		/* to be stored */
-	Outcome   **outcomes_end;
+	OutcomeQueue outcomes;		/* to be stored */
 	Store	   *store;
 	Counters	unsaved;		/* requests, retries, tokens since the last store */
 	Counters	storing;		/* what the store under way adds */
-	bool		found_any;		/* some output path has found something */
-	bool		found_item;		/* some answer held an item at all */
 	bool		exhausted;		/* no bucket was left to claim at the last look */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
-	Size		outcome_bytes;	/* answers in memory */
-	Size		outcome_size;	/* of outcomes lately */
 	Size		memory_bound;	/* in place of the setting, as there is less; 0: there was not */
 	int64		refused_before; /* http_memory_refused at the last look */
 	bool		unread;			/* an answer waits to be read: stores make memory for it */
-	int			outcome_rows;
-	int			failed_rows;	/* of those, in outcomes that are failures */
 	int			most_rows;		/* that there was memory to store; 0: there is no bound */
 	int			good_stores;	/* since that has changed */
 	WorkerPace	pace;
@@ -286,13 +280,6 @@ extern void worker_regrow_memory(Worker *worker);
 
 /* Show what is held; if_much: where that has changed by much since. */
 extern void worker_show_memory(Worker *worker, bool if_much);
-
-/* Services to those parts. */
-extern void worker_add_outcome(Worker *worker, Outcome *outcome);	/* to be stored */
-
-/* All rows of a request fail with this reason; the request is freed. */
-extern void worker_fail_request(Worker *worker, Request *request, int http_status,
-								const char *error);
 
 /* An API's words, which are UTF-8, for the job's row.  Begins and commits a transaction. */
 extern const char *worker_message(Worker *worker, const char *utf8);

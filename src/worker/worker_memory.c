@@ -43,7 +43,7 @@ worker_memory_limit(const Worker *worker)
 static Size
 held_beside_arriving(const Worker *worker)
 {
-	return worker->loaded_bytes + worker->body_bytes + worker->outcome_bytes;
+	return worker->loaded_bytes + worker->body_bytes + worker->outcomes.bytes;
 }
 
 Size
@@ -69,10 +69,11 @@ static Size
 store_need(const Worker *worker, Size limit)
 {
 	const Attempts *store = &worker->attempts[STEP_STORE];
+	Size		size = worker->outcomes.size_lately;
 
 	if (store->failed > 0 && !store->lacked_memory)
 		return 0;
-	return worker->outcome_size > 0 ? STORE_COPIES * worker->outcome_size : limit / 2;
+	return size > 0 ? STORE_COPIES * size : limit / 2;
 }
 
 void
@@ -89,7 +90,7 @@ worker_bound_arriving(Worker *worker)
 	}
 	if (others < limit)
 		room = Max(room, limit - others);
-	http_set_room(worker->http, (int64) room, worker->outcomes != NULL);
+	http_set_room(worker->http, (int64) room, !outcome_queue_is_empty(&worker->outcomes));
 }
 
 void

@@ -192,13 +192,13 @@ store_at(const Worker *worker)
 {
 	int64		not_before = worker->attempts[STEP_STORE].not_before;
 
-	if (worker->outcomes == NULL)
+	if (outcome_queue_is_empty(&worker->outcomes))
 		return CLOCK_NEVER;
 	not_before = Max(not_before, burst_end(worker));
-	if (worker->outcome_rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0 ||
+	if (worker->outcomes.rows >= STORE_IDLE_ROWS || http_in_flight(worker->http) == 0 ||
 		needs_memory(worker))
 		return not_before;
-	return Max(worker->outcomes->since + STORE_IDLE_AGE_US, not_before);
+	return Max(worker->outcomes.first->since + STORE_IDLE_AGE_US, not_before);
 }
 
 bool
@@ -207,15 +207,15 @@ worker_store_is_due(const Worker *worker, bool urgent)
 	int64		now = clock_now();
 	int64		age;
 
-	if (worker->outcomes == NULL || now < worker->attempts[STEP_STORE].not_before)
+	if (outcome_queue_is_empty(&worker->outcomes) || now < worker->attempts[STEP_STORE].not_before)
 		return false;
 	if (urgent || needs_memory(worker))
 		return true;
-	age = now - worker->outcomes->since;
-	if (age >= STORE_BUSY_AGE_US || worker->outcome_bytes >= STORE_BYTES ||
-		worker->outcome_rows >= (has_leisure(worker) ? STORE_BUSY_ROWS : STORE_ROWS))
+	age = now - worker->outcomes.first->since;
+	if (age >= STORE_BUSY_AGE_US || worker->outcomes.bytes >= STORE_BYTES ||
+		worker->outcomes.rows >= (has_leisure(worker) ? STORE_BUSY_ROWS : STORE_ROWS))
 		return true;
-	if (worker->outcome_rows < STORE_ROWS && age < STORE_AGE_US && now < store_at(worker))
+	if (worker->outcomes.rows < STORE_ROWS && age < STORE_AGE_US && now < store_at(worker))
 		return false;
 	return !is_receiving(worker);
 }

@@ -217,8 +217,7 @@ worker_settle_held(Worker *worker)
 	while ((request = worker->held) != NULL)
 	{
 		worker->held = request->next;
-		worker_fail_request(worker, request, request->refusal_status,
-							pstrdup(request->refusal));	/* which goes with the request */
+		outcome_queue_fail_refused(&worker->outcomes, request);
 	}
 }
 
@@ -252,5 +251,5 @@ worker_refuse(Worker *worker, Request *request, RefusalCause cause, int http_sta
 	else if (in_doubt(worker, request, cause))
 		hold(worker, request, http_status, error);
 	else
-		worker_fail_request(worker, request, http_status, error);
+		outcome_queue_fail(&worker->outcomes, request, http_status, error);
 }

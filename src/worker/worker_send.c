@@ -66,8 +66,8 @@ send_request(Worker *worker, Request *request)
 		return;
 	}
 	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now(), false);
-	worker_fail_request(worker, request, 0,
-						why[0] != '\0' ? why : "out of memory while the request was made");
+	outcome_queue_fail(&worker->outcomes, request, 0,
+					   why[0] != '\0' ? why : "out of memory while the request was made");
 }
 
 /*
@@ -123,7 +123,7 @@ send_ready(Worker *worker)
 			break;
 		/* A single request may exceed it, but not on top of answers that wait to be stored. */
 		if (worker_memory_used(worker) > worker_memory_limit(worker) &&
-			(http_in_flight(worker->http) > 0 || worker->outcomes != NULL))
+			(http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;
 		request->tokens_taken = worker_expected_tokens(worker, request);
 		if (!permits_take(worker->slot_index, request->tokens_taken, &refusal))

@@ -69,7 +69,7 @@ retry_request(Worker *worker, Request *request, const HttpResult *result, const 
 			worker_leave_undecided(worker, request, result->status, error);
 			break;
 		case JUDGED_FAILED:
-			worker_fail_request(worker, request, result->status, error);
+			outcome_queue_fail(&worker->outcomes, request, result->status, error);
 			break;
 	}
 }
@@ -162,8 +162,8 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 		charged = false;
 	if (charged && request->attempts >= worker->server->max_attempts)
 	{
-		worker_fail_request(worker, request, result->status,
-							"the answer could not be read: the server log says why");
+		outcome_queue_fail(&worker->outcomes, request, result->status,
+						   "the answer could not be read: the server log says why");
 		return;
 	}
 	if (!charged)
@@ -217,7 +217,7 @@ settle_answered(Worker *worker, Request *request, HttpResult *result, Response *
 		memset(&result->body, 0, sizeof(result->body));
 	}
 	outcome->response = *response;
-	worker_add_outcome(worker, outcome);
+	outcome_queue_add(&worker->outcomes, outcome);
 }
 
 /* False: it could not be read, but may be once others were stored. */
@@ -227,7 +227,8 @@ decode(Worker *worker, Request *request, HttpResult *result, Settled *settled)
 	Reading		reading = {.request = request, .result = result};
 	bool		was_read = read_answer(worker, &reading);
 
-	if (lacks_memory(worker, was_read, &reading.response, result) && worker->outcomes != NULL)
+	if (lacks_memory(worker, was_read, &reading.response, result) &&
+		!outcome_queue_is_empty(&worker->outcomes))
 	{
 		response_free(&reading.response);
 		return false;
@@ -279,7 +280,7 @@ settle_nothing(Worker *worker, Request *request, const HttpResult *result)
 	worker_note_answered(worker, 1);
 	outcome->http_status = result->status;
 	outcome->bucket->http_status = result->status;
-	worker_add_outcome(worker, outcome);
+	outcome_queue_add(&worker->outcomes, outcome);
 }
 
 /* How a request ended, as the verdict wants it. */

@@ -38,15 +38,15 @@
 static bool
 too_many_failed(const Worker *worker)
 {
-	return worker->failed_rows > 0 && worker->job->max_failed_rows >= 0 &&
-		worker->failures_seen + worker->failed_rows > worker->job->max_failed_rows;
+	return worker->outcomes.failed_rows > 0 && worker->job->max_failed_rows >= 0 &&
+		worker->failures_seen + worker->outcomes.failed_rows > worker->job->max_failed_rows;
 }
 
 /* Then the paths may be wrong, and no more is to be paid for. */
 static bool
 nothing_found_yet(const Worker *worker)
 {
-	return worker->recipe->shape.output_count > 0 && !worker->found_any;
+	return worker->recipe->shape.output_count > 0 && !worker->outcomes.found_any;
 }
 
 /*
@@ -63,19 +63,21 @@ may_defer_flush(const Worker *worker)
 }
 
 static void
-store_step(Worker *worker, void *arg pg_attribute_unused())
+store_step(Worker *worker, void *arg)
 {
+	Outcome    *run = arg;
+
 	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
 	worker->storing = worker->unsaved;
-	store_outcomes(worker->store, worker->outcomes, &worker->storing);
+	store_outcomes(worker->store, run, &worker->storing);
 	if (worker->storing.rows_failed > 0)
 		worker_check_failures(worker);
 	/*
 	 * Rows that are tried again say nothing of the paths: others of their
 	 * bucket did find something.
 	 */
-	if (!worker->found_any && worker->storing.buckets_done > 0 &&
-		!worker->outcomes->bucket->row.retried)
+	if (!worker->outcomes.found_any && worker->storing.buckets_done > 0 &&
+		!run->bucket->row.retried)
 		worker_check_paths(worker);
 	/* The job makes progress: what earlier workers stumbled over is over. */
 	if (!worker->stored_before)
@@ -85,71 +87,56 @@ store_step(Worker *worker, void *arg pg_attribute_unused())
 	worker_note_written(worker);
 }
 
-/*
- * What was taken of an outcome is stored: these rows go, and their bucket with its last one.
- * Returns whether the outcome has gone, too.
- */
-static bool
-release_taken(Worker *worker, Outcome *outcome)
+/* A row is stored, and goes. */
+static void
+release_row(Worker *worker, Row *row)
 {
-	Bucket	   *bucket = outcome->bucket;
-	bool		is_done;
+	if (row->slice->rows_open == 1)
+		worker->loaded_bytes -= row->slice->bytes;
+	slice_release_row(row);
+}
 
-	worker->outcome_rows -= outcome->taken;
-	worker->failed_rows -= outcome->kind == OUTCOME_FAILED ? outcome->taken : 0;
-	bucket->rows_open -= outcome->taken;
-	for (; outcome->taken > 0; outcome->taken--)
-	{
-		Row		   *row = outcome->rows[outcome->stored++];
-
-		if (row->slice->rows_open == 1)
-			worker->loaded_bytes -= row->slice->bytes;
-		slice_release_row(row);
-	}
-	is_done = outcome->stored == outcome->row_count;
-	if (is_done)
-	{
-		worker->outcome_bytes -= outcome->bytes;
-		outcome_free(outcome);
-	}
-	if (bucket->rows_open > 0)
-		return is_done;
+/* All rows of a bucket are stored. */
+static void
+release_bucket(Worker *worker, Bucket *bucket)
+{
 	/* Released first: while it is claimed, those who look again pass it over. */
 	claims_release(&worker->claims, bucket->row.bucket);
 	if (bucket->lost)
 		worker_rescan(worker);
 	bucket_free(bucket);
-	return is_done;
+}
+
+/* What was taken is stored: these rows go, and buckets with their last ones. */
+static void
+release_stored(Worker *worker)
+{
+	const Outcome *outcome;
+
+	while ((outcome = worker->outcomes.run) != NULL)
+	{
+		Bucket	   *bucket = outcome->bucket;
+
+		for (int i = 0; i < outcome->taken; i++)
+			release_row(worker, outcome->rows[outcome->stored + i]);
+		bucket->rows_open -= outcome->taken;
+		outcome_queue_stored(&worker->outcomes);
+		if (bucket->rows_open == 0)
+			release_bucket(worker, bucket);
+	}
 }
 
 /*
- * Where the outcomes end that are stored together: there is one at least, of which not all
- * is taken where there may be no memory for that.  *rows: those that are taken.
+ * The outcomes that are stored together.  Where there may be no memory for all rows of one,
+ * not all of them are taken.  Returns how many are.
  */
-static Outcome **
-take_slice(Worker *worker, int *rows)
+static int
+take_run(Worker *worker)
 {
-	int			bound = worker->most_rows;
-	Outcome   **end = &worker->outcomes;
 	int			most = worker_slice_rows(worker);
-	Size		bytes = 0;
+	int			bound = worker->most_rows > 0 ? worker->most_rows : PG_INT32_MAX;
 
-	if (bound > 0)
-		most = Min(most, bound);
-	*rows = 0;
-	do
-	{
-		Outcome    *outcome = *end;
-
-		outcome->taken = outcome->row_count - outcome->stored;
-		if (bound > 0)
-			outcome->taken = Min(outcome->taken, bound);
-		*rows += outcome->taken;
-		bytes += outcome->bytes;
-		end = &outcome->next;
-	} while (*end != NULL && *rows + (*end)->row_count - (*end)->stored <= most &&
-			 bytes + (*end)->bytes <= STORE_SLICE_BYTES);
-	return end;
+	return outcome_queue_take(&worker->outcomes, bound, Min(most, bound), STORE_SLICE_BYTES);
 }
 
 /* There was memory for what was stored: perhaps there is for more. */
@@ -162,84 +149,50 @@ grow_slice(Worker *worker)
 	worker->good_stores = 0;
 }
 
-/* The first outcome goes behind the others. */
-static void
-put_last(Worker *worker)
-{
-	Outcome    *outcome = worker->outcomes;
-
-	worker->outcomes = outcome->next;
-	outcome->next = NULL;
-	*worker->outcomes_end = outcome;
-	worker->outcomes_end = &outcome->next;
-}
-
 /* The next row of the only outcome fails. */
 static void
 give_up_row(Worker *worker)
 {
-	Outcome    *outcome = worker->outcomes;
+	Outcome    *outcome = outcome_queue_pop(&worker->outcomes);
 	Outcome    *failed = outcome_take_row(outcome);
 
+	if (outcome->stored < outcome->row_count)
+		outcome_queue_push(&worker->outcomes, outcome);
+	else
+		outcome_free(outcome);
 	if (failed == NULL)
 		return;					/* not even for that is there memory now */
-	worker->outcome_rows--;
-	if (outcome->stored == outcome->row_count)
-	{
-		worker->outcome_bytes -= outcome->bytes;
-		worker->outcomes = NULL;
-		worker->outcomes_end = &worker->outcomes;
-		outcome_free(outcome);
-	}
 	snprintf(failed->error, sizeof(failed->error), "out of memory, each of %d times that this was "
 			 "tried to be stored, with nothing else in the way", STORE_TRIES);
-	worker_add_outcome(worker, failed);
+	outcome_queue_add(&worker->outcomes, failed);
 }
 
-/* The outcomes from there on are given up; answers are asked for again. */
-static void
-give_up_from(Worker *worker, Outcome **from)
-{
-	Outcome    *outcome = *from;
-
-	*from = NULL;
-	worker->outcomes_end = from;
-	while (outcome != NULL)
-	{
-		Outcome    *next = outcome->next;
-
-		if (outcome->kind != OUTCOME_ANSWERED)
-		{
-			*worker->outcomes_end = outcome;
-			worker->outcomes_end = &outcome->next;
-			outcome->next = NULL;
-		}
-		else
-		{
-			worker->outcome_rows -= outcome->row_count - outcome->stored;
-			worker->outcome_bytes -= outcome->bytes;
-			outbox_put(&worker->outbox, outcome_into_request(outcome));
-		}
-		outcome = next;
-	}
-}
-
-/* None of the outcomes can be stored: let go of every second one, which are the last ones. */
+/*
+ * None of the outcomes can be stored: let go of every second one, which are the last ones.
+ * Answers are asked for again.
+ */
 static void
 give_up_half(Worker *worker)
 {
-	Outcome   **from = &worker->outcomes;
+	OutcomeQueue *queue = &worker->outcomes;
+	int			rows = queue->rows;
 	int			count = 0;
-	int			rows = worker->outcome_rows;
 
-	for (const Outcome *outcome = worker->outcomes; outcome != NULL; outcome = outcome->next)
+	for (const Outcome *outcome = queue->first; outcome != NULL; outcome = outcome->next)
 		count++;
-	for (int i = 0; i < (count + 1) / 2; i++)
-		from = &(*from)->next;
-	give_up_from(worker, from);
+	/* All go round once. */
+	for (int i = 0; i < count; i++)
+	{
+		Outcome    *outcome = outcome_queue_pop(queue);
+
+		if (i < (count + 1) / 2 || outcome->kind != OUTCOME_ANSWERED)
+			outcome_queue_push(queue, outcome);
+		else
+			outbox_put(&worker->outbox, outcome_into_request(outcome));
+	}
 	ereport(LOG,
 			errmsg("job " INT64_FORMAT " of pg_enrich has given up answers for %d rows, for want of "
-				   "memory to store them", worker->job->id, rows - worker->outcome_rows),
+				   "memory to store them", worker->job->id, rows - queue->rows),
 			errdetail("They will be asked for again."));
 }
 
@@ -247,6 +200,7 @@ give_up_half(Worker *worker)
 static void
 take_less(Worker *worker, int rows)
 {
+	OutcomeQueue *queue = &worker->outcomes;
 	Attempts   *attempts = &worker->attempts[STEP_STORE];
 
 	worker->good_stores = 0;
@@ -257,43 +211,46 @@ take_less(Worker *worker, int rows)
 		attempts->failed = 1;
 		attempts->not_before = 0;
 	}
-	else if (attempts->failed >= STORE_TRIES && worker->outcome_bytes >= STORE_WORTH)
+	else if (attempts->failed >= STORE_TRIES && queue->bytes >= STORE_WORTH)
 	{
-		if (worker->outcomes->next != NULL)
+		if (queue->first->next != NULL)
 			give_up_half(worker);
 		else
 			give_up_row(worker);
 		worker_forget_failure(worker, STEP_STORE);
 	}
-	else if (worker->outcomes->next != NULL)
-		put_last(worker);
+	else if (queue->first->next != NULL)
+		outcome_queue_push(queue, outcome_queue_pop(queue));	/* behind the others */
+}
+
+/* An error came. */
+static void
+put_back(Worker *worker, int rows)
+{
+	const Attempts *attempts = &worker->attempts[STEP_STORE];
+
+	outcome_queue_put_back(&worker->outcomes);
+	store_failed(worker->store);
+	if (attempts->last == ERROR_LOCK)
+		worker_set_waiting(worker, WAITING_LOCK);
+	else if (attempts->lacked_memory)
+		take_less(worker, rows);
 }
 
 void
 turn_store(Worker *worker)
 {
-	Outcome   **end;
-	Outcome    *rest;
 	int64		began;
 	int			rows;
-	bool		stored;
 
 	if (!worker_store_is_due(worker, too_many_failed(worker) || nothing_found_yet(worker)))
 		return;
 	worker_show_memory(worker, true);
-	end = take_slice(worker, &rows);
-	rest = *end;
-	*end = NULL;
+	rows = take_run(worker);
 	began = clock_now();
-	stored = worker_try_as(worker, STEP_STORE, store_step, NULL);
-	*end = rest;
-	if (!stored)
+	if (!worker_try_as(worker, STEP_STORE, store_step, worker->outcomes.run))
 	{
-		store_failed(worker->store);
-		if (worker->attempts[STEP_STORE].last == ERROR_LOCK)
-			worker_set_waiting(worker, WAITING_LOCK);
-		else if (worker->attempts[STEP_STORE].lacked_memory)
-			take_less(worker, rows);
+		put_back(worker, rows);
 		return;
 	}
 	wal_flush_request(&worker->wal_flush);
@@ -302,14 +259,5 @@ turn_store(Worker *worker)
 	store_committed(worker->store);
 	worker_note_progress(worker);
 	worker->unread = false;
-	while (worker->outcomes != rest)
-	{
-		Outcome    *next = worker->outcomes->next;
-
-		if (!release_taken(worker, worker->outcomes))
-			break;
-		worker->outcomes = next;
-	}
-	if (worker->outcomes == NULL)
-		worker->outcomes_end = &worker->outcomes;
+	release_stored(worker);
 }

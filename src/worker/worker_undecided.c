@@ -83,8 +83,7 @@ worker_decide(Worker *worker)
 				worker->undecided = request;
 				break;
 			case HEALTH_BLAME_REQUEST:
-				worker_fail_request(worker, request, request->refusal_status,
-									pstrdup(request->refusal)); /* which goes with the request */
+				outcome_queue_fail_refused(&worker->outcomes, request);
 				break;
 			case HEALTH_BLAME_SERVER:
 				send_anew(worker, request);
