@@ -27,7 +27,8 @@ SERVER = $(addprefix common/, encoding settings) \
 		secret server server_options) \
 	$(addprefix shared/, permits permits_server shared shared_elapsed wal_flush) \
 	$(addprefix catalog/, catalog_array catalog_bucket catalog_change catalog_clerk \
-		catalog_failure catalog_insert catalog_job catalog_statement job leftovers) \
+		catalog_counters catalog_extension catalog_failure catalog_insert catalog_job \
+		catalog_statement job leftovers) \
 	$(addprefix recipe/, call match recipe recipe_output recipe_shape recipe_target) \
 	$(addprefix staging/, bucket bucketize bucketize_check staging) \
 	$(addprefix store/, failed_rows store store_plan store_sql store_write) \

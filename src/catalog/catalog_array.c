@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_array.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"

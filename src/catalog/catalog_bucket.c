@@ -9,13 +9,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_array.h"
+#include "catalog/catalog_counters.h"
+#include "catalog/catalog_statement.h"
 #include "catalog/leftovers.h"
 
 /* Begun buckets looked at together, in search of one that is not finished. */

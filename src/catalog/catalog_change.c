@@ -1,21 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * catalog_change.c
- *	  What is done of a job: the rows of its buckets, and its counters.
+ *	  What is done of a job: the rows of its buckets.
  *
  * Whatever is written for many rows is one statement over arrays, or one call: a job
  * of one-row buckets writes thousands of them in a commit.
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_change.h"
 
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_array.h"
+#include "catalog/catalog_extension.h"
+#include "catalog/catalog_insert.h"
+#include "catalog/catalog_statement.h"
 
 /*
  * A lock on an object of a class that nobody else has, our table of jobs: stores share
@@ -23,6 +26,13 @@
  * on the job's row would be in the way of those who steer it, and written to disk.
  */
 #define STORES_LOCK 1			/* objsubid; those of catalog_lock_name have 0 */
+
+/*
+ * The bucket of each u, looked up one by one: joined directly, the planner may
+ * go through all of the job's buckets for the few that are wanted.
+ */
+#define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.bucket p" \
+	" WHERE p.job" EQ "$1 AND p.bucket" EQ "u.bucket OFFSET 0) p"
 
 /*
  * The bitmap a change is based on must still be there: then nobody else has
@@ -220,89 +230,4 @@ catalog_mark_buckets_failed(int64 job, const FailureRow *failures, int count)
 	for (int i = 0; i < 3; i++)
 		argument_add_column(&a, &columns[i], buckets);
 	statement_run(&mark_buckets_failed, &a);
-}
-
-static Statement add_counters = {
-	"INSERT INTO enrich.job_counters AS c (job, worker, rows_done, rows_failed, rows_skipped,"
-	" buckets_done, requests, retries, tokens, throttled)"
-	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.make_interval(secs => $10)"
-	" WHERE EXISTS (SELECT FROM enrich.job WHERE job" EQ "$1)"
-	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" PLUS "$3,"
-	" rows_failed = c.rows_failed" PLUS "$4, rows_skipped = c.rows_skipped" PLUS "$5,"
-	" buckets_done = c.buckets_done" PLUS "$6, requests = c.requests" PLUS "$7,"
-	" retries = c.retries" PLUS "$8, tokens = c.tokens" PLUS "$9,"
-	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $10), starts = 0",
-	10, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
-	FLOAT8OID}, NULL
-};
-
-static Datum
-seconds_of(int64 microseconds)
-{
-	return Float8GetDatum((double) microseconds / 1e6);
-}
-
-void
-catalog_add_counters(int64 job, int worker, const Counters *add)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	argument_add(&a, Int64GetDatum(add->rows_done));
-	argument_add(&a, Int64GetDatum(add->rows_failed));
-	argument_add(&a, Int64GetDatum(add->rows_skipped));
-	argument_add(&a, Int64GetDatum(add->buckets_done));
-	argument_add(&a, Int64GetDatum(add->requests));
-	argument_add(&a, Int64GetDatum(add->retries));
-	argument_add(&a, Int64GetDatum(add->tokens));
-	argument_add(&a, seconds_of(add->throttled_us));
-	statement_run(&add_counters, &a);
-}
-
-static Statement note_counters = {
-	"UPDATE enrich.job_counters AS c SET requests = c.requests" PLUS "$3,"
-	" retries = c.retries" PLUS "$4, tokens = c.tokens" PLUS "$5,"
-	" throttled = c.throttled" PLUS "pg_catalog.make_interval(secs => $6)"
-	" WHERE job" EQ "$1 AND worker" EQ "$2",
-	6, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, FLOAT8OID}, NULL
-};
-
-void
-catalog_note_counters(int64 job, int worker, const Counters *add)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	argument_add(&a, Int64GetDatum(add->requests));
-	argument_add(&a, Int64GetDatum(add->retries));
-	argument_add(&a, Int64GetDatum(add->tokens));
-	argument_add(&a, seconds_of(add->throttled_us));
-	statement_run(&note_counters, &a);
-}
-
-static Statement sum_counters = {
-	"SELECT pg_catalog.sum(rows_done)::bigint, pg_catalog.sum(rows_failed)::bigint,"
-	" pg_catalog.sum(rows_skipped)::bigint, pg_catalog.sum(buckets_done)::bigint,"
-	" pg_catalog.sum(requests)::bigint, pg_catalog.sum(retries)::bigint,"
-	" pg_catalog.sum(tokens)::bigint FROM enrich.job_counters WHERE job" EQ "$1",
-	1, {INT8OID}, NULL
-};
-
-void
-catalog_sum_counters(int64 job, Counters *sum)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_begin(&sum_counters, &a);
-	sum->rows_done = column_int64(0, 1, 0);
-	sum->rows_failed = column_int64(0, 2, 0);
-	sum->rows_skipped = column_int64(0, 3, 0);
-	sum->buckets_done = column_int64(0, 4, 0);
-	sum->requests = column_int64(0, 5, 0);
-	sum->retries = column_int64(0, 6, 0);
-	sum->tokens = column_int64(0, 7, 0);
-	statement_end();
 }

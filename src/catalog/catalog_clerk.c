@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_clerk.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -13,7 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_statement.h"
 
 static Statement unfinished_jobs = {
 	"SELECT job, owner, state, concurrency, workers, buckets_total IS NOT NULL,"

@@ -5,12 +5,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_failure.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_array.h"
+#include "catalog/catalog_bucket.h"
+#include "catalog/catalog_counters.h"
+#include "catalog/catalog_statement.h"
 
 static Statement insert_failures = {
 	"INSERT INTO enrich.failure (job, row_number, bucket, key, input, http_status, error, attempts)"

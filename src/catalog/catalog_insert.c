@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_insert.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -20,11 +20,15 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_extension.h"
 #include "common/pg_compat.h"
 
 /* Rows put into the heap together: several pages of them. */
 #define INSERT_ROWS 500
+
+/* What enrich.bucket.state holds of buckets that get their row; 'f': completed, and rows failed. */
+#define BUCKET_PENDING 'p'
+#define BUCKET_COMPLETED 'c'
 
 /* The columns, in their order. */
 enum
@@ -79,7 +83,8 @@ fill_slot(TupleTableSlot *slot, int64 job, const BucketChange *change, Timestamp
 	set_column(slot, COLUMN_BUCKET, Int64GetDatum(change->bucket), false);
 	set_column(slot, COLUMN_STARTED_AT, TimestampTzGetDatum(change->started_at),
 			   change->started_at == 0);
-	set_column(slot, COLUMN_FINISHED_AT, TimestampTzGetDatum(Max(change->started_at, now)), !change->finished);
+	set_column(slot, COLUMN_FINISHED_AT, TimestampTzGetDatum(Max(change->started_at, now)),
+			   !change->finished);
 	set_column(slot, COLUMN_ATTEMPTS, Int32GetDatum(change->attempts), false);
 	set_column(slot, COLUMN_PARTITION, Int16GetDatum((int16) change->partition), false);
 	set_column(slot, COLUMN_HTTP_STATUS, Int16GetDatum((int16) change->http_status),

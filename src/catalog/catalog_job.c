@@ -12,7 +12,6 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "common/hashfn.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -21,7 +20,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_counters.h"
+#include "catalog/catalog_extension.h"
+#include "catalog/catalog_statement.h"
 #include "catalog/leftovers.h"
 #include "shared/shared.h"
 
@@ -445,99 +446,6 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 	if (state != NULL && job_state_of(state) == JOB_RUNNING)
 		notify_state(job, JOB_RUNNING);
 	return state != NULL;
-}
-
-static Statement select_elapsed = {
-	"SELECT GREATEST(j.elapsed, (SELECT pg_catalog.max(c.elapsed) FROM enrich.job_counters c"
-	" WHERE c.job" EQ "j.job)) FROM enrich.job j WHERE j.job" EQ "$1",
-	1, {INT8OID}, NULL
-};
-
-int64
-catalog_elapsed(int64 job)
-{
-	Arguments	a = {0};
-	int64		elapsed = 0;
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_begin(&select_elapsed, &a);
-	if (SPI_processed > 0)
-		elapsed = column_int64(0, 1, 0);
-	statement_end();
-	return elapsed;
-}
-
-static Statement note_elapsed = {
-	"UPDATE enrich.job_counters SET elapsed = GREATEST(elapsed, $3)"
-	" WHERE job" EQ "$1 AND worker" EQ "$2",
-	3, {INT8OID, INT4OID, INT8OID}, NULL
-};
-
-void
-catalog_note_elapsed(int64 job, int worker, int64 elapsed_us)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	argument_add(&a, Int64GetDatum(elapsed_us));
-	statement_run(&note_elapsed, &a);
-}
-
-static Statement count_start = {
-	"INSERT INTO enrich.job_counters AS c (job, worker, starts) VALUES ($1, $2, 1)"
-	" ON CONFLICT (job, worker) DO UPDATE SET starts = c.starts" PLUS "1 RETURNING starts",
-	2, {INT8OID, INT4OID}, NULL
-};
-
-int
-catalog_count_start(int64 job, int worker)
-{
-	Arguments	a = {0};
-	int			starts;
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	statement_begin(&count_start, &a);
-	starts = column_int32(0, 1, 0);
-	statement_end();
-	return starts;
-}
-
-static Statement uncount_start = {
-	"UPDATE enrich.job_counters SET starts = starts" MINUS "1"
-	" WHERE job" EQ "$1 AND worker" EQ "$2 AND starts" GT "0",
-	2, {INT8OID, INT4OID}, NULL
-};
-
-void
-catalog_uncount_start(int64 job, int worker)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	statement_run(&uncount_start, &a);
-}
-
-/*
- * Who holds such a row is a worker in its first store, which forgets its own: two that
- * waited for each other's would never end.
- */
-static Statement forget_starts = {
-	"UPDATE enrich.job_counters SET starts = 0 WHERE job" EQ "$1 AND worker" EQ "ANY (ARRAY("
-	"SELECT worker FROM enrich.job_counters WHERE job" EQ "$1 AND starts" NE "0"
-	" FOR UPDATE SKIP LOCKED))",
-	1, {INT8OID}, NULL
-};
-
-void
-catalog_forget_starts(int64 job)
-{
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_run(&forget_starts, &a);
 }
 
 static Statement delete_job[] = {

@@ -9,85 +9,21 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "catalog/catalog_internal.h"
+#include "catalog/catalog_statement.h"
 
-#include "access/htup_details.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_extension.h"
 #include "common/pg_enrich.h"
 #include "common/settings.h"
 
 /* Who we were before statement_begin. */
 static Oid	caller_user = InvalidOid;
 static int	caller_context = 0;
-
-Oid
-catalog_owner(void)
-{
-	Oid			schema = get_namespace_oid("enrich", true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
-	Oid			owner;
-	HeapTuple	tuple;
-
-	if (!OidIsValid(table) ||
-		getExtensionOfObject(RelationRelationId, table) !=
-		get_extension_oid(PG_ENRICH_EXTENSION, true))
-		return InvalidOid;
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-Oid
-catalog_relation(const char *name)
-{
-	return get_relname_relid(name, get_namespace_oid("enrich", false));
-}
-
-bool
-catalog_lock_extension(void)
-{
-	Oid			extension = get_extension_oid(PG_ENRICH_EXTENSION, true);
-
-	if (!OidIsValid(extension))
-		return false;
-
-	/*
-	 * DROP EXTENSION holds this object's lock exclusively while it waits for
-	 * our tables: waiting here, with some of them locked, would be a deadlock.
-	 */
-	if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock))
-		return false;
-	return get_extension_oid(PG_ENRICH_EXTENSION, true) == extension;
-}
-
-bool
-catalog_extension_is_wanted(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId,
-					   get_extension_oid(PG_ENRICH_EXTENSION, true), 0);
-	return LockHasWaiters(&tag, AccessShareLock, false);
-}
 
 void
 argument_add(Arguments *arguments, Datum value)

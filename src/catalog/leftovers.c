@@ -33,7 +33,7 @@
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_extension.h"
 #include "common/pg_enrich.h"
 #include "shared/shared.h"
 

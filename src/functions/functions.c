@@ -11,6 +11,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "catalog/catalog_change.h"
+#include "catalog/catalog_counters.h"
+#include "catalog/catalog_failure.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "shared/shared.h"

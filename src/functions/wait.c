@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "catalog/catalog_counters.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "shared/shared.h"

@@ -12,7 +12,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
 #include "recipe/recipe.h"
 
 /* A claimed bucket, from its claim until all its rows are finished and stored. */

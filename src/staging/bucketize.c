@@ -31,7 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
 #include "staging/staging.h"
 
 /*

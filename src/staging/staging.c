@@ -35,7 +35,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
+#include "catalog/catalog_extension.h"
 #include "common/pg_compat.h"
 #include "common/pg_enrich.h"
 #include "common/settings.h"

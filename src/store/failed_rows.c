@@ -17,6 +17,8 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 
+#include "catalog/catalog_change.h"
+#include "catalog/catalog_failure.h"
 #include "staging/staging.h"
 #include "store/store_sql.h"
 

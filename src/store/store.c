@@ -15,6 +15,8 @@
 #include "executor/spi.h"
 #include "utils/memutils.h"
 
+#include "catalog/catalog_change.h"
+#include "catalog/catalog_job.h"
 #include "server/mask.h"
 #include "store/failed_rows.h"
 #include "store/store_sql.h"

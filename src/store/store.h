@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "catalog/catalog_counters.h"
 #include "recipe/recipe.h"
 #include "response/response.h"
 #include "staging/bucket.h"

@@ -13,7 +13,7 @@
  */
 #include "worker/claims.h"
 
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
 
 /*
  * The first bucket from first on that no worker of the job has claimed.  The

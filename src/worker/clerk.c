@@ -32,6 +32,9 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/catalog_change.h"
+#include "catalog/catalog_clerk.h"
+#include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
 #include "catalog/leftovers.h"
 #include "common/pg_compat.h"

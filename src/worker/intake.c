@@ -15,7 +15,6 @@
  */
 #include "worker/worker_loop.h"
 
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -25,6 +24,7 @@
 #include "utils/syscache.h"
 
 #include "base/clock.h"
+#include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "recipe/call.h"
@@ -105,7 +105,7 @@ intake_job(Worker *worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Job		   *job;
 
-	job_table = get_relname_relid("job", get_namespace_oid("enrich", false));
+	job_table = catalog_relation("job");
 	job = catalog_load_job(worker->entry->job);
 	if (job != NULL)
 	{

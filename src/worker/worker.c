@@ -29,6 +29,8 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "catalog/catalog_counters.h"
+#include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "recipe/call.h"

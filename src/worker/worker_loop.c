@@ -21,6 +21,8 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "catalog/catalog_bucket.h"
+#include "catalog/catalog_counters.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "shared/permits.h"

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "catalog/catalog_counters.h"
 #include "http/http.h"
 #include "recipe/recipe.h"
 #include "shared/permits.h"

@@ -19,6 +19,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/clock.h"
+#include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
 #include "common/encoding.h"
 #include "server/mask.h"

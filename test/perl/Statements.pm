@@ -47,12 +47,17 @@ sub _joined
 sub _macros
 {
 	my %macros;
-	my $header = slurp_file('src/catalog/catalog_internal.h') =~ s/\\\n//gr;
 
-	while ($header =~ /^#define ([A-Z_]+)((?:\s+(?:"[^"\n]*"|[A-Z_]+))+)$/mg)
+	# those of the header first: others are made of them
+	foreach my $file ('src/catalog/catalog_statement.h', glob 'src/catalog/catalog*.c')
 	{
-		my ($name, $value) = ($1, $2);
-		$macros{$name} = _joined($value, \%macros) if $value =~ /"/;
+		my $source = slurp_file($file) =~ s/\\\n//gr;
+
+		while ($source =~ /^#define ([A-Z_]+)((?:\s+(?:"[^"\n]*"|[A-Z_]+))+)$/mg)
+		{
+			my ($name, $value) = ($1, $2);
+			$macros{$name} = _joined($value, \%macros) if $value =~ /"/;
+		}
 	}
 	return \%macros;
 }
@@ -101,6 +106,8 @@ sub strays
 		push @strays, $file
 		  if !$is_catalog && $code =~ /"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;
 		next if !$is_catalog;
+		# parts of statements
+		$code =~ s/^#define (?:[^\n]*\\\n)*[^\n]*$//mg;
 		$code =~ s/static Statement \w+(?:\[\])? = \{\n.*?\n\};//gs;
 		push @strays, $file if $code =~ /\bStatement \w+(?:\[\])?\s*=|"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;
 	}

@@ -1,20 +1,26 @@
 /*-------------------------------------------------------------------------
  *
- * catalog_internal.h
+ * catalog_statement.h
  *	  How the catalog*.c files run their statements.
  *
- * None has a plan that depends on statistics, as a catalog that has just grown has
+ * catalog*.c are the only files that name tables of schema enrich.  They act as
+ * the extension's owner, for the length of one statement on fixed-type columns
+ * of our own; so does staging.c alone, to make its tables.  catalog_insert.c needs
+ * no statement.  All need a transaction.
+ *
+ * No statement has a plan that depends on statistics, as a catalog that has just grown has
  * none: its rows are found through their indexes, in the order of these, and nothing
  * is sorted or collected in a bitmap.  test/t has a test that sees each statement's plan.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PG_ENRICH_CATALOG_INTERNAL_H
-#define PG_ENRICH_CATALOG_INTERNAL_H
+#ifndef PG_ENRICH_CATALOG_STATEMENT_H
+#define PG_ENRICH_CATALOG_STATEMENT_H
 
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 
 /* Whatever search_path is in force, these are the operators meant. */
 #define EQ " OPERATOR(pg_catalog.=) "
@@ -56,49 +62,6 @@ extern Datum text_array_of(List *strings);
 /* The strings of a text[]. */
 extern List *strings_of_array(Datum array);
 
-/* A column of a statement over arrays, collected value by value. */
-typedef struct ArrayColumn
-{
-	Oid			type;
-	int16		length;
-	bool		by_value;
-	char		alignment;
-	Datum	   *values;
-	bool	   *nulls;
-} ArrayColumn;
-
-extern const ArrayColumn int8_column;
-extern const ArrayColumn int4_column;
-extern const ArrayColumn bool_column;
-extern const ArrayColumn text_column;
-extern const ArrayColumn bytea_column;
-extern const ArrayColumn jsonb_column;
-extern const ArrayColumn time_column;
-
-extern ArrayColumn column_make(const ArrayColumn *kind, int count);
-extern void column_set(ArrayColumn *column, int i, Datum value, bool is_null);
-extern void argument_add_column(Arguments *arguments, ArrayColumn *column, int count);
-
-/*
- * Rows of enrich.bucket for these changes, in order, in no way but as INSERT would make
- * them, and all together.  Raises serialization_failure if somebody else has just made
- * one of them.
- */
-struct BucketChange;
-extern void catalog_insert_buckets(int64 job, struct BucketChange **changes, int count);
-
-/* What enrich.bucket.state holds. */
-#define BUCKET_PENDING 'p'
-#define BUCKET_COMPLETED 'c'
-#define BUCKET_FAILED 'f'
-
-/*
- * The bucket of each u, looked up one by one: joined directly, the planner may
- * go through all of the job's buckets for the few that are wanted.
- */
-#define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.bucket p" \
-	" WHERE p.job" EQ "$1 AND p.bucket" EQ "u.bucket OFFSET 0) p"
-
 /*
  * statement_begin runs a statement as the extension's owner and leaves SPI
  * connected, with SPI_processed and SPI_tuptable, until statement_end, which
@@ -119,4 +82,4 @@ extern int64 column_int64(int row, int column, int64 if_null);
 extern int	column_int32(int row, int column, int if_null);
 extern bool column_bool(int row, int column);
 
-#endif							/* PG_ENRICH_CATALOG_INTERNAL_H */
+#endif							/* PG_ENRICH_CATALOG_STATEMENT_H */
