@@ -62,7 +62,7 @@ catalog_insert_runs(int64 job, const BucketRow *buckets, int count)
 }
 
 static Statement delete_runs = {
-	"DELETE FROM enrich.bucket_run WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"DELETE FROM enrich.bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -82,8 +82,8 @@ typedef struct BegunBucket
 } BegunBucket;
 
 static Statement begun_buckets = {
-	"SELECT bucket, partition, state" EQ "'p', finished, retried, attempts FROM enrich.bucket"
-	" WHERE job" EQ "$1 AND bucket" GE "$2 AND bucket" LE "$3 ORDER BY bucket",
+	"SELECT bucket, partition, state" OP_EQ "'p', finished, retried, attempts FROM enrich.bucket"
+	" WHERE job" OP_EQ "$1 AND bucket" OP_GE "$2 AND bucket" OP_LE "$3 ORDER BY bucket",
 	3, {INT8OID, INT8OID, INT8OID}, NULL
 };
 
@@ -130,8 +130,8 @@ typedef struct BucketRun
 /* Those that any of the buckets lies in: a run ends less than its length behind each of its own. */
 static Statement select_runs = {
 	"SELECT first_bucket, last_bucket, partition, blocks FROM enrich.bucket_run"
-	" WHERE job" EQ "$1 AND last_bucket" GE "$2 AND last_bucket" LT "$3 AND first_bucket" LE "$4"
-	" ORDER BY last_bucket",
+	" WHERE job" OP_EQ "$1 AND last_bucket" OP_GE "$2 AND last_bucket" OP_LT "$3"
+	" AND first_bucket" OP_LE "$4 ORDER BY last_bucket",
 	4, {INT8OID, INT8OID, INT8OID, INT8OID}, NULL
 };
 
@@ -237,8 +237,8 @@ catalog_pending_buckets(const Job *job, int64 first, int64 last)
 }
 
 static Statement look_at_buckets = {
-	"SELECT bucket, state" EQ "'p' FROM enrich.bucket"
-	" WHERE job" EQ "$1 AND bucket" GE "$2 AND bucket" LE "$3 ORDER BY bucket LIMIT $4",
+	"SELECT bucket, state" OP_EQ "'p' FROM enrich.bucket"
+	" WHERE job" OP_EQ "$1 AND bucket" OP_GE "$2 AND bucket" OP_LE "$3 ORDER BY bucket LIMIT $4",
 	4, {INT8OID, INT8OID, INT8OID, INT4OID}, NULL
 };
 
@@ -274,8 +274,8 @@ catalog_first_open_bucket(int64 job, int64 first, int64 last)
  * were put back to work: that leaves counters of its own.
  */
 static Statement first_kept = {
-	"SELECT p.first_bucket FROM enrich.partition p WHERE p.job" EQ "$1 AND NOT EXISTS"
-	" (SELECT FROM enrich.job_counters c WHERE c.job" EQ "$1 AND c.worker" EQ "$2)"
+	"SELECT p.first_bucket FROM enrich.partition p WHERE p.job" OP_EQ "$1 AND NOT EXISTS"
+	" (SELECT FROM enrich.job_counters c WHERE c.job" OP_EQ "$1 AND c.worker" OP_EQ "$2)"
 	" ORDER BY p.partition LIMIT 1",
 	2, {INT8OID, INT4OID}, NULL
 };
@@ -315,10 +315,10 @@ catalog_insert_partition(int64 job, const PartitionRow *partition)
 
 static Statement delete_partition[] = {
 	{"DELETE FROM enrich.bucket_run r USING enrich.partition p"
-		" WHERE p.job" EQ "$1 AND p.partition" EQ "$2 AND r.job" EQ "p.job"
-		" AND r.last_bucket" GE "p.first_bucket AND r.last_bucket" LE "p.last_bucket",
+		" WHERE p.job" OP_EQ "$1 AND p.partition" OP_EQ "$2 AND r.job" OP_EQ "p.job"
+		" AND r.last_bucket" OP_GE "p.first_bucket AND r.last_bucket" OP_LE "p.last_bucket",
 	2, {INT8OID, INT4OID}, NULL},
-	{"DELETE FROM enrich.partition WHERE job" EQ "$1 AND partition" EQ "$2",
+	{"DELETE FROM enrich.partition WHERE job" OP_EQ "$1 AND partition" OP_EQ "$2",
 	2, {INT8OID, INT4OID}, NULL}
 };
 
@@ -334,7 +334,7 @@ catalog_delete_partition(int64 job, int partition)
 }
 
 static Statement delete_partitions = {
-	"DELETE FROM enrich.partition WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"DELETE FROM enrich.partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -347,7 +347,7 @@ catalog_delete_partitions(int64 job)
 }
 
 static Statement select_partitions = {
-	"SELECT partition, first_bucket, last_bucket FROM enrich.partition WHERE job" EQ "$1"
+	"SELECT partition, first_bucket, last_bucket FROM enrich.partition WHERE job" OP_EQ "$1"
 	" ORDER BY partition",
 	1, {INT8OID}, NULL
 };

@@ -32,7 +32,7 @@
  * go through all of the job's buckets for the few that are wanted.
  */
 #define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.bucket p" \
-	" WHERE p.job" EQ "$1 AND p.bucket" EQ "u.bucket OFFSET 0) p"
+	" WHERE p.job" OP_EQ "$1 AND p.bucket" OP_EQ "u.bucket OFFSET 0) p"
 
 /*
  * The bitmap a change is based on must still be there: then nobody else has
@@ -50,8 +50,8 @@ static Statement change_buckets = {
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
 	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8))"
 	" AS u(bucket, before, after, done, attempts, http_status, started_at)"
-	EACH_BUCKET " WHERE b.ctid" EQ "p.place AND b.state" EQ "'p'"
-	" AND COALESCE(b.finished, '')" EQ "COALESCE(u.before, '')"
+	EACH_BUCKET " WHERE b.ctid" OP_EQ "p.place AND b.state" OP_EQ "'p'"
+	" AND COALESCE(b.finished, '')" OP_EQ "COALESCE(u.before, '')"
 	" RETURNING b.bucket",
 	8, {INT8OID, INT8ARRAYOID, BYTEAARRAYOID, BYTEAARRAYOID, BOOLARRAYOID, INT4ARRAYOID,
 	INT4ARRAYOID, TIMESTAMPTZARRAYOID}, NULL
@@ -106,7 +106,7 @@ update_buckets(int64 job, BucketChange **changes, int count)
 }
 
 static Statement job_is_there = {
-	"SELECT FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"SELECT FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 static Statement find_buckets = {
@@ -199,9 +199,9 @@ catalog_try_hold_off_stores(int64 job)
 static Statement mark_buckets_failed = {
 	"UPDATE enrich.bucket b SET error = u.error,"
 	" http_status = COALESCE(u.http_status::pg_catalog.int2, b.http_status),"
-	" state = CASE WHEN b.state" EQ "'c' THEN 'f'::pg_catalog.\"char\" ELSE b.state END"
+	" state = CASE WHEN b.state" OP_EQ "'c' THEN 'f'::pg_catalog.\"char\" ELSE b.state END"
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
-	" AS u(bucket, error, http_status)" EACH_BUCKET " WHERE b.ctid" EQ "p.place",
+	" AS u(bucket, error, http_status)" EACH_BUCKET " WHERE b.ctid" OP_EQ "p.place",
 	4, {INT8OID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID}, NULL
 };
 

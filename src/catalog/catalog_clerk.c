@@ -17,8 +17,8 @@
 
 static Statement unfinished_jobs = {
 	"SELECT job, owner, state, concurrency, workers, buckets_total IS NOT NULL,"
-	" system_identifier" NE "$1 OR database" NE "$2, server FROM enrich.job"
-	" WHERE state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused']) ORDER BY job",
+	" system_identifier" OP_NE "$1 OR database" OP_NE "$2, server FROM enrich.job"
+	" WHERE state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused']) ORDER BY job",
 	2, {INT8OID, OIDOID}, NULL
 };
 
@@ -79,12 +79,12 @@ list_jobs(Statement *statement, const Arguments *arguments)
 static Statement jobs_to_clean = {
 	"SELECT j.job FROM (SELECT CASE WHEN c.relname::pg_catalog.text OPERATOR(pg_catalog.~)"
 	" '^job_[1-9][0-9]{0,17}$' THEN pg_catalog.substr(c.relname::pg_catalog.text, 5)::bigint END"
-	" AS job FROM pg_catalog.pg_class c WHERE c.relname" GE "'job_'::pg_catalog.name"
-	" AND c.relname" LT "'job`'::pg_catalog.name AND c.relkind" EQ "'p'"
-	" AND c.relnamespace" EQ "'enrich_staging'::pg_catalog.regnamespace OFFSET 0) s"
-	" JOIN enrich.job j ON j.job" EQ "s.job WHERE j.state" EQ "'canceled'"
-	" OR j.state" EQ "'completed'"
-	" AND (SELECT f.job FROM enrich.failure f WHERE f.job" EQ "j.job LIMIT 1) IS NULL",
+	" AS job FROM pg_catalog.pg_class c WHERE c.relname" OP_GE "'job_'::pg_catalog.name"
+	" AND c.relname" OP_LT "'job`'::pg_catalog.name AND c.relkind" OP_EQ "'p'"
+	" AND c.relnamespace" OP_EQ "'enrich_staging'::pg_catalog.regnamespace OFFSET 0) s"
+	" JOIN enrich.job j ON j.job" OP_EQ "s.job WHERE j.state" OP_EQ "'canceled'"
+	" OR j.state" OP_EQ "'completed'"
+	" AND (SELECT f.job FROM enrich.failure f WHERE f.job" OP_EQ "j.job LIMIT 1) IS NULL",
 	0, {0}, NULL
 };
 
@@ -95,12 +95,12 @@ catalog_jobs_to_clean(void)
 }
 
 static Statement expired_jobs = {
-	"SELECT job FROM enrich.job WHERE finished_at" LE "$1 ORDER BY finished_at LIMIT $2",
+	"SELECT job FROM enrich.job WHERE finished_at" OP_LE "$1 ORDER BY finished_at LIMIT $2",
 	2, {TIMESTAMPTZOID, INT8OID}, NULL
 };
 
 static Statement next_expiry = {
-	"SELECT pg_catalog.min(finished_at) FROM enrich.job WHERE finished_at" GT "$1",
+	"SELECT pg_catalog.min(finished_at) FROM enrich.job WHERE finished_at" OP_GT "$1",
 	1, {TIMESTAMPTZOID}, NULL
 };
 

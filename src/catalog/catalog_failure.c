@@ -62,17 +62,17 @@ catalog_insert_failures(int64 job, const FailureRow *failures, int count)
  * afterwards what has become of its rows.
  */
 static Statement hold_failed_buckets = {
-	"SELECT b.bucket, b.state" EQ "'p', b.finished"
-	" FROM (SELECT f.bucket FROM enrich.failure f WHERE f.job" EQ "$1"
+	"SELECT b.bucket, b.state" OP_EQ "'p', b.finished"
+	" FROM (SELECT f.bucket FROM enrich.failure f WHERE f.job" OP_EQ "$1"
 	" GROUP BY f.bucket ORDER BY f.bucket OFFSET 0) u CROSS JOIN LATERAL"
-	" (SELECT p.bucket, p.state, p.finished FROM enrich.bucket p WHERE p.job" EQ "$1"
-	" AND p.bucket" EQ "u.bucket FOR UPDATE) b",
+	" (SELECT p.bucket, p.state, p.finished FROM enrich.bucket p WHERE p.job" OP_EQ "$1"
+	" AND p.bucket" OP_EQ "u.bucket FOR UPDATE) b",
 	1, {INT8OID}, NULL
 };
 
 /* Those that were held, and no others: what fails in another bucket meanwhile stays listed. */
 static Statement take_failures = {
-	"DELETE FROM enrich.failure WHERE job" EQ "$1 AND bucket" EQ "ANY ($2)"
+	"DELETE FROM enrich.failure WHERE job" OP_EQ "$1 AND bucket" OP_EQ "ANY ($2)"
 	" RETURNING bucket, row_number",
 	2, {INT8OID, INT8ARRAYOID}, NULL
 };
@@ -80,13 +80,13 @@ static Statement take_failures = {
 static Statement reopen_bucket = {
 	"UPDATE enrich.bucket SET state = 'p', finished = $3, retried = true,"
 	" error = NULL, finished_at = NULL, attempts = 0"
-	" WHERE job" EQ "$1 AND bucket" EQ "$2",
+	" WHERE job" OP_EQ "$1 AND bucket" OP_EQ "$2",
 	3, {INT8OID, INT8OID, BYTEAOID}, NULL
 };
 
 static Statement lower_accepted = {
 	"UPDATE enrich.job SET failures_accepted = $2"
-	" WHERE job" EQ "$1 AND failures_accepted" GT "$2",
+	" WHERE job" OP_EQ "$1 AND failures_accepted" OP_GT "$2",
 	2, {INT8OID, INT8OID}, NULL
 };
 

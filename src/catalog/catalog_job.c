@@ -115,7 +115,7 @@ static Statement select_job = {
 	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
 	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database,"
 	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total, refused"
-	" FROM enrich.job WHERE job" EQ "$1",
+	" FROM enrich.job WHERE job" OP_EQ "$1",
 	1, {INT8OID}, NULL
 };
 
@@ -224,8 +224,8 @@ catalog_lock_name(Oid owner, const char *name)
 }
 
 static Statement find_job = {
-	"SELECT job FROM enrich.job WHERE owner" EQ "$1 AND name" EQ "$2"
-	" AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
+	"SELECT job FROM enrich.job WHERE owner" OP_EQ "$1 AND name" OP_EQ "$2"
+	" AND state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
 	2, {OIDOID, TEXTOID}, NULL
 };
 
@@ -250,22 +250,22 @@ catalog_find_job(Oid owner, const char *name)
  */
 static Statement change_state = {
 	"UPDATE enrich.job SET state = $2, reason = $3, error = $4, hint = $5,"
-	" started_at = CASE WHEN $2" EQ "'bucketizing'"
+	" started_at = CASE WHEN $2" OP_EQ "'bucketizing'"
 	" THEN COALESCE(started_at, GREATEST(created_at, pg_catalog.clock_timestamp()))"
 	" ELSE started_at END,"
-	" finished_at = CASE WHEN $2" EQ "ANY (ARRAY['completed', 'failed', 'canceled'])"
+	" finished_at = CASE WHEN $2" OP_EQ "ANY (ARRAY['completed', 'failed', 'canceled'])"
 	" THEN GREATEST(created_at, started_at, bucketized_at, pg_catalog.clock_timestamp()) END,"
 	" elapsed = GREATEST(elapsed, $7)"
-	" WHERE job" EQ "$1 AND state" EQ "ANY ($6)",
+	" WHERE job" OP_EQ "$1 AND state" OP_EQ "ANY ($6)",
 	7, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT8OID}, NULL
 };
 
 static Statement select_state = {
-	"SELECT state FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"SELECT state FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 static Statement hold_job = {
-	"SELECT state FROM enrich.job WHERE job" EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
+	"SELECT state FROM enrich.job WHERE job" OP_EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
 };
 
 /* False: the job is not there. */
@@ -341,7 +341,7 @@ set_limit(Statement *statement, int64 job, Datum value)
 }
 
 static Statement set_concurrency = {
-	"UPDATE enrich.job SET concurrency = $2 WHERE job" EQ "$1", 2, {INT8OID, INT4OID}, NULL
+	"UPDATE enrich.job SET concurrency = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT4OID}, NULL
 };
 
 void
@@ -351,7 +351,7 @@ catalog_set_concurrency(int64 job, int concurrency)
 }
 
 static Statement set_max_failed_rows = {
-	"UPDATE enrich.job SET max_failed_rows = $2 WHERE job" EQ "$1", 2, {INT8OID, INT8OID}, NULL
+	"UPDATE enrich.job SET max_failed_rows = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT8OID}, NULL
 };
 
 void
@@ -361,7 +361,7 @@ catalog_set_max_failed_rows(int64 job, int64 max_failed_rows)
 }
 
 static Statement set_max_tokens = {
-	"UPDATE enrich.job SET max_tokens = $2 WHERE job" EQ "$1", 2, {INT8OID, INT8OID}, NULL
+	"UPDATE enrich.job SET max_tokens = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT8OID}, NULL
 };
 
 void
@@ -371,7 +371,7 @@ catalog_set_max_tokens(int64 job, int64 max_tokens)
 }
 
 static Statement set_refused = {
-	"UPDATE enrich.job SET refused = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"UPDATE enrich.job SET refused = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -385,8 +385,8 @@ catalog_set_refused(int64 job)
 
 static Statement accept_failures = {
 	"UPDATE enrich.job SET failures_accepted = $2,"
-	" loss_accepted = loss_accepted OR (reason IS NOT NULL AND reason" EQ "'failures'),"
-	" system_identifier = $3, database = $4 WHERE job" EQ "$1",
+	" loss_accepted = loss_accepted OR (reason IS NOT NULL AND reason" OP_EQ "'failures'),"
+	" system_identifier = $3, database = $4 WHERE job" OP_EQ "$1",
 	4, {INT8OID, INT8OID, INT8OID, OIDOID}, NULL
 };
 
@@ -405,7 +405,7 @@ catalog_accept_failures(int64 job)
 }
 
 static Statement set_replaced = {
-	"UPDATE enrich.job SET replaced = true WHERE job" EQ "$1", 1, {INT8OID}, NULL
+	"UPDATE enrich.job SET replaced = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -421,8 +421,8 @@ static Statement set_bucketized = {
 	"UPDATE enrich.job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
 	" bucketized_at = GREATEST(created_at, started_at, pg_catalog.clock_timestamp()),"
 	" elapsed = GREATEST(elapsed, $5),"
-	" state = CASE WHEN state" EQ "'paused' THEN state ELSE 'running' END"
-	" WHERE job" EQ "$1 AND state" EQ "ANY (ARRAY['queued', 'bucketizing', 'paused'])"
+	" state = CASE WHEN state" OP_EQ "'paused' THEN state ELSE 'running' END"
+	" WHERE job" OP_EQ "$1 AND state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'paused'])"
 	" RETURNING state",
 	5, {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, NULL
 };
@@ -449,12 +449,12 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 }
 
 static Statement delete_job[] = {
-	{"DELETE FROM enrich.failure WHERE job" EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.bucket WHERE job" EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.bucket_run WHERE job" EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.partition WHERE job" EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.job_counters WHERE job" EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.job WHERE job" EQ "$1", 1, {INT8OID}, NULL}
+	{"DELETE FROM enrich.failure WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.bucket WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.job_counters WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL}
 };
 
 void

@@ -23,14 +23,14 @@
 #include "nodes/pg_list.h"
 
 /* Whatever search_path is in force, these are the operators meant. */
-#define EQ " OPERATOR(pg_catalog.=) "
-#define NE " OPERATOR(pg_catalog.<>) "
-#define LT " OPERATOR(pg_catalog.<) "
-#define GT " OPERATOR(pg_catalog.>) "
-#define GE " OPERATOR(pg_catalog.>=) "
-#define LE " OPERATOR(pg_catalog.<=) "
-#define PLUS " OPERATOR(pg_catalog.+) "
-#define MINUS " OPERATOR(pg_catalog.-) "
+#define OP_EQ " OPERATOR(pg_catalog.=) "
+#define OP_NE " OPERATOR(pg_catalog.<>) "
+#define OP_LT " OPERATOR(pg_catalog.<) "
+#define OP_GT " OPERATOR(pg_catalog.>) "
+#define OP_GE " OPERATOR(pg_catalog.>=) "
+#define OP_LE " OPERATOR(pg_catalog.<=) "
+#define OP_PLUS " OPERATOR(pg_catalog.+) "
+#define OP_MINUS " OPERATOR(pg_catalog.-) "
 
 #define STATEMENT_MAX_ARGUMENTS 40
 
