@@ -35,12 +35,13 @@ CREATE FOREIGN DATA WRAPPER pg_enrich NO HANDLER VALIDATOR enrich.pg_enrich_fdw_
 COMMENT ON FOREIGN DATA WRAPPER pg_enrich IS 'HTTP APIs that pg_enrich sends rows through';
 
 /*
- * The catalog.  Nobody is granted anything on these tables: whoever could
- * insert a job could have it run by its owner of choice.  The views show them.
+ * The catalog: tables whose names begin with catalog_.  Nobody is granted
+ * anything on them: whoever could insert a job could have it run by its owner of
+ * choice.  The views show them.
  * No foreign keys: a check for each of a million buckets would cost more than
  * the one place that deletes jobs, which deletes from all of them.
  */
-CREATE TABLE enrich.job (
+CREATE TABLE enrich.catalog_job (
 	job bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	name text,
 	owner oid NOT NULL,
@@ -94,20 +95,20 @@ CREATE TABLE enrich.job (
 	started_at timestamptz,
 	bucketized_at timestamptz,
 	finished_at timestamptz,
-	-- microseconds that workers have been at work on it, when its state last changed; see job_counters
+	-- microseconds that workers have been at work on it, when its state last changed; see catalog_job_counters
 	elapsed bigint NOT NULL DEFAULT 0,
 	CHECK ((state = 'paused') = (reason IS NOT NULL)),
 	CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL))
 );
-COMMENT ON TABLE enrich.job IS 'one row per job: its parameters and its state; shown by enrich.jobs';
-CREATE UNIQUE INDEX job_name_key ON enrich.job (owner, name)
+COMMENT ON TABLE enrich.catalog_job IS 'one row per job: its parameters and its state; shown by enrich.jobs';
+CREATE UNIQUE INDEX catalog_job_name_key ON enrich.catalog_job (owner, name)
 	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
 -- what clerks look for: of all the jobs that are kept they read those
-CREATE INDEX job_unfinished_idx ON enrich.job (job)
+CREATE INDEX catalog_job_unfinished_idx ON enrich.catalog_job (job)
 	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
-CREATE INDEX job_finished_at_idx ON enrich.job (finished_at);
+CREATE INDEX catalog_job_finished_at_idx ON enrich.catalog_job (finished_at);
 
-CREATE TABLE enrich.job_counters (
+CREATE TABLE enrich.catalog_job_counters (
 	job bigint NOT NULL,
 	worker integer NOT NULL,
 	rows_done bigint NOT NULL DEFAULT 0,
@@ -124,17 +125,17 @@ CREATE TABLE enrich.job_counters (
 	starts integer NOT NULL DEFAULT 0,
 	PRIMARY KEY (job, worker)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE enrich.job_counters IS
+COMMENT ON TABLE enrich.catalog_job_counters IS
 	'what a job''s workers have done, one row per worker so that they never wait for one another; worker -1 holds corrections by retry';
 
-CREATE TABLE enrich.partition (
+CREATE TABLE enrich.catalog_partition (
 	job bigint NOT NULL,
 	partition integer NOT NULL,
 	first_bucket bigint NOT NULL,
 	last_bucket bigint NOT NULL,
 	PRIMARY KEY (job, partition)
 );
-COMMENT ON TABLE enrich.partition IS 'partitions of staging tables that still exist, and the buckets they hold';
+COMMENT ON TABLE enrich.catalog_partition IS 'partitions of staging tables that still exist, and the buckets they hold';
 
 /*
  * A job can have millions of buckets, so what is known of all of them from the
@@ -142,7 +143,7 @@ COMMENT ON TABLE enrich.partition IS 'partitions of staging tables that still ex
  * something was stored.  How many rows a bucket has, and which, follows from its
  * number and the job's bucket_size.
  */
-CREATE TABLE enrich.bucket_run (
+CREATE TABLE enrich.catalog_bucket_run (
 	job bigint NOT NULL,
 	last_bucket bigint NOT NULL,
 	first_bucket bigint NOT NULL,
@@ -152,10 +153,10 @@ CREATE TABLE enrich.bucket_run (
 	blocks integer[] NOT NULL,
 	PRIMARY KEY (job, last_bucket)
 );
-COMMENT ON TABLE enrich.bucket_run IS
+COMMENT ON TABLE enrich.catalog_bucket_run IS
 	'runs of buckets and where their rows lie; buckets that are in no other table are pending';
 
-CREATE TABLE enrich.bucket (
+CREATE TABLE enrich.catalog_bucket (
 	job bigint NOT NULL,
 	bucket bigint NOT NULL,
 	started_at timestamptz,
@@ -172,10 +173,10 @@ CREATE TABLE enrich.bucket (
 	error text,
 	PRIMARY KEY (job, bucket)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE enrich.bucket IS
+COMMENT ON TABLE enrich.catalog_bucket IS
 	'one row per bucket of a job of which something was stored; shown by enrich.buckets';
 
-CREATE TABLE enrich.failure (
+CREATE TABLE enrich.catalog_failure (
 	job bigint NOT NULL,
 	row_number bigint NOT NULL,
 	bucket bigint NOT NULL,
@@ -187,8 +188,8 @@ CREATE TABLE enrich.failure (
 	at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (job, row_number)
 );
-CREATE INDEX failure_bucket_idx ON enrich.failure (job, bucket);
-COMMENT ON TABLE enrich.failure IS 'one row per row of a job that failed; shown by enrich.failures';
+CREATE INDEX catalog_failure_bucket_idx ON enrich.catalog_failure (job, bucket);
+COMMENT ON TABLE enrich.catalog_failure IS 'one row per row of a job that failed; shown by enrich.failures';
 
 /*
  * Start and steer.
@@ -393,12 +394,12 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		CASE WHEN j.error IS NULL THEN e.hint ELSE j.hint END AS hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
-	FROM enrich.job j
+	FROM enrich.catalog_job j
 		LEFT JOIN pg_catalog.pg_roles r ON r.oid = j.owner
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
 		LEFT JOIN enrich.server_cap l ON l.server = j.server
 		LEFT JOIN LATERAL (SELECT COALESCE(sum(k.tokens), 0)::bigint AS tokens
-			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
+			FROM enrich.catalog_job_counters k WHERE k.job = j.job) c ON true
 		CROSS JOIN LATERAL (
 			-- what workers run into stands in shared memory: a full disk lets nobody write it down
 			SELECT CASE WHEN j.finished_at IS NULL THEN a.error END AS error,
@@ -431,7 +432,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 		COALESCE(j.error, e.error) AS error,
 		COALESCE(a.pids, '{}') AS pids,
 		COALESCE(a.memory, 0) AS memory
-	FROM enrich.job j
+	FROM enrich.catalog_job j
 		LEFT JOIN enrich.job_activity() a ON a.job = j.job
 		LEFT JOIN enrich.server_cap l ON l.server = j.server
 		LEFT JOIN LATERAL (
@@ -444,7 +445,7 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 				COALESCE(sum(k.throttled), '0') AS throttled,
 				COALESCE(sum(k.tokens), 0)::bigint AS tokens,
 				max(k.elapsed) AS elapsed
-			FROM enrich.job_counters k WHERE k.job = j.job) c ON true
+			FROM enrich.catalog_job_counters k WHERE k.job = j.job) c ON true
 		CROSS JOIN LATERAL (
 			SELECT CASE
 				WHEN j.state = 'completed' THEN 100.0
@@ -474,20 +475,20 @@ CREATE VIEW enrich.buckets WITH (security_barrier) AS
 		SELECT k.job, k.bucket, k.partition::integer AS partition,
 			CASE k.state WHEN 'p' THEN 'pending' WHEN 'c' THEN 'completed' ELSE 'failed' END AS state,
 			k.attempts, k.http_status::integer AS http_status, k.error, k.started_at, k.finished_at
-		FROM enrich.bucket k
+		FROM enrich.catalog_bucket k
 		UNION ALL
 		SELECT r.job, s.bucket, r.partition::integer, 'pending', 0, NULL, NULL, NULL, NULL
-		FROM enrich.bucket_run r
+		FROM enrich.catalog_bucket_run r
 			CROSS JOIN LATERAL generate_series(r.first_bucket, r.last_bucket) s (bucket)
-		WHERE NOT EXISTS (SELECT FROM enrich.bucket k WHERE k.job = r.job AND k.bucket = s.bucket)) b
-		JOIN enrich.job j ON j.job = b.job
+		WHERE NOT EXISTS (SELECT FROM enrich.catalog_bucket k WHERE k.job = r.job AND k.bucket = s.bucket)) b
+		JOIN enrich.catalog_job j ON j.job = b.job
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.buckets IS 'the buckets of every job, and how each went';
 
 CREATE VIEW enrich.failures WITH (security_barrier) AS
 	SELECT f.job, f.bucket, f.key, f.input, f.http_status, f.error, f.attempts, f.at
-	FROM enrich.failure f
-		JOIN enrich.job j ON j.job = f.job
+	FROM enrich.catalog_failure f
+		JOIN enrich.catalog_job j ON j.job = f.job
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.failures IS 'the rows that failed, each with a reason; enrich.retry puts them back to work';
 
@@ -513,7 +514,7 @@ COMMENT ON VIEW enrich.servers IS 'per server: caps, what was sent and answered,
 
 /*
  * Rights.  ALTER DEFAULT PRIVILEGES of whoever creates the extension are for
- * tables of another kind: a role that may insert into enrich.job can act as any
+ * tables of another kind: a role that may insert into enrich.catalog_job can act as any
  * other, and one that may create in enrich_staging as well.
  */
 DO $$

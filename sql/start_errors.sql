@@ -325,7 +325,7 @@ ORDER BY relname COLLATE "C";
 
 -- the numbers of jobs, whatever has run before
 RESET ROLE;
-ALTER TABLE enrich.job ALTER job RESTART WITH 1000;
+ALTER TABLE enrich.catalog_job ALTER job RESTART WITH 1000;
 SET ROLE regress_enrich_start;
 
 -- a name that is taken, by a job that is not finished

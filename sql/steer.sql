@@ -7,7 +7,7 @@ CREATE ROLE regress_enrich_member LOGIN IN ROLE regress_enrich_steer;
 CREATE ROLE regress_enrich_watch LOGIN IN ROLE pg_monitor;
 CREATE SCHEMA regress_steer AUTHORIZATION regress_enrich_steer;
 -- the numbers of jobs, whatever has run before
-ALTER TABLE enrich.job ALTER job RESTART WITH 2000;
+ALTER TABLE enrich.catalog_job ALTER job RESTART WITH 2000;
 -- nothing is ever sent
 CREATE SERVER steer_idle FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'http://127.0.0.1:9/v1');
 CREATE SERVER steer_api FOREIGN DATA WRAPPER pg_enrich OPTIONS (url 'http://127.0.0.1:9/v1', max_concurrency '0');
@@ -224,11 +224,11 @@ SELECT enrich.alter(:job, concurrency => 1);
 SELECT enrich.drop(:job);
 SELECT enrich.drop(:job);
 RESET ROLE;
-SELECT (SELECT count(*) FROM enrich.job WHERE job = :job) AS job,
-	(SELECT count(*) FROM enrich.job_counters WHERE job = :job) AS job_counters,
-	(SELECT count(*) FROM enrich.partition WHERE job = :job) AS partition,
-	(SELECT count(*) FROM enrich.bucket WHERE job = :job) AS bucket,
-	(SELECT count(*) FROM enrich.failure WHERE job = :job) AS failure,
+SELECT (SELECT count(*) FROM enrich.catalog_job WHERE job = :job) AS job,
+	(SELECT count(*) FROM enrich.catalog_job_counters WHERE job = :job) AS job_counters,
+	(SELECT count(*) FROM enrich.catalog_partition WHERE job = :job) AS partition,
+	(SELECT count(*) FROM enrich.catalog_bucket WHERE job = :job) AS bucket,
+	(SELECT count(*) FROM enrich.catalog_failure WHERE job = :job) AS failure,
 	(SELECT count(*) FROM pg_class WHERE relnamespace = 'enrich_staging'::regnamespace) AS staging;
 SET ROLE regress_enrich_steer;
 
@@ -257,7 +257,7 @@ SELECT rows_total FROM enrich.jobs WHERE job = :job;
 
 SELECT count(enrich.drop(job)) FROM enrich.jobs;
 RESET ROLE;
-SELECT count(*) FROM enrich.job;
+SELECT count(*) FROM enrich.catalog_job;
 SELECT relname FROM pg_class WHERE relnamespace = 'enrich_staging'::regnamespace;
 SET client_min_messages = warning;
 DROP SCHEMA regress_steer CASCADE;

@@ -24,7 +24,7 @@
 #define LOOK_BUCKETS 1000
 
 static Statement insert_run = {
-	"INSERT INTO enrich.bucket_run (job, last_bucket, first_bucket, partition, blocks)"
+	"INSERT INTO enrich.catalog_bucket_run (job, last_bucket, first_bucket, partition, blocks)"
 	" VALUES ($1, $2, $3, $4, $5)",
 	5, {INT8OID, INT8OID, INT8OID, INT2OID, INT4ARRAYOID}, NULL
 };
@@ -62,7 +62,7 @@ catalog_insert_runs(int64 job, const BucketRow *buckets, int count)
 }
 
 static Statement delete_runs = {
-	"DELETE FROM enrich.bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"DELETE FROM enrich.catalog_bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -82,7 +82,8 @@ typedef struct BegunBucket
 } BegunBucket;
 
 static Statement begun_buckets = {
-	"SELECT bucket, partition, state" OP_EQ "'p', finished, retried, attempts FROM enrich.bucket"
+	"SELECT bucket, partition, state" OP_EQ "'p', finished, retried, attempts"
+	" FROM enrich.catalog_bucket"
 	" WHERE job" OP_EQ "$1 AND bucket" OP_GE "$2 AND bucket" OP_LE "$3 ORDER BY bucket",
 	3, {INT8OID, INT8OID, INT8OID}, NULL
 };
@@ -129,7 +130,7 @@ typedef struct BucketRun
 
 /* Those that any of the buckets lies in: a run ends less than its length behind each of its own. */
 static Statement select_runs = {
-	"SELECT first_bucket, last_bucket, partition, blocks FROM enrich.bucket_run"
+	"SELECT first_bucket, last_bucket, partition, blocks FROM enrich.catalog_bucket_run"
 	" WHERE job" OP_EQ "$1 AND last_bucket" OP_GE "$2 AND last_bucket" OP_LT "$3"
 	" AND first_bucket" OP_LE "$4 ORDER BY last_bucket",
 	4, {INT8OID, INT8OID, INT8OID, INT8OID}, NULL
@@ -237,7 +238,7 @@ catalog_pending_buckets(const Job *job, int64 first, int64 last)
 }
 
 static Statement look_at_buckets = {
-	"SELECT bucket, state" OP_EQ "'p' FROM enrich.bucket"
+	"SELECT bucket, state" OP_EQ "'p' FROM enrich.catalog_bucket"
 	" WHERE job" OP_EQ "$1 AND bucket" OP_GE "$2 AND bucket" OP_LE "$3 ORDER BY bucket LIMIT $4",
 	4, {INT8OID, INT8OID, INT8OID, INT4OID}, NULL
 };
@@ -274,8 +275,8 @@ catalog_first_open_bucket(int64 job, int64 first, int64 last)
  * were put back to work: that leaves counters of its own.
  */
 static Statement first_kept = {
-	"SELECT p.first_bucket FROM enrich.partition p WHERE p.job" OP_EQ "$1 AND NOT EXISTS"
-	" (SELECT FROM enrich.job_counters c WHERE c.job" OP_EQ "$1 AND c.worker" OP_EQ "$2)"
+	"SELECT p.first_bucket FROM enrich.catalog_partition p WHERE p.job" OP_EQ "$1 AND NOT EXISTS"
+	" (SELECT FROM enrich.catalog_job_counters c WHERE c.job" OP_EQ "$1 AND c.worker" OP_EQ "$2)"
 	" ORDER BY p.partition LIMIT 1",
 	2, {INT8OID, INT4OID}, NULL
 };
@@ -296,7 +297,7 @@ catalog_first_bucket(int64 job)
 }
 
 static Statement insert_partition = {
-	"INSERT INTO enrich.partition (job, partition, first_bucket, last_bucket)"
+	"INSERT INTO enrich.catalog_partition (job, partition, first_bucket, last_bucket)"
 	" VALUES ($1, $2, $3, $4)",
 	4, {INT8OID, INT4OID, INT8OID, INT8OID}, NULL
 };
@@ -314,11 +315,11 @@ catalog_insert_partition(int64 job, const PartitionRow *partition)
 }
 
 static Statement delete_partition[] = {
-	{"DELETE FROM enrich.bucket_run r USING enrich.partition p"
+	{"DELETE FROM enrich.catalog_bucket_run r USING enrich.catalog_partition p"
 		" WHERE p.job" OP_EQ "$1 AND p.partition" OP_EQ "$2 AND r.job" OP_EQ "p.job"
 		" AND r.last_bucket" OP_GE "p.first_bucket AND r.last_bucket" OP_LE "p.last_bucket",
 	2, {INT8OID, INT4OID}, NULL},
-	{"DELETE FROM enrich.partition WHERE job" OP_EQ "$1 AND partition" OP_EQ "$2",
+	{"DELETE FROM enrich.catalog_partition WHERE job" OP_EQ "$1 AND partition" OP_EQ "$2",
 	2, {INT8OID, INT4OID}, NULL}
 };
 
@@ -334,7 +335,7 @@ catalog_delete_partition(int64 job, int partition)
 }
 
 static Statement delete_partitions = {
-	"DELETE FROM enrich.partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"DELETE FROM enrich.catalog_partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -347,7 +348,7 @@ catalog_delete_partitions(int64 job)
 }
 
 static Statement select_partitions = {
-	"SELECT partition, first_bucket, last_bucket FROM enrich.partition WHERE job" OP_EQ "$1"
+	"SELECT partition, first_bucket, last_bucket FROM enrich.catalog_partition WHERE job" OP_EQ "$1"
 	" ORDER BY partition",
 	1, {INT8OID}, NULL
 };

@@ -31,7 +31,7 @@
  * The bucket of each u, looked up one by one: joined directly, the planner may
  * go through all of the job's buckets for the few that are wanted.
  */
-#define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.bucket p" \
+#define EACH_BUCKET " CROSS JOIN LATERAL (SELECT p.ctid AS place FROM enrich.catalog_bucket p" \
 	" WHERE p.job" OP_EQ "$1 AND p.bucket" OP_EQ "u.bucket OFFSET 0) p"
 
 /*
@@ -40,7 +40,7 @@
  * conditions are looked at again where somebody else is just changing the bucket.
  */
 static Statement change_buckets = {
-	"UPDATE enrich.bucket b SET finished = CASE WHEN NOT u.done THEN u.after END,"
+	"UPDATE enrich.catalog_bucket b SET finished = CASE WHEN NOT u.done THEN u.after END,"
 	" state = CASE WHEN NOT u.done THEN 'p'::pg_catalog.\"char\" WHEN b.error IS NOT NULL THEN 'f'"
 	" ELSE 'c' END,"
 	" attempts = u.attempts, http_status = COALESCE(u.http_status::pg_catalog.int2, b.http_status),"
@@ -106,7 +106,7 @@ update_buckets(int64 job, BucketChange **changes, int count)
 }
 
 static Statement job_is_there = {
-	"SELECT FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"SELECT FROM enrich.catalog_job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 static Statement find_buckets = {
@@ -153,7 +153,7 @@ begin_buckets(int64 job, BucketChange **changes, int count)
 {
 	int			accepted = 0;
 
-	LockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK, AccessShareLock);
+	LockDatabaseObject(catalog_relation("catalog_job"), (Oid) job, STORES_LOCK, AccessShareLock);
 	check_unbegun(job, changes, count);
 	for (int i = 0; i < count; i++)
 		if (changes[i]->accepted)
@@ -186,18 +186,19 @@ catalog_change_buckets(int64 job, BucketChange *changes, int count)
 void
 catalog_hold_off_stores(int64 job)
 {
-	LockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK, AccessExclusiveLock);
+	LockDatabaseObject(catalog_relation("catalog_job"), (Oid) job, STORES_LOCK,
+					   AccessExclusiveLock);
 }
 
 bool
 catalog_try_hold_off_stores(int64 job)
 {
-	return ConditionalLockDatabaseObject(catalog_relation("job"), (Oid) job, STORES_LOCK,
+	return ConditionalLockDatabaseObject(catalog_relation("catalog_job"), (Oid) job, STORES_LOCK,
 										 AccessExclusiveLock);
 }
 
 static Statement mark_buckets_failed = {
-	"UPDATE enrich.bucket b SET error = u.error,"
+	"UPDATE enrich.catalog_bucket b SET error = u.error,"
 	" http_status = COALESCE(u.http_status::pg_catalog.int2, b.http_status),"
 	" state = CASE WHEN b.state" OP_EQ "'c' THEN 'f'::pg_catalog.\"char\" ELSE b.state END"
 	" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"

@@ -17,7 +17,7 @@
 
 static Statement unfinished_jobs = {
 	"SELECT job, owner, state, concurrency, workers, buckets_total IS NOT NULL,"
-	" system_identifier" OP_NE "$1 OR database" OP_NE "$2, server FROM enrich.job"
+	" system_identifier" OP_NE "$1 OR database" OP_NE "$2, server FROM enrich.catalog_job"
 	" WHERE state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused']) ORDER BY job",
 	2, {INT8OID, OIDOID}, NULL
 };
@@ -82,9 +82,9 @@ static Statement jobs_to_clean = {
 	" AS job FROM pg_catalog.pg_class c WHERE c.relname" OP_GE "'job_'::pg_catalog.name"
 	" AND c.relname" OP_LT "'job`'::pg_catalog.name AND c.relkind" OP_EQ "'p'"
 	" AND c.relnamespace" OP_EQ "'enrich_staging'::pg_catalog.regnamespace OFFSET 0) s"
-	" JOIN enrich.job j ON j.job" OP_EQ "s.job WHERE j.state" OP_EQ "'canceled'"
+	" JOIN enrich.catalog_job j ON j.job" OP_EQ "s.job WHERE j.state" OP_EQ "'canceled'"
 	" OR j.state" OP_EQ "'completed'"
-	" AND (SELECT f.job FROM enrich.failure f WHERE f.job" OP_EQ "j.job LIMIT 1) IS NULL",
+	" AND (SELECT f.job FROM enrich.catalog_failure f WHERE f.job" OP_EQ "j.job LIMIT 1) IS NULL",
 	0, {0}, NULL
 };
 
@@ -95,12 +95,12 @@ catalog_jobs_to_clean(void)
 }
 
 static Statement expired_jobs = {
-	"SELECT job FROM enrich.job WHERE finished_at" OP_LE "$1 ORDER BY finished_at LIMIT $2",
+	"SELECT job FROM enrich.catalog_job WHERE finished_at" OP_LE "$1 ORDER BY finished_at LIMIT $2",
 	2, {TIMESTAMPTZOID, INT8OID}, NULL
 };
 
 static Statement next_expiry = {
-	"SELECT pg_catalog.min(finished_at) FROM enrich.job WHERE finished_at" OP_GT "$1",
+	"SELECT pg_catalog.min(finished_at) FROM enrich.catalog_job WHERE finished_at" OP_GT "$1",
 	1, {TIMESTAMPTZOID}, NULL
 };
 

@@ -12,10 +12,10 @@
 #include "catalog/catalog_statement.h"
 
 static Statement add_counters = {
-	"INSERT INTO enrich.job_counters AS c (job, worker, rows_done, rows_failed, rows_skipped,"
-	" buckets_done, requests, retries, tokens, throttled)"
+	"INSERT INTO enrich.catalog_job_counters AS c (job, worker, rows_done, rows_failed,"
+	" rows_skipped, buckets_done, requests, retries, tokens, throttled)"
 	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.make_interval(secs => $10)"
-	" WHERE EXISTS (SELECT FROM enrich.job WHERE job" OP_EQ "$1)"
+	" WHERE EXISTS (SELECT FROM enrich.catalog_job WHERE job" OP_EQ "$1)"
 	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" OP_PLUS "$3,"
 	" rows_failed = c.rows_failed" OP_PLUS "$4, rows_skipped = c.rows_skipped" OP_PLUS "$5,"
 	" buckets_done = c.buckets_done" OP_PLUS "$6, requests = c.requests" OP_PLUS "$7,"
@@ -50,7 +50,7 @@ catalog_add_counters(int64 job, int worker, const Counters *add)
 }
 
 static Statement note_counters = {
-	"UPDATE enrich.job_counters AS c SET requests = c.requests" OP_PLUS "$3,"
+	"UPDATE enrich.catalog_job_counters AS c SET requests = c.requests" OP_PLUS "$3,"
 	" retries = c.retries" OP_PLUS "$4, tokens = c.tokens" OP_PLUS "$5,"
 	" throttled = c.throttled" OP_PLUS "pg_catalog.make_interval(secs => $6)"
 	" WHERE job" OP_EQ "$1 AND worker" OP_EQ "$2",
@@ -75,7 +75,7 @@ static Statement sum_counters = {
 	"SELECT pg_catalog.sum(rows_done)::bigint, pg_catalog.sum(rows_failed)::bigint,"
 	" pg_catalog.sum(rows_skipped)::bigint, pg_catalog.sum(buckets_done)::bigint,"
 	" pg_catalog.sum(requests)::bigint, pg_catalog.sum(retries)::bigint,"
-	" pg_catalog.sum(tokens)::bigint FROM enrich.job_counters WHERE job" OP_EQ "$1",
+	" pg_catalog.sum(tokens)::bigint FROM enrich.catalog_job_counters WHERE job" OP_EQ "$1",
 	1, {INT8OID}, NULL
 };
 
@@ -97,8 +97,9 @@ catalog_sum_counters(int64 job, Counters *sum)
 }
 
 static Statement select_elapsed = {
-	"SELECT GREATEST(j.elapsed, (SELECT pg_catalog.max(c.elapsed) FROM enrich.job_counters c"
-	" WHERE c.job" OP_EQ "j.job)) FROM enrich.job j WHERE j.job" OP_EQ "$1",
+	"SELECT GREATEST(j.elapsed, (SELECT pg_catalog.max(c.elapsed)"
+	" FROM enrich.catalog_job_counters c WHERE c.job" OP_EQ "j.job))"
+	" FROM enrich.catalog_job j WHERE j.job" OP_EQ "$1",
 	1, {INT8OID}, NULL
 };
 
@@ -117,7 +118,7 @@ catalog_elapsed(int64 job)
 }
 
 static Statement note_elapsed = {
-	"UPDATE enrich.job_counters SET elapsed = GREATEST(elapsed, $3)"
+	"UPDATE enrich.catalog_job_counters SET elapsed = GREATEST(elapsed, $3)"
 	" WHERE job" OP_EQ "$1 AND worker" OP_EQ "$2",
 	3, {INT8OID, INT4OID, INT8OID}, NULL
 };
@@ -134,7 +135,7 @@ catalog_note_elapsed(int64 job, int worker, int64 elapsed_us)
 }
 
 static Statement count_start = {
-	"INSERT INTO enrich.job_counters AS c (job, worker, starts) VALUES ($1, $2, 1)"
+	"INSERT INTO enrich.catalog_job_counters AS c (job, worker, starts) VALUES ($1, $2, 1)"
 	" ON CONFLICT (job, worker) DO UPDATE SET starts = c.starts" OP_PLUS "1 RETURNING starts",
 	2, {INT8OID, INT4OID}, NULL
 };
@@ -154,7 +155,7 @@ catalog_count_start(int64 job, int worker)
 }
 
 static Statement uncount_start = {
-	"UPDATE enrich.job_counters SET starts = starts" OP_MINUS "1"
+	"UPDATE enrich.catalog_job_counters SET starts = starts" OP_MINUS "1"
 	" WHERE job" OP_EQ "$1 AND worker" OP_EQ "$2 AND starts" OP_GT "0",
 	2, {INT8OID, INT4OID}, NULL
 };
@@ -174,8 +175,9 @@ catalog_uncount_start(int64 job, int worker)
  * waited for each other's would never end.
  */
 static Statement forget_starts = {
-	"UPDATE enrich.job_counters SET starts = 0 WHERE job" OP_EQ "$1 AND worker" OP_EQ "ANY (ARRAY("
-	"SELECT worker FROM enrich.job_counters WHERE job" OP_EQ "$1 AND starts" OP_NE "0"
+	"UPDATE enrich.catalog_job_counters SET starts = 0"
+	" WHERE job" OP_EQ "$1 AND worker" OP_EQ "ANY (ARRAY("
+	"SELECT worker FROM enrich.catalog_job_counters WHERE job" OP_EQ "$1 AND starts" OP_NE "0"
 	" FOR UPDATE SKIP LOCKED))",
 	1, {INT8OID}, NULL
 };

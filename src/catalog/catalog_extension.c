@@ -25,7 +25,7 @@ Oid
 catalog_owner(void)
 {
 	Oid			schema = get_namespace_oid("enrich", true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+	Oid			table = OidIsValid(schema) ? get_relname_relid("catalog_job", schema) : InvalidOid;
 	Oid			owner;
 	HeapTuple	tuple;
 

@@ -16,8 +16,8 @@
 #include "catalog/catalog_statement.h"
 
 static Statement insert_failures = {
-	"INSERT INTO enrich.failure (job, row_number, bucket, key, input, http_status, error, attempts)"
-	" SELECT $1, u.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
+	"INSERT INTO enrich.catalog_failure (job, row_number, bucket, key, input, http_status, error,"
+	" attempts) SELECT $1, u.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3),"
 	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"
 	" pg_catalog.unnest($8)) AS u",
 	8, {INT8OID, INT8ARRAYOID, INT8ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
@@ -63,29 +63,29 @@ catalog_insert_failures(int64 job, const FailureRow *failures, int count)
  */
 static Statement hold_failed_buckets = {
 	"SELECT b.bucket, b.state" OP_EQ "'p', b.finished"
-	" FROM (SELECT f.bucket FROM enrich.failure f WHERE f.job" OP_EQ "$1"
+	" FROM (SELECT f.bucket FROM enrich.catalog_failure f WHERE f.job" OP_EQ "$1"
 	" GROUP BY f.bucket ORDER BY f.bucket OFFSET 0) u CROSS JOIN LATERAL"
-	" (SELECT p.bucket, p.state, p.finished FROM enrich.bucket p WHERE p.job" OP_EQ "$1"
+	" (SELECT p.bucket, p.state, p.finished FROM enrich.catalog_bucket p WHERE p.job" OP_EQ "$1"
 	" AND p.bucket" OP_EQ "u.bucket FOR UPDATE) b",
 	1, {INT8OID}, NULL
 };
 
 /* Those that were held, and no others: what fails in another bucket meanwhile stays listed. */
 static Statement take_failures = {
-	"DELETE FROM enrich.failure WHERE job" OP_EQ "$1 AND bucket" OP_EQ "ANY ($2)"
+	"DELETE FROM enrich.catalog_failure WHERE job" OP_EQ "$1 AND bucket" OP_EQ "ANY ($2)"
 	" RETURNING bucket, row_number",
 	2, {INT8OID, INT8ARRAYOID}, NULL
 };
 
 static Statement reopen_bucket = {
-	"UPDATE enrich.bucket SET state = 'p', finished = $3, retried = true,"
+	"UPDATE enrich.catalog_bucket SET state = 'p', finished = $3, retried = true,"
 	" error = NULL, finished_at = NULL, attempts = 0"
 	" WHERE job" OP_EQ "$1 AND bucket" OP_EQ "$2",
 	3, {INT8OID, INT8OID, BYTEAOID}, NULL
 };
 
 static Statement lower_accepted = {
-	"UPDATE enrich.job SET failures_accepted = $2"
+	"UPDATE enrich.catalog_job SET failures_accepted = $2"
 	" WHERE job" OP_EQ "$1 AND failures_accepted" OP_GT "$2",
 	2, {INT8OID, INT8OID}, NULL
 };

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog_insert.c
- *	  Rows of enrich.bucket, many at a time.
+ *	  Rows of enrich.catalog_bucket, many at a time.
  *
  * A job of one-row buckets makes as many rows in our catalog as in its target.  INSERT
  * writes a record of WAL for each; this one, as COPY does, one a page.  What is
@@ -26,7 +26,7 @@
 /* Rows put into the heap together: several pages of them. */
 #define INSERT_ROWS 500
 
-/* What enrich.bucket.state holds of buckets that get their row; 'f': completed, and rows failed. */
+/* What enrich.catalog_bucket.state holds of a bucket that gets its row; later there is 'f', too. */
 #define BUCKET_PENDING 'p'
 #define BUCKET_COMPLETED 'c'
 
@@ -64,7 +64,7 @@ check_shape(Relation relation)
 	if (!same)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("table enrich.bucket is not that of this version of pg_enrich"),
+				errmsg("table enrich.catalog_bucket is not that of this version of pg_enrich"),
 				errhint("Use ALTER EXTENSION pg_enrich UPDATE."));
 }
 
@@ -127,7 +127,7 @@ insert_rows(ResultRelInfo *result, EState *estate, TupleTableSlot **slots,
 void
 catalog_insert_buckets(int64 job, BucketChange **changes, int count)
 {
-	Relation	relation = table_open(catalog_relation("bucket"), RowExclusiveLock);
+	Relation	relation = table_open(catalog_relation("catalog_bucket"), RowExclusiveLock);
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
 	TimestampTz now = GetCurrentTimestamp();

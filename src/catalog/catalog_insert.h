@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog_insert.h
- *	  Rows of enrich.bucket, many at a time.
+ *	  Rows of enrich.catalog_bucket, many at a time.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,7 @@
 #include "catalog/catalog_change.h"
 
 /*
- * Rows of enrich.bucket for these changes, in order, in no way but as INSERT would make
+ * Rows of enrich.catalog_bucket for these changes, in order, in no way but as INSERT would make
  * them, and all together.  Raises serialization_failure if somebody else has just made
  * one of them.
  */

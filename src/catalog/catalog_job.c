@@ -41,7 +41,7 @@ notify_state(int64 job, JobState state)
 }
 
 static Statement insert_job = {
-	"INSERT INTO enrich.job (name, owner, source, source_name, server, input, output, path,"
+	"INSERT INTO enrich.catalog_job (name, owner, source, source_name, server, input, output, path,"
 	" request,"
 	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
 	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
@@ -115,7 +115,7 @@ static Statement select_job = {
 	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
 	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database,"
 	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total, refused"
-	" FROM enrich.job WHERE job" OP_EQ "$1",
+	" FROM enrich.catalog_job WHERE job" OP_EQ "$1",
 	1, {INT8OID}, NULL
 };
 
@@ -220,11 +220,11 @@ catalog_lock_name(Oid owner, const char *name)
 		(uint32) owner;
 
 	/* An object of a class that nobody else has: our table of jobs. */
-	LockDatabaseObject(catalog_relation("job"), hash, 0, ExclusiveLock);
+	LockDatabaseObject(catalog_relation("catalog_job"), hash, 0, ExclusiveLock);
 }
 
 static Statement find_job = {
-	"SELECT job FROM enrich.job WHERE owner" OP_EQ "$1 AND name" OP_EQ "$2"
+	"SELECT job FROM enrich.catalog_job WHERE owner" OP_EQ "$1 AND name" OP_EQ "$2"
 	" AND state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
 	2, {OIDOID, TEXTOID}, NULL
 };
@@ -249,7 +249,7 @@ catalog_find_job(Oid owner, const char *name)
  * What has elapsed is measured by another clock.
  */
 static Statement change_state = {
-	"UPDATE enrich.job SET state = $2, reason = $3, error = $4, hint = $5,"
+	"UPDATE enrich.catalog_job SET state = $2, reason = $3, error = $4, hint = $5,"
 	" started_at = CASE WHEN $2" OP_EQ "'bucketizing'"
 	" THEN COALESCE(started_at, GREATEST(created_at, pg_catalog.clock_timestamp()))"
 	" ELSE started_at END,"
@@ -261,11 +261,11 @@ static Statement change_state = {
 };
 
 static Statement select_state = {
-	"SELECT state FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"SELECT state FROM enrich.catalog_job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 static Statement hold_job = {
-	"SELECT state FROM enrich.job WHERE job" OP_EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
+	"SELECT state FROM enrich.catalog_job WHERE job" OP_EQ "$1 FOR UPDATE", 1, {INT8OID}, NULL
 };
 
 /* False: the job is not there. */
@@ -341,7 +341,8 @@ set_limit(Statement *statement, int64 job, Datum value)
 }
 
 static Statement set_concurrency = {
-	"UPDATE enrich.job SET concurrency = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT4OID}, NULL
+	"UPDATE enrich.catalog_job SET concurrency = $2 WHERE job" OP_EQ "$1",
+	2, {INT8OID, INT4OID}, NULL
 };
 
 void
@@ -351,7 +352,8 @@ catalog_set_concurrency(int64 job, int concurrency)
 }
 
 static Statement set_max_failed_rows = {
-	"UPDATE enrich.job SET max_failed_rows = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT8OID}, NULL
+	"UPDATE enrich.catalog_job SET max_failed_rows = $2 WHERE job" OP_EQ "$1",
+	2, {INT8OID, INT8OID}, NULL
 };
 
 void
@@ -361,7 +363,8 @@ catalog_set_max_failed_rows(int64 job, int64 max_failed_rows)
 }
 
 static Statement set_max_tokens = {
-	"UPDATE enrich.job SET max_tokens = $2 WHERE job" OP_EQ "$1", 2, {INT8OID, INT8OID}, NULL
+	"UPDATE enrich.catalog_job SET max_tokens = $2 WHERE job" OP_EQ "$1",
+	2, {INT8OID, INT8OID}, NULL
 };
 
 void
@@ -371,7 +374,7 @@ catalog_set_max_tokens(int64 job, int64 max_tokens)
 }
 
 static Statement set_refused = {
-	"UPDATE enrich.job SET refused = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"UPDATE enrich.catalog_job SET refused = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -384,7 +387,7 @@ catalog_set_refused(int64 job)
 }
 
 static Statement accept_failures = {
-	"UPDATE enrich.job SET failures_accepted = $2,"
+	"UPDATE enrich.catalog_job SET failures_accepted = $2,"
 	" loss_accepted = loss_accepted OR (reason IS NOT NULL AND reason" OP_EQ "'failures'),"
 	" system_identifier = $3, database = $4 WHERE job" OP_EQ "$1",
 	4, {INT8OID, INT8OID, INT8OID, OIDOID}, NULL
@@ -405,7 +408,7 @@ catalog_accept_failures(int64 job)
 }
 
 static Statement set_replaced = {
-	"UPDATE enrich.job SET replaced = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
+	"UPDATE enrich.catalog_job SET replaced = true WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL
 };
 
 void
@@ -418,7 +421,7 @@ catalog_set_replaced(int64 job)
 }
 
 static Statement set_bucketized = {
-	"UPDATE enrich.job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
+	"UPDATE enrich.catalog_job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
 	" bucketized_at = GREATEST(created_at, started_at, pg_catalog.clock_timestamp()),"
 	" elapsed = GREATEST(elapsed, $5),"
 	" state = CASE WHEN state" OP_EQ "'paused' THEN state ELSE 'running' END"
@@ -449,12 +452,12 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 }
 
 static Statement delete_job[] = {
-	{"DELETE FROM enrich.failure WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.bucket WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.job_counters WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
-	{"DELETE FROM enrich.job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL}
+	{"DELETE FROM enrich.catalog_failure WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.catalog_bucket WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.catalog_bucket_run WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.catalog_partition WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.catalog_job_counters WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL},
+	{"DELETE FROM enrich.catalog_job WHERE job" OP_EQ "$1", 1, {INT8OID}, NULL}
 };
 
 void

@@ -44,7 +44,7 @@
 #define LOOK_AGAIN_US (5 * USECS_PER_SEC)
 
 /* The tables that jobs leave many rows in; the others have a few for each. */
-static const char *const tables[] = {"bucket", "bucket_run", "failure"};
+static const char *const tables[] = {"catalog_bucket", "catalog_bucket_run", "catalog_failure"};
 
 /* Deleted by the transaction at hand. */
 static uint64 noted = 0;
@@ -122,7 +122,7 @@ leftovers_note(uint64 rows)
 static bool
 is_out_of_sight(TransactionId seen_before)
 {
-	Relation	relation = RelationIdGetRelation(catalog_relation("bucket"));
+	Relation	relation = RelationIdGetRelation(catalog_relation("catalog_bucket"));
 	TransactionId oldest = GetOldestNonRemovableTransactionId(relation);
 
 	RelationClose(relation);

@@ -105,7 +105,7 @@ intake_job(Worker *worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Job		   *job;
 
-	job_table = catalog_relation("job");
+	job_table = catalog_relation("catalog_job");
 	job = catalog_load_job(worker->entry->job);
 	if (job != NULL)
 	{

@@ -27,7 +27,7 @@ our @EXPORT_OK = qw(compare_jobs compare_repeats compare_log compare_rest);
 my $json = JSON::PP->new->canonical;
 
 # The catalog's tables: empty once jobs are dropped.
-my @catalog = qw(job job_counters partition bucket failure);
+my @catalog = map { "catalog_$_" } qw(job job_counters partition bucket failure);
 
 sub _checked
 {

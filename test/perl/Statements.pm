@@ -24,7 +24,7 @@ use Carp;
 use JSON::PP ();
 use PostgreSQL::Test::Utils;
 
-my $tables = qr/\benrich\.(?:job|job_counters|partition|bucket_run|bucket|failure)\b/;
+my $tables = qr/\benrich\.catalog_\w+/;
 
 my $literal = qr/"(?:[^"\\]|\\.)*"/;
 

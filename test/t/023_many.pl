@@ -87,7 +87,7 @@ is_exact($job, 'three workers', 0);
 # Of libmicrohttpd 1.0.10 the mock learns late that an answer is sent, and may count some requests
 # too many; were the cap each worker's own, there would be 90.
 cmp_ok($t->mock_stats->{max_in_flight}, '<=', 36, 'three workers share the cap of their job');
-is($t->sql("SELECT count(*) FROM enrich.job_counters WHERE job = $job AND rows_done > 0"), '3',
+is($t->sql("SELECT count(*) FROM enrich.catalog_job_counters WHERE job = $job AND rows_done > 0"), '3',
 	'three workers: each did its part');
 
 $t->mock_reset;
@@ -149,7 +149,7 @@ my %job_of = map {
 		input => ['txt'], results => '$.items[*]', output => { upper => '$.upper' }, batch_size => 1)
 } qw(anna berta);
 $t->wait_job($_, 'completed', PATIENCE) for values %job_of;
-is($t->sql('SELECT rolname FROM pg_roles r JOIN enrich.job j ON j.owner = r.oid ' .
+is($t->sql('SELECT rolname FROM pg_roles r JOIN enrich.catalog_job j ON j.owner = r.oid ' .
 	"WHERE job = $job_of{anna}"), 'anna', 'a job belongs to the role that starts it');
 
 for my $owner (qw(anna berta))
@@ -177,7 +177,7 @@ for my $call ("pause($theirs)", "resume($theirs)", "cancel($theirs)", "retry($th
 }
 like($t->sql_error("CALL enrich.wait($theirs)", role => 'anna'), qr/does not exist/,
 	"another's job does not exist: wait");
-for my $table (qw(job bucket failure job_counters partition))
+for my $table (map { "catalog_$_" } qw(job bucket failure job_counters partition))
 {
 	like($t->sql_error("SELECT FROM enrich.$table", role => 'anna'), qr/42501/,
 		"enrich.$table is closed");

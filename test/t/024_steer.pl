@@ -217,7 +217,7 @@ $t->sql(q{ALTER SYSTEM SET pg_enrich.job_retention = '1s'; SELECT pg_reload_conf
 $t->poll('SELECT string_agg(job::text, \' \') FROM enrich.jobs', $other, PATIENCE);
 $t->sql("SELECT enrich.resume($other)");
 $t->poll('SELECT count(*) FROM enrich.jobs', '0', PATIENCE);
-is($t->sql('SELECT count(*) FROM enrich.bucket'), '0', 'with all that belonged to them');
+is($t->sql('SELECT count(*) FROM enrich.catalog_bucket'), '0', 'with all that belonged to them');
 is($t->sql(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'enrich_staging'::regnamespace}), '0',
 	'and their staging');
 

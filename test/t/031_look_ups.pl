@@ -116,11 +116,11 @@ foreach my $target (undef, 'done')
 my $buckets = 3000;
 $t->sql("DROP TABLE town; CREATE TABLE town (id integer PRIMARY KEY, name text);
 	INSERT INTO town SELECT i, 'town ' || i FROM generate_series(1, $buckets) i");
-my ($read, $written) = split /\|/, statistics('enrich.bucket', 'coalesce(idx_tup_fetch, 0) + seq_tup_read, n_tup_ins + n_tup_upd');
+my ($read, $written) = split /\|/, statistics('enrich.catalog_bucket', 'coalesce(idx_tup_fetch, 0) + seq_tup_read, n_tup_ins + n_tup_upd');
 start(bucket_size => 1, concurrency => 20, target => 'many');
 is(finish(), "$buckets 0 0", 'a bucket a row');
 my ($read_then, $written_then, $dead) = split /\|/,
-	statistics('enrich.bucket', 'coalesce(idx_tup_fetch, 0) + seq_tup_read, n_tup_ins + n_tup_upd, n_dead_tup');
+	statistics('enrich.catalog_bucket', 'coalesce(idx_tup_fetch, 0) + seq_tup_read, n_tup_ins + n_tup_upd, n_dead_tup');
 is($written_then - $written, $buckets, '... a bucket is written once');
 cmp_ok($read_then - $read, '<', 10 * $buckets, '... and read a few times');
 
@@ -129,7 +129,7 @@ cmp_ok($read_then - $read, '<', 10 * $buckets, '... and read a few times');
 #
 $t->sql("CREATE TABLE long (id integer PRIMARY KEY, name text);
 	INSERT INTO long SELECT i, 'town ' || i FROM generate_series(1, 50000) i");
-my ($moved, $updated) = split /\|/, statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd, n_tup_upd');
+my ($moved, $updated) = split /\|/, statistics('enrich.catalog_bucket', 'n_tup_upd - n_tup_hot_upd, n_tup_upd');
 start(source => 'long', bucket_size => 500, batch_size => 20, target => 'long_done', concurrency => 0);
 $t->poll("SELECT bucketized_at IS NOT NULL FROM enrich.jobs WHERE job = $job");
 # of the pages that hold some: from 16 on a table grows by several at a time
@@ -141,11 +141,11 @@ is($t->sql("CREATE EXTENSION pg_visibility;
 $t->sql("SELECT enrich.alter($job, concurrency => 10)");
 is(finish(), '50000 0 0', 'buckets of 500 rows');
 # but for some that a snapshot, of whoever looks on, keeps from being pruned in time
-my ($moved_then, $updated_then) = split /\|/, statistics('enrich.bucket', 'n_tup_upd - n_tup_hot_upd, n_tup_upd');
+my ($moved_then, $updated_then) = split /\|/, statistics('enrich.catalog_bucket', 'n_tup_upd - n_tup_hot_upd, n_tup_upd');
 cmp_ok($updated_then - $updated, '>', 0, '... of several requests each');
 cmp_ok($moved_then - $moved, '<', 0.15 * ($updated_then - $updated), '... of which few leave their page');
-cmp_ok(statistics('enrich.job_counters', '10 * (n_tup_upd - n_tup_hot_upd) - n_tup_upd'), '<', 0, '... nor do counters often');
-cmp_ok($t->sql("SELECT pg_table_size('enrich.job_counters')"), '<', 100_000, '... nor do they pile up');
+cmp_ok(statistics('enrich.catalog_job_counters', '10 * (n_tup_upd - n_tup_hot_upd) - n_tup_upd'), '<', 0, '... nor do counters often');
+cmp_ok($t->sql("SELECT pg_table_size('enrich.catalog_job_counters')"), '<', 100_000, '... nor do they pile up');
 
 $t->stop;
 done_testing();

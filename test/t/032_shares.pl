@@ -31,7 +31,7 @@ sub requests_by_worker
 {
 	my ($job) = @_;
 
-	return map { $_->{requests} } $t->rows("SELECT requests FROM enrich.job_counters WHERE job = $job ORDER BY requests");
+	return map { $_->{requests} } $t->rows("SELECT requests FROM enrich.catalog_job_counters WHERE job = $job ORDER BY requests");
 }
 
 #

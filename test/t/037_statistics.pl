@@ -31,9 +31,9 @@ $t->poll("SELECT n_tup_upd, n_dead_tup > 0 OR autovacuum_count > 0 FROM pg_stat_
 	ROWS - 10 . '|t', PATIENCE);
 pass('the updates of the source are seen');
 # A bucket of two requests has its row when one of them is stored, and is finished by the other.
-$t->poll("SELECT n_tup_ins FROM pg_stat_all_tables WHERE relid = 'enrich.bucket'::regclass", ROWS / 20, PATIENCE);
+$t->poll("SELECT n_tup_ins FROM pg_stat_all_tables WHERE relid = 'enrich.catalog_bucket'::regclass", ROWS / 20, PATIENCE);
 pass('so are the buckets that were begun, and finished');
-foreach my $table ('source', 'enrich.bucket')
+foreach my $table ('source', 'enrich.catalog_bucket')
 {
 	$t->poll("SELECT autovacuum_count > 0 AND autoanalyze_count > 0 FROM pg_stat_all_tables WHERE relid = '$table'::regclass", 't', PATIENCE);
 	pass("autovacuum and autoanalyze have visited $table");

@@ -35,7 +35,7 @@ sub finish_job
 	return;
 }
 
-my $tables = q((SELECT oid FROM pg_class WHERE relnamespace = 'enrich'::regnamespace AND relname IN ('bucket', 'bucket_run')));
+my $tables = q((SELECT oid FROM pg_class WHERE relnamespace = 'enrich'::regnamespace AND relname IN ('catalog_bucket', 'catalog_bucket_run')));
 
 # Bytes that the tables of buckets take, with their indexes.
 sub size
@@ -120,7 +120,7 @@ $t->sql("SELECT enrich.drop($job)");
 $t->poll(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_enrich clerk'));
 is(vacuums_done(), $vacuums, 'nothing is vacuumed in vain');
 $reader->query_safe('COMMIT');
-$t->poll("SELECT pg_relation_size('enrich.bucket') = 0");
+$t->poll("SELECT pg_relation_size('enrich.catalog_bucket') = 0");
 pass('the last drop gives the space back');
 $reader->quit;
 

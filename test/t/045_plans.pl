@@ -28,21 +28,21 @@ sub fill
 
 	$t->sql(<<"END");
 SET synchronous_commit = off; SET auto_explain.log_min_duration = -1;
-ALTER TABLE enrich.job ALTER job RESTART;
-INSERT INTO enrich.job (job, owner, source, source_name, server, input, output, result_rows, key_columns, write_mode,
+ALTER TABLE enrich.catalog_job ALTER job RESTART;
+INSERT INTO enrich.catalog_job (job, owner, source, source_name, server, input, output, result_rows, key_columns, write_mode,
 	row_selection, bucket_size, separator, concurrency, workers, settings, system_identifier, database, state, rows_total,
 	buckets_total, finished_at) OVERRIDING SYSTEM VALUE
 	SELECT $others + i, 10, 0, 'x', 'x', '{}', '{}', 'one', '{}', 'update', 'all', 1, ' ', 1, 1, '{}', 0, 0, 'completed',
 		$buckets, $buckets, now() + i * interval '1 s' FROM generate_series(0, 20000) i;
-INSERT INTO enrich.job_counters (job, worker) SELECT $others + i, 0 FROM generate_series(0, 20000) i;
-INSERT INTO enrich.partition SELECT $others + i, 1, 1, $buckets FROM generate_series(0, 20000) i;
-INSERT INTO enrich.bucket (job, bucket, attempts, partition, state, retried)
+INSERT INTO enrich.catalog_job_counters (job, worker) SELECT $others + i, 0 FROM generate_series(0, 20000) i;
+INSERT INTO enrich.catalog_partition SELECT $others + i, 1, 1, $buckets FROM generate_series(0, 20000) i;
+INSERT INTO enrich.catalog_bucket (job, bucket, attempts, partition, state, retried)
 	SELECT $others, i, 1, 1, CASE WHEN i > $buckets / 4 THEN 'p' ELSE 'c' END, false FROM generate_series(1, $buckets / 2) i;
-INSERT INTO enrich.bucket (job, bucket, attempts, partition, state, retried)
+INSERT INTO enrich.catalog_bucket (job, bucket, attempts, partition, state, retried)
 	SELECT 1, 1000000 + i, 1, 1, CASE WHEN i > $buckets / 4 THEN 'p' ELSE 'c' END, false FROM generate_series(1, $buckets / 2) i;
-INSERT INTO enrich.bucket_run SELECT job, first + 400 * i + 399, first + 400 * i, 1, array_fill(7, ARRAY[401])
+INSERT INTO enrich.catalog_bucket_run SELECT job, first + 400 * i + 399, first + 400 * i, 1, array_fill(7, ARRAY[401])
 	FROM generate_series(0, $buckets / 800) i, (VALUES ($others, $buckets), (1, 3000000)) jobs (job, first);
-INSERT INTO enrich.failure (job, row_number, bucket, key, error, attempts)
+INSERT INTO enrich.catalog_failure (job, row_number, bucket, key, error, attempts)
 	SELECT $others, i, i, '{}', 'x', 1 FROM generate_series(1, 20000) i;
 END
 	return;
@@ -66,7 +66,7 @@ sub live
 	is(start_job(name => 'ours', if_not_exists => 'true'), $job, 'found by its name');
 	$t->mock_script({ hang => 1, match => 'town' });
 	$t->sql("SELECT enrich.alter($job, concurrency => 8, max_failed_rows => 1, max_tokens => 1000000)");
-	$t->poll("SELECT sum(requests) >= 8 FROM enrich.job_counters WHERE job = $job");
+	$t->poll("SELECT sum(requests) >= 8 FROM enrich.catalog_job_counters WHERE job = $job");
 	# Paused before anything is stored, it leaves in good order
 	$t->sql("SELECT enrich.pause($job)");
 	$t->poll(q(SELECT wait_event IS NOT NULL FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'));
@@ -85,7 +85,7 @@ sub live
 	# Buckets that take several requests; partitions that are done with before the job is
 	$t->mock_script({ hang => 1, match => 'town 120000' });
 	$job = start_job(bucket_size => 500, batch_size => 100);
-	$t->poll("SELECT count(*) = 1 FROM enrich.partition WHERE job = $job");
+	$t->poll("SELECT count(*) = 1 FROM enrich.catalog_partition WHERE job = $job");
 	$t->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker'");
 	$t->mock_reset;
 	$t->mock_release;
@@ -107,7 +107,7 @@ sub live
 	$t->sql("SELECT enrich.drop($job)");
 	$t->sql('ALTER SYSTEM SET pg_enrich.job_retention = 1');
 	$t->sql('SELECT pg_reload_conf()');
-	$t->poll("SELECT count(*) = 0 FROM enrich.job WHERE job < $others");
+	$t->poll("SELECT count(*) = 0 FROM enrich.catalog_job WHERE job < $others");
 	$t->sql('ALTER SYSTEM RESET pg_enrich.job_retention');
 	$t->sql('SELECT pg_reload_conf()');
 	return;
@@ -123,7 +123,7 @@ sub is_harmless
 	return 0 if $node->{'Node Type'} !~ $harmless;
 	return 0 if ($node->{Strategy} // '') eq 'Hashed';
 	# all of an index, but for that on unfinished jobs only
-	return 0 if $node->{'Node Type'} =~ /^Index/ && !defined $node->{'Index Cond'} && $node->{'Index Name'} ne 'job_unfinished_idx';
+	return 0 if $node->{'Node Type'} =~ /^Index/ && !defined $node->{'Index Cond'} && $node->{'Index Name'} ne 'catalog_job_unfinished_idx';
 	return 1;
 }
 

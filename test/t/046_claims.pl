@@ -39,8 +39,8 @@ foreach my $end ('COMMIT', 'ROLLBACK')
 	$t->mock_script({ hang => 1, match => 'town 7"' });
 	start(max_rows => 100);
 	$t->poll("SELECT rows_done = 99 FROM enrich.progress WHERE job = $job");
-	$other->query_safe("BEGIN; INSERT INTO enrich.bucket (job, bucket, attempts, partition, state, retried) VALUES ($job, 7, 1, 1, 'c', false);
-		INSERT INTO enrich.job_counters (job, worker, rows_done, buckets_done) VALUES ($job, 9, 1, 1)");
+	$other->query_safe("BEGIN; INSERT INTO enrich.catalog_bucket (job, bucket, attempts, partition, state, retried) VALUES ($job, 7, 1, 1, 'c', false);
+		INSERT INTO enrich.catalog_job_counters (job, worker, rows_done, buckets_done) VALUES ($job, 9, 1, 1)");
 	$t->mock_reset;
 	$t->mock_release;
 	$t->poll("SELECT waiting_for = 'lock' FROM enrich.progress WHERE job = $job");
@@ -66,7 +66,7 @@ $t->poll(q(SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = 'o
 $other->query_safe('SELECT pg_advisory_unlock(1)');
 $dropper->query_safe('SELECT 1');
 no_worker();
-is($t->sql("SELECT count(*) FROM enrich.bucket WHERE job = $job") . $t->sql("SELECT count(*) FROM enrich.job_counters WHERE job = $job"),
+is($t->sql("SELECT count(*) FROM enrich.catalog_bucket WHERE job = $job") . $t->sql("SELECT count(*) FROM enrich.catalog_job_counters WHERE job = $job"),
 	'00', 'a drop waits for the store under way: nothing of it is left');
 $dropper->quit;
 $t->sql('DROP FUNCTION halt CASCADE');
@@ -79,15 +79,15 @@ start();
 $t->poll("SELECT rows_failed = 1 FROM enrich.progress WHERE job = $job");
 $t->mock_script({ hang => 1, match => 'town 110000"' });
 $t->poll("SELECT rows_done = 119998 FROM enrich.progress WHERE job = $job");
-$t->poll("SELECT string_agg(partition::text, ' ') = '3' FROM enrich.partition WHERE job = $job");
-is($t->sql("SELECT count(*) FROM enrich.bucket_run WHERE job = $job AND partition < 3"), 0, 'what is finished leaves no runs behind');
+$t->poll("SELECT string_agg(partition::text, ' ') = '3' FROM enrich.catalog_partition WHERE job = $job");
+is($t->sql("SELECT count(*) FROM enrich.catalog_bucket_run WHERE job = $job AND partition < 3"), 0, 'what is finished leaves no runs behind');
 is($t->sql("SELECT string_agg(bucket || ' ' || state, ', ' ORDER BY bucket) FROM enrich.buckets WHERE job = $job AND state <> 'completed'"),
 	'17 failed, 110000 pending', '... and all its buckets are shown');
 
 # What it reads of the buckets that are done, to find the one that is not
 sub read_so_far
 {
-	return $t->sql(q(SELECT idx_tup_read FROM pg_stat_all_indexes WHERE indexrelname = 'bucket_pkey'));
+	return $t->sql(q(SELECT idx_tup_read FROM pg_stat_all_indexes WHERE indexrelname = 'catalog_bucket_pkey'));
 }
 my ($worker) = $t->pids($job);
 $t->sql("SELECT pg_terminate_backend($worker)");

@@ -255,7 +255,7 @@ $t->sql('DROP TABLE target');
 is_paused($job, qr/relation .*target" does not exist/, 'target dropped');
 make_target();
 $t->sql('ALTER TABLE target ALTER upper TYPE varchar(20)');
-$t->sql("UPDATE enrich.job SET output = replace(output, ' text', ' varchar(20)') WHERE job = $job");
+$t->sql("UPDATE enrich.catalog_job SET output = replace(output, ' text', ' varchar(20)') WHERE job = $job");
 resume($job);
 is_exact($job, 'target made again');
 

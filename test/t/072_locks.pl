@@ -189,7 +189,7 @@ is($t->wait_job($job, 'completed', PATIENCE)->{error}, undef, 'it completes');
 #
 reset_all();
 my $position = $t->log_position;
-$locker->query_safe('BEGIN; LOCK TABLE enrich.job_counters IN SHARE MODE');
+$locker->query_safe('BEGIN; LOCK TABLE enrich.catalog_job_counters IN SHARE MODE');
 $job = begin();
 $t->poll(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_enrich worker' AND wait_event_type = 'Lock'}, '1', PATIENCE);
 $locker->query_safe("SELECT enrich.cancel($job), enrich.drop($job); COMMIT");

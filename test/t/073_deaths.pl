@@ -172,7 +172,7 @@ for (1 .. 5)
 	is_gone($job);
 }
 is($t->progress($job)->{state}, 'running', 'five workers that left in good order pause nothing');
-is($t->sql("SELECT max(starts) FROM enrich.job_counters WHERE job = $job"), '0', '... as no deaths are counted');
+is($t->sql("SELECT max(starts) FROM enrich.catalog_job_counters WHERE job = $job"), '0', '... as no deaths are counted');
 release();
 $t->sql("SELECT enrich.alter($job, concurrency => 4)");
 is_exact($job, 'five workers');
@@ -198,7 +198,7 @@ for my $signal (sort keys %end)
 	$t->mock_script({ hang => 1, match => '"row 99"' });
 	$t->mock_release;
 	$t->poll("SELECT rows_done >= 900 FROM enrich.progress WHERE job = $job", 't', PATIENCE);
-	is($t->sql("SELECT max(starts) FROM enrich.job_counters WHERE job = $job"), 0, "$signal: progress resets the count");
+	is($t->sql("SELECT max(starts) FROM enrich.catalog_job_counters WHERE job = $job"), 0, "$signal: progress resets the count");
 	$end{$signal}->($pid) if $pid = $t->progress($job)->{pids}[0];
 	release();
 	is_exact($job, $signal, 16);

@@ -194,8 +194,8 @@ is($t->wait_job($touchy, 'completed', PATIENCE)->{rows_done}, 50, "a policy that
 # Code of a role's own, wherever it may stand: it runs as the role, and gets no further
 #
 my @escapes = ('RESET ROLE', 'SET ROLE NONE', 'RESET SESSION AUTHORIZATION', 'SET SESSION AUTHORIZATION DEFAULT',
-	"SET ROLE $superuser", "SET SESSION AUTHORIZATION $superuser", 'SET ROLE anna', 'SELECT FROM enrich.job',
-	'CREATE TABLE enrich_staging.mine ()', 'ALTER ROLE bob SUPERUSER', 'ALTER TABLE enrich.job OWNER TO bob');
+	"SET ROLE $superuser", "SET SESSION AUTHORIZATION $superuser", 'SET ROLE anna', 'SELECT FROM enrich.catalog_job',
+	'CREATE TABLE enrich_staging.mine ()', 'ALTER ROLE bob SUPERUSER', 'ALTER TABLE enrich.catalog_job OWNER TO bob');
 my $escapes = join ', ', map { "'$_'" } @escapes;
 login('bob', <<"END");
 CREATE TABLE bob.seen (place text, who text, command text, came_through boolean);

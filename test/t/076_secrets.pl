@@ -230,7 +230,7 @@ is($t->sql('SELECT w FROM anna.target WHERE id = 1'), $secret{token}, 'what fits
 #
 # Everything that is left behind
 #
-$shown = join "\n", map { $t->sql("SELECT * FROM enrich.$_") } qw(jobs progress buckets failures servers job bucket failure);
+$shown = join "\n", map { $t->sql("SELECT * FROM enrich.$_") } qw(jobs progress buckets failures servers catalog_job catalog_bucket catalog_failure);
 $shown .= $t->sql(q{SELECT query_to_xml('SELECT * FROM ' || oid::regclass, true, false, '') FROM pg_class
 	WHERE relnamespace = 'enrich_staging'::regnamespace AND relkind = 'r'});
 is_hidden($shown, 'views, tables and staging');

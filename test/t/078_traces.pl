@@ -41,18 +41,18 @@ $t->sql('SELECT pg_reload_conf()');
 # drops finished partitions.  Here it does both, so that the next job is not the first to because the machine was slow
 $t->mock_script({ hang => 1 });
 my $job = start_job(where_clause => q(pg_catalog.current_setting('jit') = 'off'));
-$t->poll("SELECT sum(requests) > 0 FROM enrich.job_counters WHERE job = $job");
+$t->poll("SELECT sum(requests) > 0 FROM enrich.catalog_job_counters WHERE job = $job");
 $t->mock_script({ hang => 1, match => 'row 120000' });
 $t->mock_release;
-$t->poll("SELECT count(*) = 1 FROM enrich.partition WHERE job = $job");
+$t->poll("SELECT count(*) = 1 FROM enrich.catalog_partition WHERE job = $job");
 $t->mock_reset;
 $t->mock_release;
 finish_job($job);
 
 # Each bucket is written once; source and target are not gone through for it
-is($t->sql(q(SELECT n_tup_ins || ' ' || n_tup_upd FROM pg_stat_all_tables WHERE relid = 'enrich.bucket'::regclass)),
+is($t->sql(q(SELECT n_tup_ins || ' ' || n_tup_upd FROM pg_stat_all_tables WHERE relid = 'enrich.catalog_bucket'::regclass)),
 	'240 0', 'a bucket is written when it is done');
-is($t->sql(q(SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = 'enrich.bucket'::regclass)), 0, 'and leaves nothing behind');
+is($t->sql(q(SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = 'enrich.catalog_bucket'::regclass)), 0, 'and leaves nothing behind');
 is($t->sql(q(SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'answers')), 0, 'the target is not scanned');
 is($t->sql(q(SELECT seq_tup_read / 120000 FROM pg_stat_user_tables WHERE relname = 'source')),
 	$t->sql(q(SELECT 1)), 'the source is, once');
