@@ -13,19 +13,6 @@
  * (libcurl starts one, with two descriptors, per request for a host that it
  * has not looked up yet).
  *
- * Deadlines.  A request's deadlines run from when libcurl is given it: time in
- * our queue says nothing of the server.  They are kept in attended time, which
- * is the clock minus the time that the caller was away; so suspending all of
- * them is one addition.  The caller attends from http_timeout to the
- * http_pump that follows, for as long as it said it would wait; the rest of
- * the time between two pumps it was away.
- *
- * The earliest deadline is kept as a bound only: it is lowered as requests
- * are submitted and raised by a walk over the running ones once it has passed.
- * Deadlines are seldom met, so that walk is rare: at most one for each
- * request, when every one ends by its deadline, and in practice one in a
- * timeout's length.  A heap would cost more, twice for each request.
- *
  * Failure.  Nothing here fails but http_create and, when memory runs out,
  * http_start; all else becomes a result.
  *
@@ -44,25 +31,6 @@
 #include "http/http_watchdog.h"
 
 #include "http/curl_compat.h"
-
-/* Waking up this late is the scheduler's doing and not worth a correction. */
-#define LATE_WAKEUP_US 20000
-
-/*-------------------------------------------------------------------------
- * Time
- *-------------------------------------------------------------------------
- */
-void
-http_account_time(Http *http)
-{
-	int64_t		now = http->clock();
-	int64_t		excess = now - http->accounted - http->attending;
-
-	if (excess > (http->attending > 0 ? LATE_WAKEUP_US : 0))
-		http->away += excess;
-	http->accounted = now;
-	http->attending = 0;
-}
 
 /*-------------------------------------------------------------------------
  * Callbacks from libcurl

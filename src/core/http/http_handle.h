@@ -57,7 +57,7 @@ typedef struct HttpLoad
 	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
 	int64_t		longest;		/* body that came so far, in bytes */
 	int64_t		now;			/* Http's clock, when the call of libcurl under way began ... */
-	int64_t		attended;		/* ... and in attended time: see http.c */
+	int64_t		attended;		/* ... and in attended time: see http_time.c */
 	bool		multiplexes;	/* may requests share a connection? */
 	HttpSockets sockets;
 } HttpLoad;

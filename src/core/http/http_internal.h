@@ -2,8 +2,9 @@
  *
  * http_internal.h
  *	  An Http, and what its files call of one another: http.c (its beginning and end,
- *	  requests in, results out, time), http_queue.c (requests on their way), http_pump.c
- *	  (moving them on) and http_memory.c (which answers are received).
+ *	  requests in, results out), http_pump.c (moving them on), http_memory.c (which
+ *	  answers are received), http_queue.c (requests on their way) and http_time.c; each
+ *	  calls those after it only.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,14 +43,14 @@ struct Http
 	int64_t		settle_at;		/* clock of when to look for sockets to read once more; or NEVER */
 	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
 
-	/* Attended time: see the head of this file.  Microseconds. */
+	/* Attended time: see http_time.c.  Microseconds. */
 	int64_t		earliest;		/* no running request has an earlier deadline */
 	int64_t		away;			/* the clock minus this is attended time */
 	int64_t		accounted;		/* until when "away" is right, by the clock */
 	int64_t		attending;		/* how long from then the caller said it would wait */
 };
 
-/* In http.c: time, as the head of that file explains it. */
+/* In http_time.c */
 
 /* Splits the time since it was last accounted for into attended and away. */
 extern void http_account_time(Http *http);
