@@ -28,6 +28,7 @@
 #include "http/event.h"
 #include "http/http_body.h"
 #include "http/http_internal.h"
+#include "http/http_setup.h"
 #include "http/http_watchdog.h"
 
 #include "http/curl_compat.h"
@@ -119,7 +120,7 @@ http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
 		return true;
 	}
 	list_append(&http->waiting, handle);
-	http_submit_waiting(http);		/* no thread begins here: libcurl only notes it */
+	http_submit_waiting(http);	/* no thread begins here: libcurl only notes it */
 	return true;
 }
 

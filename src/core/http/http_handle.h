@@ -3,10 +3,11 @@
  * http_handle.h
  *	  One request inside http.c: its libcurl easy handle, its phase, its result.
  *
- * For http_list.h (an Http's lists), http_handle.c (collecting), http_setup.c (setting
- * up), http_result.c and http_redirect.c (how it ended).  Http owns the handles, keeps
- * each in exactly one of its lists, and decides when one is given to libcurl and when it
- * is too late.
+ * Http owns the handles, keeps each in exactly one of its lists (http_list.h), and decides
+ * when one is given to libcurl and when it is too late.  The files that know of one handle
+ * only, each of which calls those after it: http_result.c (how it ended), http_redirect.c,
+ * http_setup.c (setting it up), http_callbacks.c (what libcurl calls), http_failure.c (why
+ * it failed), http_lookup.c, http_body.c (its answer) and http_handle.c (its life).
  *
  *-------------------------------------------------------------------------
  */
@@ -137,6 +138,12 @@ typedef struct HttpHandle
 			*(code) = curl_easy_setopt((easy), option, value); \
 	} while (0)
 
+/* Is it asked for that requests share connections?  Only the user can know that it is worth it. */
+extern bool http_multiplexes(const HttpSettings *settings);
+
+/* One user less; the last one frees it.  NULL is no fault. */
+extern void profile_release(HttpProfile *profile);
+
 /* NULL when memory ran out. */
 extern HttpHandle *handle_create(HttpLoad *load);
 
@@ -152,68 +159,9 @@ extern void handle_rewind(HttpHandle *handle);
 /* Its connection, or NULL, has brought something of an answer: it is alive. */
 extern HttpSocket *handle_heard(const HttpHandle *handle);
 
-/* What libcurl is to call ... */
-extern void profile_set_callbacks(HttpProfile *profile, CURLcode *code);
-
-/* ... and with what: of an easy handle that is a copy of the profile's. */
-extern void handle_set_callbacks(HttpHandle *handle, CURLcode *code);
-
 /* It has nothing to do with its connection any more; answered: see socket_leave. */
 extern void handle_leave_socket(HttpHandle *handle, bool answered);
 
 /* libcurl has let go of its easy handle, which is not needed any more. */
 extern void handle_drop_easy(HttpHandle *handle);
-
-/* In http_setup.c */
-
-/*
- * Sets a new or ended handle up for a request.  *last: the profile used last, or NULL;
- * it is replaced where the request has another one.  False when the request is
- * refused: the handle has then ended, with a result that says why.
- */
-extern bool handle_prepare(HttpHandle *handle, HttpProfile **last, const HttpSettings *settings,
-						   const HttpRequest *request);
-
-/* Is it asked for that requests share connections?  Only the user can know that it is worth it. */
-extern bool http_multiplexes(const HttpSettings *settings);
-
-/* One user less; the last one frees it.  NULL is no fault. */
-extern void profile_release(HttpProfile *profile);
-
-/*
- * Sets an answered handle up again, for the URL that its redirect names.
- * False: it has ended.
- */
-extern bool handle_repeat(HttpHandle *handle, const char *url, bool as_get);
-
-/* Sets a handle up for the same once more, as handle->again says.  False: it has ended. */
-extern bool handle_renew(HttpHandle *handle);
-
-/* In http_redirect.c: sets up the request that a redirect asks for.  False: it has ended. */
-extern bool handle_follow_redirect(HttpHandle *handle, const char *target);
-
-/* In http_lookup.c: is there no such host (or proxy, by the code), for all that can be known? */
-extern bool handle_host_is_unknown(const HttpHandle *handle, CURLcode code);
-
-/* In http_result.c */
-
-/*
- * libcurl is done with it and has let go of it.  True when it is to be given to
- * libcurl again; false: it has ended.
- */
-extern bool handle_finish(HttpHandle *handle, CURLcode code);
-
-/* Ends it as one that was not sent. */
-extern void handle_take_back(HttpHandle *handle);
-
-/* Ends it: the time is up, in whatever phase it is. */
-extern void handle_expire(HttpHandle *handle);
-
-/* Ends it: it cannot work so.  "what (host:port): detail"; an empty detail is left out. */
-extern void handle_refuse(HttpHandle *handle, HttpRefusal refusal, const char *what,
-						  const char *detail);
-
-/* Ends it with that fault. */
-extern void handle_fail(HttpHandle *handle, HttpFault fault, const char *error);
-
 #endif							/* PG_ENRICH_HTTP_HANDLE_H */

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "http/http_handle.h"
+#include "http/http_failure.h"
 
 #include <netdb.h>
 #include <string.h>

@@ -10,6 +10,8 @@
  */
 #include "http/http_internal.h"
 
+#include "http/http_failure.h"
+#include "http/http_result.h"
 #include "http/http_signals.h"
 
 /* Requests that may start to look up a host at once. */

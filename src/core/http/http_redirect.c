@@ -11,10 +11,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "http/http_handle.h"
+#include "http/http_result.h"
 
 #include <string.h>
 #include <strings.h>
+
+#include "http/http_failure.h"
+#include "http/http_setup.h"
 
 #define MAX_REDIRECTS 5
 
@@ -69,8 +72,8 @@ handle_follow_redirect(HttpHandle *handle, const char *target)
 	(void) curl_easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_METHOD, &method);
 	if (current == NULL || !same_origin(current, target))
 	{
-		handle_refuse(handle, HTTP_REFUSED_REDIRECT, "redirect to another scheme, host or port refused",
-					   "");
+		handle_refuse(handle, HTTP_REFUSED_REDIRECT,
+					  "redirect to another scheme, host or port refused", "");
 		return false;
 	}
 	if (++handle->redirects > MAX_REDIRECTS)

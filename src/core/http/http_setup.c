@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "http/http_handle.h"
+#include "http/http_setup.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -17,6 +17,8 @@
 
 #include "http/curl_compat.h"
 #include "http/http_body.h"
+#include "http/http_callbacks.h"
+#include "http/http_failure.h"
 
 #define DEFAULT_USER_AGENT "pg_enrich/1.0"
 #define DEFAULT_JSON_TYPE "application/json"
@@ -194,14 +196,6 @@ set_method(HttpProfile *profile, const HttpRequest *request, CURLcode *code)
 	EASY_SET(easy, code, CURLOPT_HTTPHEADER, profile->headers);
 }
 
-bool
-http_multiplexes(const HttpSettings *settings)
-{
-	const char *version = settings->http_version;
-
-	return version != NULL && version[0] == '2';
-}
-
 static void
 set_version(HttpProfile *profile, CURLcode *code)
 {
@@ -293,16 +287,6 @@ set_up_profile(HttpProfile *profile, const HttpRequest *request)
 	/* Else giving up a transfer waits for its resolver thread. */
 	EASY_SET(easy, &code, CURLOPT_QUICK_EXIT, 1L);
 	return code;
-}
-
-void
-profile_release(HttpProfile *profile)
-{
-	if (profile == NULL || --profile->users > 0)
-		return;
-	curl_easy_cleanup(profile->easy);
-	curl_slist_free_all(profile->headers);
-	free(profile);
 }
 
 /* With one user.  NULL: *code says why not. */
