@@ -12,8 +12,8 @@ PGFILEDESC = "pg_enrich - bulk enrichment of tables through HTTP APIs"
 PURE = $(addprefix core/base/, buffer clock similar) \
 	$(addprefix core/json/, float_pool json json_string number) \
 	$(addprefix core/template/, placeholder template template_body template_fill url) \
-	$(addprefix core/response/, path_walk response response_detach response_error response_place \
-		response_reason response_rows) \
+	$(addprefix core/response/, path_walk response response_detach response_error response_find \
+		response_place response_reason response_rows) \
 	$(addprefix core/http/, event http http_body http_callbacks http_failure http_handle http_lookup \
 		http_memory http_order http_pump http_queue http_redirect http_result http_setup \
 		http_socket http_time http_watchdog rate_headers verdict) \

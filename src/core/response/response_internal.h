@@ -62,11 +62,11 @@ extern bool response_add_reason(Response *response, const char *format,...)
  */
 extern bool response_describe(Response *response, JsonSlice value, const Path *path);
 
-/* What path_find does, in an item. */
+/* In response_find.c: what path_find does, in an item. */
 extern bool find_in_item(Decoder *decoder, const Path *path, JsonSlice item, PathVisitor visit,
 						 void *state);
 
-/* PathVisitor of Finds: keeps the first find, counts two at most. */
+/* The same file's PathVisitor of Finds: keeps the first find, counts two at most. */
 extern bool first_find(JsonSlice found, void *state);
 
 /*
