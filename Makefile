@@ -22,7 +22,7 @@ PURE = $(addprefix core/base/, buffer clock similar) \
 
 # Files that run in the server.
 SERVER = $(addprefix common/, encoding settings) \
-	$(addprefix convert/, convert convert_array path) \
+	$(addprefix convert/, convert convert_number convert_type path) \
 	$(addprefix server/, credentials mask option_json option_number option_reader option_text \
 		secret server server_options) \
 	$(addprefix shared/, permits permits_server shared shared_elapsed wal_flush) \

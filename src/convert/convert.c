@@ -3,201 +3,38 @@
  * convert.c
  *	  From a JSON value in an answer to a value of a column's type.
  *
- * A converter is a tree: a domain has its base type under it, an array its
- * elements, a composite type its fields (looked up when the first object
- * comes).  The tree lives in the memory context that was current when it was
- * made and keeps the looked-up input functions; values are allocated in the
- * context current at their conversion, with some garbage beside them: reset it
- * now and then.
+ * Goes down the tree of converters (convert_type.c) with the value.  Values are
+ * allocated in the context current at their conversion, with some garbage beside
+ * them: reset it now and then.
  *
  * Whatever does not fit raises an error, so this runs in a transaction, in a
- * subtransaction where the caller wants to go on.  JSON is UTF-8: everything
- * that reaches an input function is converted to the database's encoding.
+ * subtransaction where the caller wants to go on.
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
-
-#include "common/pg_compat.h"
 #include "convert/convert_internal.h"
-#include "json/float_pool.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/typcache.h"
+
+#include "json/float_pool.h"
 
 /* A scratch buffer beyond this is not kept. */
 #define SCRATCH_KEPT (1024 * 1024)
 
-static Converter *make(const char *subject, Oid type, int32 typmod);
+static Datum convert_value(Converter *converter, JsonSlice value, bool *is_null);
 
-static ConverterKind
-kind_of_base_type(Oid type, Oid *cast)
+/* Collects the elements of an array of known depth. */
+typedef struct ArrayMaker
 {
-	char		category;
-	bool		preferred;
-
-	if (type == JSONOID || type == JSONBOID)
-		return CONVERT_JSON;
-
-	/* These would take the text of any array for a value. */
-	if (type == BYTEAOID || type == CHAROID || type == XMLOID || type == TSVECTOROID)
-		return CONVERT_SCALAR;
-
-	get_type_category_preferred(type, &category, &preferred);
-	if (category == TYPCATEGORY_STRING)
-		return CONVERT_TEXT;
-
-	/* Such as pgvector's: the cast takes the array, the type's modifier and "explicit". */
-	if (category == TYPCATEGORY_USER && type >= FirstNormalObjectId &&
-		find_coercion_pathway(type, FLOAT4ARRAYOID, COERCION_ASSIGNMENT,
-							  cast) == COERCION_PATH_FUNC &&
-		get_func_nargs(*cast) == 3)
-		return CONVERT_VECTOR;
-	return CONVERT_PLAIN;
-}
-
-/* Everything but an input function: the kind, and what is under it. */
-static void
-classify(Converter *converter)
-{
-	Oid			type = converter->type;
-	Oid			element = get_element_type(type);
-	Oid			cast;
-
-	/* int2vector and oidvector have elements too, but no array's literal. */
-	if (OidIsValid(element) && get_array_type(element) == type)
-	{
-		converter->kind = CONVERT_ARRAY;
-		converter->item = make(converter->subject, element, converter->typmod);
-		return;
-	}
-	if (get_typtype(type) == TYPTYPE_COMPOSITE)
-	{
-		converter->kind = CONVERT_COMPOSITE;
-		return;
-	}
-	converter->kind = kind_of_base_type(type, &cast);
-	if (converter->kind == CONVERT_VECTOR)
-	{
-		fmgr_info(cast, &converter->cast);
-		converter->item = make(converter->subject, FLOAT4OID, -1);
-	}
-}
-
-/* Makes a converter in the current context. */
-static Converter *
-make(const char *subject, Oid type, int32 typmod)
-{
-	Converter  *converter = palloc0(sizeof(Converter));
-	Oid			input;
-
-	converter->subject = subject;
-	converter->type = type;
-	converter->typmod = typmod;
-	converter->context = CurrentMemoryContext;
-
-	if (get_typtype(type) == TYPTYPE_PSEUDO)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("%s has the pseudo-type %s", subject, format_type_be(type)),
-				 errhint("Give it a type that values can be stored in.")));
-	if (get_typtype(type) == TYPTYPE_DOMAIN)
-	{
-		Oid			base = getBaseTypeAndTypmod(type, &typmod);
-
-		converter->kind = CONVERT_DOMAIN;
-		converter->item = make(subject, base, typmod);
-		return converter;
-	}
-	getTypeInputInfo(type, &input, &converter->input_param);
-	fmgr_info(input, &converter->input);
-	classify(converter);
-	return converter;
-}
-
-bool
-converter_takes_floats(Oid type)
-{
-	Oid			base = getBaseType(type);
-	Oid			cast;
-
-	return base == FLOAT4ARRAYOID ||
-		(get_typtype(base) == TYPTYPE_BASE && kind_of_base_type(base, &cast) == CONVERT_VECTOR);
-}
-
-Converter *
-converter_create(const char *column, Oid type, int32 typmod)
-{
-	return make(psprintf("column \"%s\"", column), type, typmod);
-}
-
-/* Looks up a composite type's fields. */
-static void
-look_up_fields(Converter *converter)
-{
-	MemoryContext caller = MemoryContextSwitchTo(converter->context);
-	TupleDesc	descriptor = lookup_rowtype_tupdesc_copy(converter->type, -1);
-	Field	   *fields = palloc0(descriptor->natts * sizeof(Field));
-
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-		char	   *name = pstrdup(NameStr(attribute->attname));
-
-		if (attribute->attisdropped)
-			continue;
-		fields[i].name = pg_server_to_any(name, strlen(name), PG_UTF8);
-		fields[i].name_length = strlen(fields[i].name);
-		fields[i].converter = make(psprintf("field \"%s\"", name),
-								   attribute->atttypid, attribute->atttypmod);
-	}
-	converter->fields = fields;
-	converter->descriptor = descriptor;
-	MemoryContextSwitchTo(caller);
-}
-
-void
-converter_refuse(Converter *converter, JsonSlice value, const char *detail)
-{
-	JsonKind	kind = json_kind(value);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("a JSON %s does not fit %s of type %s", json_kind_name(kind),
-					converter->subject, format_type_be(converter->type)),
-			 detail != NULL ? errdetail("%s", detail) : 0));
-}
-
-Datum
-converter_input(Converter *converter, const char *utf8, size_t length)
-{
-	char	   *copy;
-	char	   *text;
-	Datum		result;
-
-	if (length >= MaxAllocSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("a value of %zu bytes is too long for %s", length, converter->subject)));
-	copy = palloc(length + 1);
-	memcpy(copy, utf8, length);
-	copy[length] = '\0';
-	text = pg_any_to_server(copy, (int) length, PG_UTF8);
-	result = InputFunctionCall(&converter->input, text, converter->input_param,
-							   converter->typmod);
-	if (text != copy)
-		pfree(text);
-	pfree(copy);
-	return result;
-}
+	Converter  *converter;
+	ArrayBuildState *state;
+	int			depth;
+	int			sizes[MAXDIM];	/* -1: not yet seen */
+} ArrayMaker;
 
 /*
  * What a string token stands for.  It is in the token itself or in memory that
@@ -246,7 +83,7 @@ convert_named(Converter *converter, JsonSlice value, bool *is_null)
 	callback.arg = unconstify(char *, converter->subject);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	result = converter_value(converter, value, is_null);
+	result = convert_value(converter, value, is_null);
 	error_context_stack = callback.previous;
 	return result;
 }
@@ -277,7 +114,7 @@ to_composite(Converter *converter, JsonSlice object)
 	int			count;
 
 	if (converter->descriptor == NULL)
-		look_up_fields(converter);
+		converter_look_up_fields(converter);
 	count = converter->descriptor->natts;
 	members = palloc0(count * sizeof(JsonSlice));
 	values = palloc0(count * sizeof(Datum));
@@ -293,6 +130,87 @@ to_composite(Converter *converter, JsonSlice object)
 			values[i] = convert_named(converter->fields[i].converter, members[i], &nulls[i]);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(converter->descriptor, values, nulls));
+}
+
+/* Is a JSON array one value of this type, rather than one more dimension? */
+static bool
+takes_arrays(Converter *converter)
+{
+	if (converter->kind == CONVERT_DOMAIN)
+		converter = converter->item;
+	return converter->kind == CONVERT_JSON || converter->kind == CONVERT_VECTOR ||
+		converter->kind == CONVERT_ARRAY;
+}
+
+/* How many dimensions a JSON array has, going by its first elements. */
+static int
+count_dimensions(Converter *converter, JsonSlice value)
+{
+	int			depth = 1;
+	JsonCursor	cursor = json_elements(value);
+	JsonSlice	first;
+
+	while (!takes_arrays(converter->item) && json_next_element(&cursor, &first) &&
+		   json_kind(first) == JSON_ARRAY)
+	{
+		if (++depth > MAXDIM)
+			converter_refuse(converter, value, "It is nested too deep.");
+		cursor = json_elements(first);
+	}
+	return depth;
+}
+
+/* Adds the elements of an array at a level (from 0). */
+static void
+collect(ArrayMaker *maker, JsonSlice array, int level)
+{
+	Converter  *item = maker->converter->item;
+	JsonCursor	cursor = json_elements(array);
+	JsonSlice	element;
+	int			size = 0;
+
+	for (; json_next_element(&cursor, &element); size++)
+	{
+		bool		is_array = json_kind(element) == JSON_ARRAY && !takes_arrays(item);
+		bool		is_null;
+		Datum		datum;
+
+		if (is_array != (level + 1 < maker->depth))
+			converter_refuse(maker->converter, array, "It mixes arrays and other values.");
+		if (is_array)
+		{
+			collect(maker, element, level + 1);
+			continue;
+		}
+		datum = convert_value(item, element, &is_null);
+		maker->state = accumArrayResult(maker->state, datum, is_null, item->type,
+										CurrentMemoryContext);
+	}
+	if (maker->sizes[level] >= 0 && maker->sizes[level] != size)
+		converter_refuse(maker->converter, array, "Its nested arrays have different lengths.");
+	maker->sizes[level] = size;
+}
+
+static Datum
+to_array(Converter *converter, JsonSlice value)
+{
+	ArrayType  *fast = converter_numbers(converter->item, value);
+	ArrayMaker	maker = {.converter = converter};
+	int			lower_bounds[MAXDIM];
+
+	if (fast != NULL)
+		return PointerGetDatum(fast);
+	maker.depth = count_dimensions(converter, value);
+	for (int i = 0; i < MAXDIM; i++)
+	{
+		maker.sizes[i] = -1;
+		lower_bounds[i] = 1;
+	}
+	collect(&maker, value, 0);
+	if (maker.state == NULL)
+		return PointerGetDatum(construct_empty_array(converter->item->type));
+	return makeMdArrayResult(maker.state, maker.depth, maker.sizes, lower_bounds,
+							 CurrentMemoryContext, true);
 }
 
 static Datum
@@ -316,7 +234,7 @@ from_array(Converter *converter, JsonSlice value)
 	switch (converter->kind)
 	{
 		case CONVERT_ARRAY:
-			return converter_array(converter, value);
+			return to_array(converter, value);
 		case CONVERT_VECTOR:
 			if (converter_vector(converter, value, &vector))
 				return vector;
@@ -353,19 +271,19 @@ from_floats(Converter *converter, JsonSlice value, bool *is_null)
 
 	if ((converter->kind != CONVERT_ARRAY && converter->kind != CONVERT_VECTOR) ||
 		converter->item->type != FLOAT4OID)
-		return converter_value(converter, converter_floats_as_json(value, MaxAllocSize), is_null);
+		return convert_value(converter, converter_floats_as_json(value, MaxAllocSize), is_null);
 	return converter_from_floats(converter, floats, count);
 }
 
-Datum
-converter_value(Converter *converter, JsonSlice value, bool *is_null)
+static Datum
+convert_value(Converter *converter, JsonSlice value, bool *is_null)
 {
 	Datum		result;
 
 	check_stack_depth();
 	if (converter->kind == CONVERT_DOMAIN)
 	{
-		result = converter_value(converter->item, value, is_null);
+		result = convert_value(converter->item, value, is_null);
 		domain_check(result, *is_null, converter->type, &converter->constraints,
 					 converter->context);
 		return result;

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * convert_internal.h
- *	  What convert.c and convert_array.c share.  Not for anyone else.
+ *	  What the files that convert share: convert_type.c, what is known of a type;
+ *	  above it convert_number.c, numbers; above both convert.c.  Not for anyone else.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +13,7 @@
 
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "utils/array.h"
 
 typedef enum ConverterKind
 {
@@ -51,11 +53,10 @@ struct Converter
 	void	   *constraints;	/* domain: domain_check's cache */
 };
 
-/* Numbers that were read already, for an array of float4 or a vector. */
-extern Datum converter_from_floats(Converter *converter, const float *floats, size_t count);
+/* In convert_type.c */
 
-/* The value, of any kind; without naming the column. */
-extern Datum converter_value(Converter *converter, JsonSlice value, bool *is_null);
+/* Looks up a composite type's fields. */
+extern void converter_look_up_fields(Converter *converter);
 
 /* Runs the input function over UTF-8 text. */
 extern Datum converter_input(Converter *converter, const char *utf8, size_t length);
@@ -63,11 +64,19 @@ extern Datum converter_input(Converter *converter, const char *utf8, size_t leng
 /* Raises "does not fit", so never returns; detail may be NULL. */
 extern void converter_refuse(Converter *converter, JsonSlice value, const char *detail);
 
-/* A JSON array as a value of an array type. */
-extern Datum converter_array(Converter *converter, JsonSlice value);
+/* In convert_number.c */
 
-/* A JSON array of numbers as an extension's vector.  False: it is something else. */
+/*
+ * A JSON array of nothing but numbers, by the converter of its elements; NULL if it is
+ * not, or the type is not for this.
+ */
+extern ArrayType *converter_numbers(Converter *item, JsonSlice value);
+
+/* The same as an extension's vector.  False: it is something else. */
 extern bool converter_vector(Converter *converter, JsonSlice value, Datum *result);
+
+/* Numbers that were read already, for an array of float4 or a vector. */
+extern Datum converter_from_floats(Converter *converter, const float *floats, size_t count);
 
 /*
  * May a decoded string for this type be base64, and if it is, its numbers.

@@ -1,42 +1,29 @@
 /*-------------------------------------------------------------------------
  *
- * convert_array.c
- *	  JSON arrays, and base64 of numbers, to arrays and vectors.
+ * convert_number.c
+ *	  JSON arrays of numbers, and base64 of them, to arrays and vectors.
  *
- * One-dimensional arrays of numbers are written straight into the array's
- * data; everything else goes element by element through its converter.  Owns
- * nothing but what it returns, allocated in the current context.  What does
- * not fit raises an error of class 22.
+ * They are written straight into the array's data.  Owns nothing but what it
+ * returns, allocated in the current context.  What does not fit raises an error
+ * of class 22.
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
-
-#include "common/pg_compat.h"
 #include "convert/convert_internal.h"
-#include "json/float_pool.h"
-#include "json/number.h"
+
+#include <ctype.h>
+#include <math.h>
 
 #include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include <ctype.h>
-#include <math.h>
-
-/* Collects the elements of an array of known depth. */
-typedef struct ArrayMaker
-{
-	Converter  *converter;
-	ArrayBuildState *state;
-	int			depth;
-	int			sizes[MAXDIM];	/* -1: not yet seen */
-} ArrayMaker;
+#include "json/float_pool.h"
+#include "json/number.h"
 
 /* The size of the numbers that are read here without their input function; 0: not these. */
 static size_t
@@ -140,12 +127,11 @@ read_numbers(Converter *item, const char **position, const char *end, char *data
 }
 
 /*
- * A JSON array of nothing but numbers; NULL if it is not, or the type is not
- * for here.  How many they are is not counted beforehand: as many as in the
- * array before, as a rule, and at most one in two bytes.
+ * How many they are is not counted beforehand: as many as in the array before, as a
+ * rule, and at most one in two bytes.
  */
-static ArrayType *
-numbers(Converter *item, JsonSlice value)
+ArrayType *
+converter_numbers(Converter *item, JsonSlice value)
 {
 	size_t		size = number_size(item);
 	const char *end = value.start + value.length - 1;
@@ -195,7 +181,7 @@ cast_vector(Converter *converter, ArrayType *array)
 bool
 converter_vector(Converter *converter, JsonSlice value, Datum *result)
 {
-	ArrayType  *array = numbers(converter->item, value);
+	ArrayType  *array = converter_numbers(converter->item, value);
 
 	if (array == NULL)
 		return false;
@@ -320,85 +306,4 @@ converter_may_be_base64(Converter *converter, JsonSlice text)
 		text.length--;
 	}
 	return text.length > 0 && *text.start != '{' && *text.start != '[';
-}
-
-/* Is a JSON array one value of this type, rather than one more dimension? */
-static bool
-takes_arrays(Converter *converter)
-{
-	if (converter->kind == CONVERT_DOMAIN)
-		converter = converter->item;
-	return converter->kind == CONVERT_JSON || converter->kind == CONVERT_VECTOR ||
-		converter->kind == CONVERT_ARRAY;
-}
-
-/* How many dimensions a JSON array has, going by its first elements. */
-static int
-count_dimensions(Converter *converter, JsonSlice value)
-{
-	int			depth = 1;
-	JsonCursor	cursor = json_elements(value);
-	JsonSlice	first;
-
-	while (!takes_arrays(converter->item) && json_next_element(&cursor, &first) &&
-		   json_kind(first) == JSON_ARRAY)
-	{
-		if (++depth > MAXDIM)
-			converter_refuse(converter, value, "It is nested too deep.");
-		cursor = json_elements(first);
-	}
-	return depth;
-}
-
-/* Adds the elements of an array at a level (from 0). */
-static void
-collect(ArrayMaker *maker, JsonSlice array, int level)
-{
-	Converter  *item = maker->converter->item;
-	JsonCursor	cursor = json_elements(array);
-	JsonSlice	element;
-	int			size = 0;
-
-	for (; json_next_element(&cursor, &element); size++)
-	{
-		bool		is_array = json_kind(element) == JSON_ARRAY && !takes_arrays(item);
-		bool		is_null;
-		Datum		datum;
-
-		if (is_array != (level + 1 < maker->depth))
-			converter_refuse(maker->converter, array, "It mixes arrays and other values.");
-		if (is_array)
-		{
-			collect(maker, element, level + 1);
-			continue;
-		}
-		datum = converter_value(item, element, &is_null);
-		maker->state = accumArrayResult(maker->state, datum, is_null, item->type,
-										CurrentMemoryContext);
-	}
-	if (maker->sizes[level] >= 0 && maker->sizes[level] != size)
-		converter_refuse(maker->converter, array, "Its nested arrays have different lengths.");
-	maker->sizes[level] = size;
-}
-
-Datum
-converter_array(Converter *converter, JsonSlice value)
-{
-	ArrayType  *fast = numbers(converter->item, value);
-	ArrayMaker	maker = {.converter = converter};
-	int			lower_bounds[MAXDIM];
-
-	if (fast != NULL)
-		return PointerGetDatum(fast);
-	maker.depth = count_dimensions(converter, value);
-	for (int i = 0; i < MAXDIM; i++)
-	{
-		maker.sizes[i] = -1;
-		lower_bounds[i] = 1;
-	}
-	collect(&maker, value, 0);
-	if (maker.state == NULL)
-		return PointerGetDatum(construct_empty_array(converter->item->type));
-	return makeMdArrayResult(maker.state, maker.depth, maker.sizes, lower_bounds,
-							 CurrentMemoryContext, true);
 }
