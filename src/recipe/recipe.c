@@ -7,20 +7,13 @@
  */
 #include "recipe/recipe.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/table.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -29,47 +22,15 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "base/similar.h"
 #include "common/pg_compat.h"
+#include "common/relation.h"
 
 /* Columns that a hint lists at most. */
 #define COLUMNS_LISTED 20
-
-char *
-relation_quoted_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
-}
-
-void
-require_columns_privilege(Oid relation, uint64 mode, List *columns)
-{
-	ListCell   *cell;
-
-	if (pg_class_aclcheck(relation, GetUserId(), (AclMode) mode) == ACLCHECK_OK)
-		return;
-	foreach(cell, columns)
-	{
-		const char *column = lfirst(cell);
-
-		if (pg_attribute_aclcheck(relation, get_attnum(relation, column), GetUserId(),
-								  (AclMode) mode) != ACLCHECK_OK)
-			ereport(ERROR,
-					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("permission denied for table %s", get_rel_name(relation)),
-					errdetail("The job needs %s on column \"%s\".",
-							  mode == ACL_SELECT ? "SELECT" : mode == ACL_INSERT ? "INSERT"
-							  : "UPDATE",
-							  column),
-					errhint("Grant it to \"%s\".", GetUserNameFromId(GetUserId(), false)));
-	}
-}
 
 /* Can this one be read from by a worker? */
 static void
@@ -97,109 +58,11 @@ check_source(Oid source)
 				errhint("Use an ordinary or an unlogged table."));
 }
 
-/* The columns of an index, by attribute number, in its order. */
-static List *
-index_columns(Form_pg_index index)
-{
-	List	   *columns = NIL;
-
-	for (int i = 0; i < index->indnkeyatts; i++)
-		columns = lappend_int(columns, index->indkey.values[i]);
-	return columns;
-}
-
-static List *
-primary_key_columns(Oid relation)
-{
-	Relation	rel = relation_open(relation, AccessShareLock);
-	List	   *names = NIL;
-	List	   *indexes = RelationGetIndexList(rel);
-	ListCell   *cell;
-
-	foreach(cell, indexes)
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
-		ListCell   *column;
-
-		if (index->indisprimary)
-			foreach(column, index_columns(index))
-				names = lappend(names,
-								get_attname(relation, (AttrNumber) lfirst_int(column), false));
-		ReleaseSysCache(tuple);
-	}
-	relation_close(rel, AccessShareLock);
-	return names;
-}
-
-/* Does a unique index cover exactly these columns, and always hold? */
-static bool
-index_covers(Oid relation, Oid index_oid, int count, const KeyColumn *keys, const char *one_more)
-{
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
-	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
-	bool		covers;
-
-	covers = index->indisunique && index->indisvalid && index->indimmediate &&
-		index->indnkeyatts == count + (one_more != NULL) &&
-		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
-	for (int i = 0; i < count && covers; i++)
-		covers = list_member_int(index_columns(index), get_attnum(relation, keys[i].name));
-	if (covers && one_more != NULL)
-		covers = list_member_int(index_columns(index), get_attnum(relation, one_more));
-	ReleaseSysCache(tuple);
-	return covers;
-}
-
-bool
-relation_has_unique_key(Oid relation, int count, const KeyColumn *keys, const char *one_more)
-{
-	Relation	rel;
-	ListCell   *cell;
-	bool		found = false;
-
-	rel = relation_open(relation, AccessShareLock);
-	if (rel->rd_rel->relkind == RELKIND_RELATION ||
-		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		rel->rd_rel->relkind == RELKIND_MATVIEW)
-		foreach(cell, RelationGetIndexList(rel))
-			found |= index_covers(relation, lfirst_oid(cell), count, keys, one_more);
-	relation_close(rel, AccessShareLock);
-	return found;
-}
-
-/* The names of a relation's columns, in order. */
-static List *
-column_names(Oid relation)
-{
-	Relation	rel = relation_open(relation, AccessShareLock);
-	TupleDesc	descriptor = RelationGetDescr(rel);
-	List	   *names = NIL;
-
-	for (int i = 0; i < descriptor->natts; i++)
-		if (!TupleDescAttr(descriptor, i)->attisdropped)
-			names = lappend(names, pstrdup(NameStr(TupleDescAttr(descriptor, i)->attname)));
-	relation_close(rel, AccessShareLock);
-	return names;
-}
-
-const char *
-nearest_column(Oid relation, const char *name)
-{
-	Similar		similar = similar_to(name);
-	ListCell   *cell;
-
-	foreach(cell, column_names(relation))
-		similar_consider(&similar, lfirst(cell));
-	return similar.best;
-}
-
 /* The first columns of a relation, for a hint. */
 static char *
 list_columns(Oid relation)
 {
-	List	   *names = column_names(relation);
+	List	   *names = relation_columns(relation);
 	StringInfoData list;
 	ListCell   *cell;
 
@@ -232,7 +95,7 @@ without_quotes(const char *name)
 static char *
 missing_column_hint(Oid relation, const char *column, bool takes_expressions)
 {
-	const char *nearest = nearest_column(relation, column);
+	const char *nearest = relation_nearest_column(relation, column);
 	char	   *inside = without_quotes(column);
 
 	if (get_attnum(relation, column) < 0)
@@ -248,18 +111,6 @@ missing_column_hint(Oid relation, const char *column, bool takes_expressions)
 		return psprintf("Write an expression within parentheses, as in CREATE INDEX: (%s).",
 						column);
 	return "A key consists of columns, not of expressions.";
-}
-
-bool
-relation_is_referenced(Oid relation)
-{
-	Relation	rel = relation_open(relation, AccessShareLock);
-	bool		referenced = false;
-
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		referenced |= RI_FKey_trigger_type(rel->trigdesc->triggers[i].tgfoid) == RI_TRIGGER_PK;
-	relation_close(rel, NoLock);
-	return referenced;
 }
 
 static AttrNumber
@@ -278,7 +129,7 @@ require_column(Oid relation, const char *column, const char *parameter)
 }
 
 char *
-key_equality(const KeyColumn *key)
+recipe_key_equality(const KeyColumn *key)
 {
 	Oid			operator = lookup_type_cache(key->type, TYPECACHE_EQ_OPR)->eq_opr;
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
@@ -295,7 +146,7 @@ key_equality(const KeyColumn *key)
 }
 
 const char *
-key_collation(const KeyColumn *key, Oid relation)
+recipe_key_collation(const KeyColumn *key, Oid relation)
 {
 	Oid			type;
 	int32		typmod;
@@ -331,7 +182,7 @@ resolve_key(Recipe *recipe, Job *job)
 	int			count = 0;
 
 	if (job->key == NIL)
-		job->key = primary_key_columns(job->source);
+		job->key = relation_primary_key(job->source);
 	if (job->key == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -358,12 +209,12 @@ resolve_key(Recipe *recipe, Job *job)
 	 * An index says nothing of the tables that inherit from the source, whose
 	 * rows are taken too.
 	 */
-	recipe->key_is_unique = relation_has_unique_key(job->source, count, recipe->keys, NULL) &&
+	recipe->key_is_unique = relation_has_unique_key(job->source, job->key) &&
 		(get_rel_relkind(job->source) != RELKIND_RELATION || !has_subclass(job->source));
 }
 
 bool
-input_is_expression(const char *input)
+recipe_is_expression(const char *input)
 {
 	return input[0] == '(';
 }
@@ -381,9 +232,9 @@ collect_fields(Recipe *recipe, const Job *job)
 	{
 		char	   *column = lfirst(cell);
 
-		if (input_is_expression(column))
+		if (recipe_is_expression(column))
 		{
-			check_is_expression(column, "input");
+			recipe_check_expression(column, "input");
 			continue;
 		}
 		require_column(job->source, column, "input");
@@ -413,7 +264,7 @@ has_open_parenthesis(const char *sql)
 }
 
 void
-point_into_expression(void *expression)
+recipe_point_into_expression(void *expression)
 {
 	const ExpressionSubject *subject = expression;
 	int			position = geterrposition() > 0 ? geterrposition() : getinternalerrposition();
@@ -444,10 +295,11 @@ is_bare_expression(const SelectStmt *select)
 }
 
 void
-check_is_expression(const char *text, const char *parameter)
+recipe_check_expression(const char *text, const char *parameter)
 {
 	ExpressionSubject subject = {text, parameter, 0};
-	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+	ErrorContextCallback callback = {error_context_stack, recipe_point_into_expression,
+		&subject};
 	List	   *statements;
 
 	error_context_stack = &callback;
@@ -473,7 +325,7 @@ recipe_check_source(const Recipe *recipe)
 	check_source(recipe->job->source);
 	for (int i = 0; i < recipe->field_count; i++)
 		columns = lappend(columns, recipe->fields[i]);
-	require_columns_privilege(recipe->job->source, ACL_SELECT, columns);
+	relation_require_privilege(recipe->job->source, ACL_SELECT, columns);
 }
 
 /* Templates are malloc'd: they go with the memory context of their recipe. */
@@ -504,7 +356,7 @@ recipe_make(Job *job, const Server *server)
 	collect_fields(recipe, job);
 	recipe_check_source(recipe);
 	if (job->where_clause != NULL)
-		check_is_expression(job->where_clause, "where_clause");
+		recipe_check_expression(job->where_clause, "where_clause");
 	recipe_read_outputs(recipe);
 	recipe_resolve_target(recipe);
 	recipe_check_placeholders(recipe);

@@ -132,40 +132,21 @@ extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_resolve_target(Recipe *recipe);
 extern void recipe_compile_shape(Recipe *recipe);
 
-/*
- * Does a unique index that holds at once, on all rows, cover exactly these
- * columns of a relation, and one more unless that is NULL?
- */
-extern bool relation_has_unique_key(Oid relation, int count, const KeyColumn *keys,
-									const char *one_more);
-
-/* Do foreign keys refer to a table?  Deleting its rows would cascade. */
-extern bool relation_is_referenced(Oid relation);
-
-/* Privileges on all of these columns, on the table as a whole or one by one. */
-extern void require_columns_privilege(Oid relation, uint64 mode, List *columns);
-
 /* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
-extern char *key_equality(const KeyColumn *key);
+extern char *recipe_key_equality(const KeyColumn *key);
 
 /*
  * What follows a key of the source, as SQL, where it is compared with that of a relation
  * (InvalidOid: one that is yet to be made from it): which keys are the same is for the
  * relation to say, where the two have collations of their own.
  */
-extern const char *key_collation(const KeyColumn *key, Oid relation);
-
-/* The column whose name is nearest to one that is none; NULL where none is near. */
-extern const char *nearest_column(Oid relation, const char *name);
-
-/* A qualified and quoted name. */
-extern char *relation_quoted_name(Oid relation);
+extern const char *recipe_key_collation(const KeyColumn *key, Oid relation);
 
 /* Is an element of input an expression, written in parentheses, and no column? */
-extern bool input_is_expression(const char *input);
+extern bool recipe_is_expression(const char *input);
 
 /* Raises a syntax error unless the text is one SQL expression and nothing else. */
-extern void check_is_expression(const char *text, const char *parameter);
+extern void recipe_check_expression(const char *text, const char *parameter);
 
 /* An SQL expression of the user's: what it is, and where in a query of ours it stands. */
 typedef struct ExpressionSubject
@@ -176,6 +157,6 @@ typedef struct ExpressionSubject
 } ExpressionSubject;
 
 /* Callback of an error context: a position within the expression is shown as one in it. */
-extern void point_into_expression(void *expression);
+extern void recipe_point_into_expression(void *expression);
 
 #endif							/* PG_ENRICH_RECIPE_H */

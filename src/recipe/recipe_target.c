@@ -29,6 +29,7 @@
 #include "utils/varlena.h"
 
 #include "common/pg_compat.h"
+#include "common/relation.h"
 #include "convert/convert.h"
 
 /* An output column of an existing table: its type, and whether it can be written. */
@@ -79,7 +80,8 @@ refuse_system_column(const OutputColumn *output)
 static void
 check_missing_column(const OutputColumn *output, Oid relation, const char *relation_name)
 {
-	const char *nearest = OidIsValid(relation) ? nearest_column(relation, output->name) : NULL;
+	const char *nearest = OidIsValid(relation)
+		? relation_nearest_column(relation, output->name) : NULL;
 
 	if (!output->type_given)
 		ereport(ERROR,
@@ -131,17 +133,26 @@ existing_output_names(const Recipe *recipe)
 	return names;
 }
 
-/* The columns of the target's key, quoted as in SQL. */
+/* The columns of a target of its own that tell its rows apart. */
+static List *
+target_key(const Recipe *recipe)
+{
+	List	   *key = list_copy(recipe->job->key);
+
+	return recipe->many ? lappend(key, ITEM_COLUMN) : key;
+}
+
+/* The same, quoted as in SQL. */
 static char *
 quoted_keys(const Recipe *recipe)
 {
 	StringInfoData keys;
+	ListCell   *cell;
 
 	initStringInfo(&keys);
-	for (int i = 0; i < recipe->key_count; i++)
-		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", quote_identifier(recipe->keys[i].name));
-	if (recipe->many)
-		appendStringInfoString(&keys, ", " ITEM_COLUMN);
+	foreach(cell, target_key(recipe))
+		appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "",
+						 quote_identifier(lfirst(cell)));
 	return keys.data;
 }
 
@@ -182,11 +193,10 @@ resolve_source_as_target(Recipe *recipe)
 						"there.", get_rel_name(source)));
 	recipe->target = source;
 	recipe->target_name = recipe->source;
-	recipe->target_has_key = relation_has_unique_key(source, recipe->key_count, recipe->keys,
-													 NULL);
+	recipe->target_has_key = relation_has_unique_key(source, recipe->job->key);
 	require_unique_key(recipe, "Updating the source");
 	resolve_outputs(recipe, source, get_rel_name(source));
-	require_columns_privilege(source, ACL_UPDATE, existing_output_names(recipe));
+	relation_require_privilege(source, ACL_UPDATE, existing_output_names(recipe));
 }
 
 pg_noreturn static void
@@ -304,22 +314,20 @@ require_delete(const Recipe *recipe, const char *what)
 static void
 check_target_privileges(const Recipe *recipe)
 {
-	List	   *keys = list_copy(recipe->job->key);
+	List	   *keys = target_key(recipe);
 	List	   *outputs = existing_output_names(recipe);
 	bool		updates = recipe->job->write_mode == WRITE_UPSERT;
 
-	if (recipe->many)
-		keys = lappend(keys, ITEM_COLUMN);
 	/* Rows that foreign keys refer to are updated where their keys come back: see store_replace. */
 	if (recipe->job->write_mode == WRITE_OVERWRITE)
 		updates = recipe->target_has_key && relation_is_referenced(recipe->target);
 
-	require_columns_privilege(recipe->target, ACL_INSERT, list_concat_copy(keys, outputs));
+	relation_require_privilege(recipe->target, ACL_INSERT, list_concat_copy(keys, outputs));
 	if (updates)
 	{
-		require_columns_privilege(recipe->target, ACL_UPDATE, outputs);
+		relation_require_privilege(recipe->target, ACL_UPDATE, outputs);
 		/* ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs, too. */
-		require_columns_privilege(recipe->target, ACL_SELECT, list_concat_copy(keys, outputs));
+		relation_require_privilege(recipe->target, ACL_SELECT, list_concat_copy(keys, outputs));
 	}
 	if (recipe->job->write_mode == WRITE_OVERWRITE)
 		require_delete(recipe, "write_mode overwrite");
@@ -334,9 +342,7 @@ resolve_existing_target(Recipe *recipe)
 	check_target_keys(recipe);
 	check_item_column(recipe);
 	recipe->target_name = relation_quoted_name(recipe->target);
-	recipe->target_has_key = relation_has_unique_key(recipe->target, recipe->key_count,
-													 recipe->keys,
-													 recipe->many ? ITEM_COLUMN : NULL);
+	recipe->target_has_key = relation_has_unique_key(recipe->target, target_key(recipe));
 	if (recipe->job->write_mode == WRITE_UPSERT)
 		require_unique_key(recipe, "write_mode upsert");
 	resolve_outputs(recipe, recipe->target, get_rel_name(recipe->target));

@@ -94,7 +94,7 @@ only_text_column(const Recipe *recipe)
 	Oid			source = recipe->job->source;
 	Oid			type;
 
-	if (list_length(recipe->job->input) > 1 || input_is_expression(column))
+	if (list_length(recipe->job->input) > 1 || recipe_is_expression(column))
 		return NULL;
 	type = getBaseType(get_atttype(source, get_attnum(source, column)));
 	return type == TEXTOID || type == VARCHAROID ? column : NULL;
@@ -115,7 +115,7 @@ input_expression(const Recipe *recipe)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "pg_catalog.concat_ws(%s", quote_literal_cstr(recipe->job->separator));
 	foreach(cell, recipe->job->input)
-		if (input_is_expression(lfirst(cell)))
+		if (recipe_is_expression(lfirst(cell)))
 			appendStringInfo(&sql, ", %s", guarded_expression(lfirst(cell)));
 		else
 			appendStringInfo(&sql, ", %s.%s", recipe->source_alias, quote_identifier(lfirst(cell)));
@@ -151,8 +151,8 @@ append_missing(StringInfo sql, const Recipe *recipe)
 		const char *name = quote_identifier(recipe->keys[i].name);
 
 		appendStringInfo(sql, " AND %s.%s %s %s.%s%s", target, name,
-						 key_equality(&recipe->keys[i]), source, name,
-						 key_collation(&recipe->keys[i], recipe->target));
+						 recipe_key_equality(&recipe->keys[i]), source, name,
+						 recipe_key_collation(&recipe->keys[i], recipe->target));
 	}
 	appendStringInfoChar(sql, ')');
 }
@@ -241,8 +241,9 @@ append_changed(StringInfo sql, const Recipe *recipe)
 					 recipe->target_name);
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "pg_enrich_target.%s %s prepared.key_%d%s AND ",
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1, key_collation(&recipe->keys[i], recipe->target));
+						 quote_identifier(recipe->keys[i].name),
+						 recipe_key_equality(&recipe->keys[i]), i + 1,
+						 recipe_key_collation(&recipe->keys[i], recipe->target));
 	for (int i = 0; i < recipe->output_count; i++)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",

@@ -51,7 +51,8 @@ check_expression(const char *before, const char *expression, const char *after,
 				 const char *parameter)
 {
 	ExpressionSubject subject = {expression, parameter, pg_mbstrlen(before)};
-	ErrorContextCallback callback = {error_context_stack, point_into_expression, &subject};
+	ErrorContextCallback callback = {error_context_stack, recipe_point_into_expression,
+		&subject};
 	SPIPlanPtr	plan;
 
 	error_context_stack = &callback;
@@ -119,7 +120,7 @@ bucketize_check_query(const Recipe *recipe)
 
 	SPI_connect();
 	foreach(cell, recipe->job->input)
-		if (input_is_expression(lfirst(cell)))
+		if (recipe_is_expression(lfirst(cell)))
 			check_input_expression(recipe, lfirst(cell));
 	if (recipe->job->where_clause != NULL)
 		check_expression(psprintf("SELECT FROM %s WHERE (", recipe->source),

@@ -17,6 +17,7 @@
 
 #include "catalog/catalog_change.h"
 #include "catalog/catalog_job.h"
+#include "common/relation.h"
 #include "server/mask.h"
 #include "store/failed_rows.h"
 #include "store/store_sql.h"

@@ -41,8 +41,9 @@ append_key_match(StringInfo sql, const Recipe *recipe, const char *table, Oid re
 {
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(sql, "%s%s.%s %s r.key_%d%s", i > 0 ? " AND " : "", table,
-						 quote_identifier(recipe->keys[i].name), key_equality(&recipe->keys[i]),
-						 i + 1, key_collation(&recipe->keys[i], relation));
+						 quote_identifier(recipe->keys[i].name),
+						 recipe_key_equality(&recipe->keys[i]), i + 1,
+						 recipe_key_collation(&recipe->keys[i], relation));
 }
 
 static void
