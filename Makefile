@@ -14,10 +14,10 @@ PURE = $(addprefix core/base/, buffer clock similar) \
 	$(addprefix core/template/, placeholder template template_body template_fill url) \
 	$(addprefix core/response/, path_walk response response_detach response_error response_find \
 		response_place response_reason response_rows) \
-	$(addprefix core/http/, event http http_body http_callbacks http_failure http_handle http_lookup \
-		http_memory http_order http_pump http_queue http_redirect http_result http_setup \
+	$(addprefix core/http/, event http http_body http_callbacks http_failure http_handle \
+		http_lookup http_memory http_order http_pump http_queue http_redirect http_result http_setup \
 		http_socket http_time http_watchdog rate_headers verdict) \
-	$(addprefix core/limits/, health latency quota) \
+	$(addprefix core/limits/, backoff health latency quota) \
 	store/key_runs
 
 # Files that run in the server.

@@ -16,6 +16,8 @@
  */
 #include "limits/health.h"
 
+#include "limits/backoff.h"
+
 static int
 min_int(int a, int b)
 {
@@ -34,15 +36,10 @@ max_int64(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* base * 2^times, and no more than the bound. */
 static int64_t
-backoff_us(const HealthScene *scene, int times)
+backoff_of(const HealthScene *scene, int times)
 {
-	int64_t		wait = scene->backoff_base_us;
-
-	while (times-- > 0 && wait < scene->backoff_max_us)
-		wait *= 2;
-	return wait < scene->backoff_max_us ? wait : scene->backoff_max_us;
+	return backoff_us(scene->backoff_base_us, scene->backoff_max_us, times);
 }
 
 static int
@@ -129,7 +126,7 @@ note_throttled(Health *health, const HealthReport *report, const HealthScene *sc
 	health->peak = 0;
 	health->last_peak = 0;
 	if (wait <= 0)
-		wait = (int64_t) (scene->chance * (double) backoff_us(scene, health->episodes));
+		wait = (int64_t) (scene->chance * (double) backoff_of(scene, health->episodes));
 	health->episodes++;
 	health->paused_since = scene->now;
 	pause_until(health, scene->now + wait, scene->now);
@@ -139,7 +136,7 @@ note_throttled(Health *health, const HealthReport *report, const HealthScene *sc
 static void
 wait_for_probe(Health *health, const HealthScene *scene)
 {
-	int64_t		wait = backoff_us(scene, health->probes);
+	int64_t		wait = backoff_of(scene, health->probes);
 
 	health->paused_until = scene->now + wait / 2 + (int64_t) (scene->chance * (double) (wait / 2));
 }
