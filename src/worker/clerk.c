@@ -42,7 +42,7 @@
 #include "server/server.h"
 #include "shared/shared.h"
 #include "staging/staging.h"
-#include "worker/launcher.h"
+#include "worker/process.h"
 
 /* When a drop of staging had to be put off. */
 #define CLEAN_RETRY_US (2 * USECS_PER_SEC)

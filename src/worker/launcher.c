@@ -34,11 +34,12 @@
 
 #include "base/clock.h"
 #include "common/pg_compat.h"
-#include "common/pg_enrich.h"
 #include "shared/permits.h"
 #include "shared/shared.h"
 #include "shared/wal_flush.h"
-#include "worker/launcher_internal.h"
+#include "worker/launcher.h"
+#include "worker/launcher_clerks.h"
+#include "worker/process.h"
 
 /* While something waits for a free slot, or a server for a place: no event tells of one. */
 #define RETRY_MS 1000
@@ -55,47 +56,15 @@ static BackgroundWorkerHandle **workers;
 void
 launcher_register(void)
 {
-	BackgroundWorker worker = {0};
+	Process		launcher = {
+		.type = "pg_enrich launcher",
+		.name = "pg_enrich launcher",
+		.function = "launcher_main",
+	};
 
 	/* Binary upgrade starts a server that must do nothing of its own accord. */
-	if (IsBinaryUpgrade)
-		return;
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = 1;
-	strlcpy(worker.bgw_library_name, PG_ENRICH_LIBRARY, sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "launcher_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_enrich launcher", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_enrich launcher", sizeof(worker.bgw_type));
-	RegisterBackgroundWorker(&worker);
-}
-
-bool
-launcher_start(const char *type, const char *name, const char *function, Datum argument,
-			   const void *order, Size order_size, BackgroundWorkerHandle **handle)
-{
-	BackgroundWorker worker = {0};
-
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_notify_pid = MyProcPid;
-	worker.bgw_main_arg = argument;
-	strlcpy(worker.bgw_library_name, PG_ENRICH_LIBRARY, sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
-	strlcpy(worker.bgw_name, name, sizeof(worker.bgw_name));
-	Assert(order_size <= sizeof(worker.bgw_extra));
-	memcpy(worker.bgw_extra, order, order_size);
-	return RegisterDynamicBackgroundWorker(&worker, handle);
-}
-
-bool
-launcher_has_ended(BackgroundWorkerHandle *handle)
-{
-	pid_t		pid;
-
-	return GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+	if (!IsBinaryUpgrade)
+		process_register(&launcher);
 }
 
 /* A worker that ended before it could attach leaves its slot to us. */
@@ -107,7 +76,7 @@ reap_workers(void)
 		WorkerSlot *slot = &shared->slots[i];
 		Oid			database = InvalidOid;
 
-		if (workers[i] == NULL || !launcher_has_ended(workers[i]))
+		if (workers[i] == NULL || !process_has_ended(workers[i]))
 			continue;
 		pfree(workers[i]);
 		workers[i] = NULL;
@@ -265,6 +234,23 @@ log_no_server(int64 job)
 			errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS));
 }
 
+static bool
+start_worker(int slot, const WorkerOrder *order)
+{
+	char		name[BGW_MAXLEN];
+	Process		process = {
+		.type = "pg_enrich worker",
+		.name = name,
+		.function = "worker_main",
+		.argument = Int32GetDatum(slot),
+		.order = order,
+		.order_size = sizeof(*order),
+	};
+
+	snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order->job);
+	return process_start(&process, &workers[slot]);
+}
+
 /*
  * False: some job waits for a slot, or for a place for its server.  *due: clock of when one may
  * have its worker.
@@ -287,14 +273,9 @@ start_workers(int64 *due)
 			continue;
 		while ((slot = take_slot(job, now, &order, due)) >= 0)
 		{
-			char		name[BGW_MAXLEN];
-
-			snprintf(name, sizeof(name), "pg_enrich worker for job " INT64_FORMAT, order.job);
 			if (workers[slot] != NULL)
 				pfree(workers[slot]);	/* of one that has left the slot, and was not reaped yet */
-			if (clerks_one_stands_by() &&
-				launcher_start("pg_enrich worker", name, "worker_main", Int32GetDatum(slot),
-							   &order, sizeof(order), &workers[slot]))
+			if (clerks_one_stands_by() && start_worker(slot, &order))
 				continue;
 			workers[slot] = NULL;
 			/* A clerk that ends wakes us, and leaves one: then there is no shortage yet. */

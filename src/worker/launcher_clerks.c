@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/launcher_internal.h"
+#include "worker/launcher_clerks.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "shared/shared.h"
+#include "worker/process.h"
 
 /*
  * Longest sleep while a job waits for its end of retention, as that is a time of the wall
@@ -150,14 +151,21 @@ static void
 start_clerk(int place)
 {
 	ClerkOrder	order = {0};
+	Process		clerk = {
+		.type = "pg_enrich clerk",
+		.name = "pg_enrich clerk",
+		.function = "clerk_main",
+		.argument = Int32GetDatum(place),
+		.order = &order,
+		.order_size = sizeof(order),
+	};
 
 	shared_lock();
 	order.number = ++shared->next_generation;
 	shared->calls[place] = (ClerkCall) {.number = order.number};
 	shared_unlock();
 	clerks[place].database = InvalidOid;
-	if (!launcher_start("pg_enrich clerk", "pg_enrich clerk", "clerk_main", Int32GetDatum(place),
-						&order, sizeof(order), &clerks[place].handle))
+	if (!process_start(&clerk, &clerks[place].handle))
 		clerks[place].handle = NULL;
 }
 
@@ -197,7 +205,7 @@ reap_clerks(void)
 	{
 		ClerkCall	call;
 
-		if (clerks[i].handle == NULL || !launcher_has_ended(clerks[i].handle))
+		if (clerks[i].handle == NULL || !process_has_ended(clerks[i].handle))
 			continue;
 		pfree(clerks[i].handle);
 		clerks[i].handle = NULL;

@@ -35,7 +35,7 @@
 #include "common/pg_compat.h"
 #include "recipe/call.h"
 #include "staging/bucketize.h"
-#include "worker/launcher.h"
+#include "worker/process.h"
 #include "worker/worker_loop.h"
 #include "worker/worker_setup.h"
 

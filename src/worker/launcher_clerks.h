@@ -1,28 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * launcher_internal.h
- *	  What the launcher's files share.
+ * launcher_clerks.h
+ *	  The launcher's clerks: which databases are to be looked into, and who does it.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PG_ENRICH_LAUNCHER_INTERNAL_H
-#define PG_ENRICH_LAUNCHER_INTERNAL_H
+#ifndef PG_ENRICH_LAUNCHER_CLERKS_H
+#define PG_ENRICH_LAUNCHER_CLERKS_H
 
 #include "postgres.h"
-
-#include "postmaster/bgworker.h"
-
-#include "worker/launcher.h"
-
-/* Start a process that is never restarted.  False: no background worker slot is free. */
-extern bool launcher_start(const char *type, const char *name, const char *function, Datum argument,
-						   const void *order, Size order_size, BackgroundWorkerHandle **handle);
-
-extern bool launcher_has_ended(BackgroundWorkerHandle *handle);
-
-/*
- * Clerks, in launcher_clerks.c.
- */
 
 /* Every database is to be visited; just_started: the server has, so autostart counts. */
 extern void clerks_visit_all(bool just_started);
@@ -45,4 +31,4 @@ extern void clerks_dismiss(void);
 /* How long, in microseconds, until the next one is due; CLOCK_NEVER: nobody knows of any. */
 extern int64 clerks_due_in(void);
 
-#endif							/* PG_ENRICH_LAUNCHER_INTERNAL_H */
+#endif							/* PG_ENRICH_LAUNCHER_CLERKS_H */
