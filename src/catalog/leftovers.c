@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * leftovers.c
- *	  The space of rows that were deleted from the catalog.
+ *	  Rows that were deleted from the catalog, and are to be vacuumed away.
  *
  * A job can have millions of rows there, which go all at once when it is dropped.
  * Autovacuum may be off, or busy elsewhere for hours, while the next job of that size
- * is under way already: so who deletes counts, and a clerk sends a process that vacuums.
- * Not a clerk itself: there is one at a time in a database, and new jobs wait for it.
+ * is under way already: so who deletes counts, and a clerk sees to it that they are vacuumed
+ * away (vacuum.c) once nobody can see them any more.
  *
  * The counts stand in shared memory.  When they are lost, with it, it is autovacuum's
  * affair.
@@ -17,24 +17,14 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
-#include "commands/vacuum.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_node.h"
-#include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
-#include "storage/ipc.h"
 #include "storage/procarray.h"
-#include "tcop/tcopprot.h"
-#include "utils/guc.h"
-#include "utils/memutils.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "catalog/catalog_extension.h"
-#include "common/pg_enrich.h"
+#include "limits/backoff.h"
 #include "shared/shared.h"
 
 /* So many rows are worth a process: half a megabyte and more. */
@@ -42,16 +32,12 @@
 
 /* Somebody may still see them, or no process can be had: nothing tells when that is over. */
 #define LOOK_AGAIN_US (5 * USECS_PER_SEC)
+#define LOOK_AGAIN_AT_MOST_US (60 * USECS_PER_SEC)
 
-/* The tables that jobs leave many rows in; the others have a few for each. */
-static const char *const tables[] = {"catalog_bucket", "catalog_bucket_run", "catalog_failure"};
+static const char *const tables[LEFTOVERS_TABLES] = {"catalog_bucket", "catalog_bucket_run", "catalog_failure"};
 
 /* Deleted by the transaction at hand. */
 static uint64 noted = 0;
-
-/* What this process, which vacuums, has found there. */
-static int64 rows_at_begin = 0;
-static bool vacuumed = false;
 
 /* Those of a database; NULL: there are none.  The caller holds the lock. */
 static Leftovers *
@@ -129,24 +115,8 @@ is_out_of_sight(TransactionId seen_before)
 	return !TransactionIdPrecedes(oldest, seen_before);
 }
 
-static bool
-send_process(void)
-{
-	BackgroundWorker worker = {0};
-
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, PG_ENRICH_LIBRARY, sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "leftovers_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_enrich clerk", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_enrich clerk", sizeof(worker.bgw_type));
-	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	return RegisterDynamicBackgroundWorker(&worker, NULL);
-}
-
-void
-leftovers_look(void)
+bool
+leftovers_are_due(void)
 {
 	const Leftovers *leftovers;
 	Leftovers	found = {0};
@@ -157,14 +127,36 @@ leftovers_look(void)
 		found = *leftovers;
 	shared_unlock();
 	if (found.rows < WORTHWHILE_ROWS || found.pid != 0)
-		return;
-	if (!is_out_of_sight(found.seen_before) || !send_process())
-		shared_visit_in(MyDatabaseId, LOOK_AGAIN_US);
+		return false;
+	if (is_out_of_sight(found.seen_before))
+		return true;
+	leftovers_look_again(MyDatabaseId);
+	return false;
 }
 
-/* False: another process is at it. */
-static bool
-attach(Oid database)
+void
+leftovers_look_again(Oid database)
+{
+	int64		now = clock_now();
+	int64		wait_us = LOOK_AGAIN_US;
+	Leftovers  *leftovers;
+
+	shared_lock();
+	leftovers = find_leftovers(database);
+	if (leftovers != NULL)
+	{
+		/* A clerk may have come for something else, and too early. */
+		if (leftovers->look_at <= now)
+			leftovers->look_at = now + backoff_us(LOOK_AGAIN_US, LOOK_AGAIN_AT_MOST_US,
+												  leftovers->looks++);
+		wait_us = leftovers->look_at - now;
+	}
+	shared_unlock();
+	shared_visit_in(database, wait_us);
+}
+
+bool
+leftovers_begin(Oid database)
 {
 	Leftovers  *leftovers;
 	bool		mine = false;
@@ -174,99 +166,45 @@ attach(Oid database)
 	if (leftovers != NULL && leftovers->pid == 0)
 	{
 		leftovers->pid = MyProcPid;
-		rows_at_begin = leftovers->rows;
+		leftovers->rows_at_begin = leftovers->rows;
 		mine = true;
 	}
 	shared_unlock();
 	return mine;
 }
 
-static void
-detach(int code pg_attribute_unused(), Datum database)
+void
+leftovers_end(Oid database, bool vacuumed)
 {
 	Leftovers  *leftovers;
 	bool		more = false;
 
 	shared_lock();
-	leftovers = find_leftovers(DatumGetObjectId(database));
-	if (leftovers != NULL)		/* else others have taken its place */
+	leftovers = find_leftovers(database);
+	if (leftovers != NULL && leftovers->pid == MyProcPid)	/* else others have taken its place */
 	{
 		leftovers->pid = 0;
 		if (vacuumed)
-			leftovers->rows = Max(leftovers->rows - rows_at_begin, 0);
+		{
+			Assert(leftovers->rows >= leftovers->rows_at_begin);
+			leftovers->rows -= leftovers->rows_at_begin;
+			leftovers->looks = 0;
+		}
 		more = leftovers->rows >= WORTHWHILE_ROWS;
 		if (leftovers->rows == 0)
 			memset(leftovers, 0, sizeof(*leftovers));
 	}
 	shared_unlock();
 	if (!vacuumed || more)		/* some may have come meanwhile */
-		shared_visit_in(DatumGetObjectId(database), LOOK_AGAIN_US);
+		leftovers_look_again(database);
 }
 
-/* What the command would do; it cannot be run by SPI. */
-static void
-vacuum_table(Oid relation)
+int
+leftovers_tables(Oid found[LEFTOVERS_TABLES])
 {
-	MemoryContext context = CurrentMemoryContext;
-	VacuumStmt *statement = makeNode(VacuumStmt);
-	ParseState *state = make_parsestate(NULL);
-
-	statement->is_vacuumcmd = true;
-	statement->rels = list_make1(makeVacuumRelation(NULL, relation, NIL));
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	ExecVacuum(state, statement, true);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
-
-/* The tables, if they are here. */
-static int
-find_tables(Oid *found)
-{
-	int			count = 0;
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	if (OidIsValid(catalog_owner()))
-		for (int i = 0; i < (int) lengthof(tables); i++)
-			found[count++] = catalog_relation(tables[i]);
-	CommitTransactionCommand();
-	return count;
-}
-
-static void
-set(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
-
-void
-leftovers_main(Datum argument)
-{
-	Oid			found[lengthof(tables)];
-	int			count;
-
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	if (!attach(DatumGetObjectId(argument)))
-		proc_exit(0);
-	before_shmem_exit(detach, argument);
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
-	set("search_path", "pg_catalog, pg_temp");
-	/* One that somebody keeps locked is tried again later. */
-	set("lock_timeout", "10s");
-	set("max_parallel_maintenance_workers", "0");
-	pgstat_report_activity(STATE_RUNNING, "vacuuming the catalog");
-	/* VACUUM keeps its own things there, across its transactions. */
-	PortalContext = AllocSetContextCreate(TopMemoryContext, "pg_enrich vacuum",
-										  ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(PortalContext);
-	count = find_tables(found);
-	MemoryContextSwitchTo(PortalContext);
-	for (int i = 0; i < count; i++)
-		vacuum_table(found[i]);
-	vacuumed = true;
-	proc_exit(0);
+	if (!OidIsValid(catalog_owner()))
+		return 0;
+	for (int i = 0; i < LEFTOVERS_TABLES; i++)
+		found[i] = catalog_relation(tables[i]);
+	return LEFTOVERS_TABLES;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * leftovers.h
- *	  The space of rows that were deleted from the catalog.
+ *	  Rows that were deleted from the catalog, and are to be vacuumed away.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,16 +10,29 @@
 
 #include "postgres.h"
 
+/* The tables that jobs leave many rows in; the others have a few for each. */
+#define LEFTOVERS_TABLES 3
+
 /* This transaction has deleted so many rows more: once it is committed they are leftovers. */
 extern void leftovers_note(uint64 rows);
 
 /*
- * For a clerk, in a transaction: if there are enough of them in this database, see to it
- * that they are vacuumed away, now or as soon as nobody can see them any more.
+ * For a clerk, in a transaction: are there enough of them in its database, which nobody vacuums
+ * yet, and can nobody see them any more?  Where somebody can, it looks again later.
  */
-extern void leftovers_look(void);
+extern bool leftovers_are_due(void);
 
-/* The process that does it; argument: the database. */
-extern PGDLLEXPORT void leftovers_main(Datum argument);
+/* Have a clerk look again, in 5 s; the more often that came to nothing the later, up to 60 s. */
+extern void leftovers_look_again(Oid database);
+
+/*
+ * This process vacuums those of a database.  False: another one does.  And it has ended, and
+ * they are gone, or not.
+ */
+extern bool leftovers_begin(Oid database);
+extern void leftovers_end(Oid database, bool vacuumed);
+
+/* Where they are.  In a transaction; returns how many: 0 where the extension is not here. */
+extern int	leftovers_tables(Oid tables[LEFTOVERS_TABLES]);
 
 #endif							/* PG_ENRICH_LEFTOVERS_H */

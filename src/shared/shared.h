@@ -172,7 +172,10 @@ typedef struct Leftovers
 	Oid			database;		/* InvalidOid: free */
 	int64		rows;
 	TransactionId seen_before;	/* no transaction from this one on can see them */
+	int64		look_at;		/* clock of when to look whether somebody still sees them */
+	int			looks;			/* that came to nothing, but for those that were early */
 	pid_t		pid;			/* of who is vacuuming; 0: nobody */
+	int64		rows_at_begin;	/* ... what was there when it began */
 } Leftovers;
 
 typedef struct SharedState

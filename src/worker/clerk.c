@@ -36,13 +36,13 @@
 #include "catalog/catalog_clerk.h"
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
-#include "catalog/leftovers.h"
 #include "common/pg_compat.h"
 #include "common/settings.h"
 #include "server/server.h"
 #include "shared/shared.h"
 #include "staging/staging.h"
 #include "worker/process.h"
+#include "worker/vacuum.h"
 
 /* When a drop of staging had to be put off. */
 #define CLEAN_RETRY_US (2 * USECS_PER_SEC)
@@ -244,7 +244,7 @@ clean_step(bool just_started pg_attribute_unused())
 static void
 space_step(bool just_started pg_attribute_unused())
 {
-	leftovers_look();
+	vacuum_if_due();
 }
 
 /* What was to be done is not: somebody must come again. */

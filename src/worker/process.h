@@ -15,6 +15,7 @@
 /* Entry points. */
 extern PGDLLEXPORT void launcher_main(Datum argument);
 extern PGDLLEXPORT void clerk_main(Datum place);
+extern PGDLLEXPORT void vacuum_main(Datum database);
 extern PGDLLEXPORT void worker_main(Datum slot);
 
 /* What a clerk is told in bgw_extra; its argument is its place in SharedState.calls. */
@@ -43,7 +44,7 @@ typedef struct Process
 	Size		order_size;
 } Process;
 
-/* Have the postmaster keep one running, from _PG_init: a second after it has ended it begins again. */
+/* From _PG_init: have the postmaster keep one running; it begins again a second after its end. */
 extern void process_register(const Process *process);
 
 /*
