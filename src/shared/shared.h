@@ -208,6 +208,26 @@ extern bool shared_is_locked(void);	/* by this process */
 /* Raises an error with a hint unless the library is preloaded. */
 extern void shared_require(void);
 
+/* Wakes the launcher, and the workers of a job (or -1: all). */
+extern void shared_wake_launcher(void);
+extern void shared_wake_workers(int job_index);
+extern void shared_wake_worker(int slot_index);
+
+/* The entry of a job, or -1.  The caller holds the lock. */
+extern int	shared_find_job(Oid database, int64 job);
+
+/* Set a trouble; NULL: there is none.  The caller holds the lock. */
+extern void shared_set_trouble(Trouble *trouble, const char *error, const char *hint);
+
+/* The same for a job, if it has an entry.  Takes the lock itself. */
+extern void shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint);
+
+extern const char *shared_waiting_name(WaitingFor waiting_for);
+
+/*
+ * How changes become known, in shared_visits.c.
+ */
+
 /*
  * Told at commit of a transaction that changed jobs: the launcher looks, the
  * job's workers reread it, and those that wait for it are woken.  At a rollback nothing happens.
@@ -234,13 +254,9 @@ extern void shared_visit_in(Oid database, int64 delay_us);
 /* The same when the wall clock shows that time: of a finished job, whose row has such a time. */
 extern void shared_visit_at(Oid database, TimestampTz at);
 
-/* A database is gone: its jobs want no workers any more. */
-extern void shared_forget_database(Oid database);
-
-/* Wakes the launcher, and the workers of a job (or -1: all). */
-extern void shared_wake_launcher(void);
-extern void shared_wake_workers(int job_index);
-extern void shared_wake_worker(int slot_index);
+/*
+ * Jobs and slots, in shared_jobs.c.
+ */
 
 /*
  * This job wants so many workers, and has this cap; unable says why none can
@@ -249,34 +265,27 @@ extern void shared_wake_worker(int slot_index);
 extern bool shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency,
 						const Trouble *unable);
 
-/* The entry of a job, or -1.  The caller holds the lock. */
-extern int	shared_find_job(Oid database, int64 job);
+/* A database is gone: its jobs want no workers any more. */
+extern void shared_forget_database(Oid database);
 
 /* Launcher: takes a free slot for one more worker of a job; -1: none is free. */
 extern int	shared_take_slot(int job_index, int worker_number);
 
-/* Buckets of the job were given up: all are to be looked at again.  The caller holds the lock. */
-extern void shared_rescan(int job_index);
-
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
 extern void shared_free_slot(int slot_index);
 
-/* Set a trouble; NULL: there is none.  The caller holds the lock. */
-extern void shared_set_trouble(Trouble *trouble, const char *error, const char *hint);
-
-/* The same for a job, if it has an entry.  Takes the lock itself. */
-extern void shared_set_job_trouble(Oid database, int64 job, const char *error, const char *hint);
+/* Buckets of the job were given up: all are to be looked at again.  The caller holds the lock. */
+extern void shared_rescan(int job_index);
 
 /*
  * How long a job has taken, by the monotonic clock, while one worker or several were at work
- * on it.  shared_count_elapsed says that a worker is at work on it, or is not; the caller
- * holds the lock, as for shared_elapsed.  The last one is 0 for a job without an entry.
+ * on it; in shared_elapsed.c.  shared_count_elapsed says that a worker is at work on it, or is
+ * not; the caller holds the lock, as for shared_elapsed.  The last one is 0 for a job without an
+ * entry.
  */
 extern void shared_begin_elapsed(int job_index, int64 elapsed_before);
 extern void shared_count_elapsed(JobEntry *entry, bool works);
 extern int64 shared_elapsed(const JobEntry *entry);
 extern int64 shared_job_elapsed(Oid database, int64 job);
-
-extern const char *shared_waiting_name(WaitingFor waiting_for);
 
 #endif							/* PG_ENRICH_SHARED_H */

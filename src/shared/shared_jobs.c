@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared_jobs.c
+ *	  Jobs that want workers, and the slots of these.
+ *
+ * A job's entry is made by a clerk, and freed when it wants no workers and has none.  A slot
+ * is taken by the launcher, attached to by the worker that it starts, and freed by that when
+ * it ends; or by the launcher, where none has come.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/shared.h"
+
+#include "base/clock.h"
+
+static bool
+has_workers(int job_index)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
+			return true;
+	return false;
+}
+
+/* What its last worker waited for, and the refused rows that it held, are past. */
+static void
+forget_workers(int job_index)
+{
+	JobEntry   *entry = &shared->jobs[job_index];
+
+	if (has_workers(job_index))
+		return;
+	shared_count_elapsed(entry, false);
+	entry->throttled_from = 0;
+	entry->refused_alone = entry->refused_in_all = 0;
+}
+
+/* A job that wants no workers and has none needs no entry. */
+static void
+free_job_if_idle(int job_index)
+{
+	if (shared->jobs[job_index].wanted == 0 && !has_workers(job_index))
+		shared->jobs[job_index].in_use = false;
+}
+
+void
+shared_forget_database(Oid database)
+{
+	shared_lock();
+	for (int i = 0; i < SHARED_MAX_JOBS; i++)
+		if (shared->jobs[i].in_use && shared->jobs[i].database == database)
+		{
+			shared->jobs[i].wanted = 0;
+			free_job_if_idle(i);
+		}
+	shared_unlock();
+}
+
+static int
+new_job(Oid database, int64 job, Oid owner)
+{
+	for (int i = 0; i < SHARED_MAX_JOBS; i++)
+	{
+		JobEntry   *entry = &shared->jobs[i];
+
+		if (entry->in_use)
+			continue;
+		memset(entry, 0, sizeof(*entry));
+		entry->in_use = true;
+		entry->database = database;
+		entry->job = job;
+		entry->owner = owner;
+		return i;
+	}
+	return -1;
+}
+
+/* Whether workers can begin, and why not. */
+static void
+note_ability(JobEntry *entry, const Trouble *unable)
+{
+	if (unable == NULL && !entry->unable)
+		return;
+	entry->unable = unable != NULL;
+	entry->failures = 0;
+	entry->not_before = 0;
+	if (unable != NULL)
+		entry->trouble = *unable;
+	else
+		shared_set_trouble(&entry->trouble, NULL, NULL);
+}
+
+bool
+shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency,
+			const Trouble *unable)
+{
+	int			index;
+
+	shared_lock();
+	index = shared_find_job(database, job);
+	if (index < 0 && wanted > 0)
+		index = new_job(database, job, owner);
+	if (index >= 0)
+	{
+		shared->jobs[index].wanted = wanted;
+		shared->jobs[index].concurrency = concurrency;
+		note_ability(&shared->jobs[index], unable);
+		free_job_if_idle(index);
+	}
+	shared_unlock();
+	shared_wake_launcher();
+	return index >= 0 || wanted == 0;
+}
+
+int
+shared_take_slot(int job_index, int worker_number)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		WorkerSlot *slot = &shared->slots[i];
+
+		if (slot->in_use)
+			continue;
+		memset(slot, 0, sizeof(*slot));
+		slot->in_use = true;
+		slot->generation = ++shared->next_generation;
+		slot->job_index = job_index;
+		slot->worker_number = worker_number;
+		slot->server_index = -1;
+		return i;
+	}
+	return -1;
+}
+
+void
+shared_rescan(int job_index)
+{
+	Assert(shared_is_locked());
+	shared->jobs[job_index].next_bucket = 0;
+	shared->jobs[job_index].rescans++;
+}
+
+void
+shared_free_slot(int slot_index)
+{
+	WorkerSlot *slot = &shared->slots[slot_index];
+
+	Assert(shared_is_locked());
+	/* What it had claimed and not finished is anybody's again. */
+	if (slot->claim_count > 0)
+		shared_rescan(slot->job_index);
+	slot->in_use = false;
+	slot->in_flight = 0;
+	slot->claim_count = 0;
+	forget_workers(slot->job_index);
+	free_job_if_idle(slot->job_index);
+}
