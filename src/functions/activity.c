@@ -96,11 +96,9 @@ read_activity(int job_index, JobActivity *activity)
 	activity->effective = -1;
 	activity->trouble = activity->entry.trouble;
 	activity->elapsed_us = shared_elapsed(&activity->entry);
-	for (int i = 0; i < shared->slot_count; i++)
+	foreach_slot_of_job(slot, job_index)
 	{
-		const WorkerSlot *slot = &shared->slots[i];
-
-		if (!slot->in_use || slot->job_index != job_index || slot->pid == 0)
+		if (slot->pid == 0)
 			continue;
 		activity->in_flight += slot->in_flight;
 		capacity += slot->capacity;
@@ -182,12 +180,12 @@ enrich_job_activity(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; shared != NULL && i < SHARED_MAX_JOBS; i++)
+	if (shared == NULL)
+		return (Datum) 0;
+	foreach_job(i)
 	{
 		JobActivity activity = {0};
 
-		if (!shared->jobs[i].in_use)
-			continue;
 		activity.pids = palloc(sizeof(Datum) * shared->slot_count);
 		shared_lock();
 		read_activity(i, &activity);
@@ -254,7 +252,9 @@ enrich_server_activity(PG_FUNCTION_ARGS)
 	ServerEntry *entry = palloc(sizeof(ServerEntry));
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; shared != NULL && i < SHARED_MAX_SERVERS; i++)
+	if (shared == NULL)
+		return (Datum) 0;
+	foreach_server(i)
 	{
 		int			in_flight;
 

@@ -27,7 +27,7 @@
 /* How long a turn is kept for a job that was woken to take it. */
 #define TURN_GRACE_US 10000
 
-/* Requests of one turn: what a rate allows in a hundredth of a second, so that few wakes suffice. */
+/* A turn is as many requests as a rate allows in a hundredth of a second: few wakes suffice. */
 #define TURNS_PER_MINUTE 6000
 
 /* Requests in flight, and how many jobs want more or have some. */
@@ -42,15 +42,6 @@ typedef struct Usage
 	int			job_workers;	/* of this job, that want more or have some */
 	int			least_waiting;	/* the fewest in flight of its other workers that wait for a cap */
 } Usage;
-
-static void
-count_once(bool counts, bool *counted, const WorkerSlot *slot, int *jobs)
-{
-	if (!counts || counted[slot->job_index])
-		return;
-	counted[slot->job_index] = true;
-	(*jobs)++;
-}
 
 static void
 count_worker(const WorkerSlot *slot, const WorkerSlot *mine, bool active, Usage *usage)
@@ -68,29 +59,22 @@ count_worker(const WorkerSlot *slot, const WorkerSlot *mine, bool active, Usage 
 static Usage
 sum_usage(const WorkerSlot *mine)
 {
-	static bool in_cluster[SHARED_MAX_JOBS];
-	static bool at_server[SHARED_MAX_JOBS];
+	JobSet		in_cluster = {0};
+	JobSet		at_server = {0};
 	Usage		usage = {.least_waiting = PG_INT32_MAX};
 
 	Assert(shared_is_locked());
-	memset(in_cluster, 0, sizeof(in_cluster));
-	memset(at_server, 0, sizeof(at_server));
-	for (int i = 0; i < shared->slot_count; i++)
+	foreach_slot(slot)
 	{
-		const WorkerSlot *slot = &shared->slots[i];
-		bool		active;
+		bool		active = slot->in_flight > 0 || slot->wants || slot == mine;
+		bool		same_server = slot->server_index == mine->server_index;
 
-		if (!slot->in_use)
-			continue;
 		usage.cluster += slot->in_flight;
-		if (slot->server_index == mine->server_index)
-			usage.server += slot->in_flight;
-		active = slot->in_flight > 0 || slot->wants || slot == mine;
+		usage.server += same_server ? slot->in_flight : 0;
 		count_worker(slot, mine, active, &usage);
 		/* Of one job's workers some may have seen that its server was made anew, and some not. */
-		count_once(active, in_cluster, slot, &usage.cluster_jobs);
-		count_once(active && slot->server_index == mine->server_index, at_server, slot,
-				   &usage.server_jobs);
+		usage.cluster_jobs += active && job_set_add(&in_cluster, slot->job_index);
+		usage.server_jobs += active && same_server && job_set_add(&at_server, slot->job_index);
 	}
 	return usage;
 }
@@ -101,7 +85,7 @@ permits_share(int permits, int count)
 	return permits / count + (permits % count != 0);
 }
 
-/* The most requests in flight to a server; its probes go beside those that are still on their way. */
+/* The most requests in flight to a server; its probes go beside those still on their way. */
 static int
 server_cap(const ServerEntry *server)
 {
@@ -194,9 +178,8 @@ job_in_flight(int job_index)
 	int			in_flight = 0;
 
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
-			in_flight += shared->slots[i].in_flight;
+	foreach_slot_of_job(slot, job_index)
+		in_flight += slot->in_flight;
 	return in_flight;
 }
 
@@ -213,7 +196,7 @@ could_go_instead(const WorkerSlot *other, const WorkerSlot *mine, const Usage *u
 {
 	int			cap = shared->jobs[other->job_index].concurrency;
 
-	if (!other->in_use || !other->wants || other->job_index == mine->job_index ||
+	if (!other->wants || other->job_index == mine->job_index ||
 		other->waiting_for == WAITING_SERVER)
 		return false;
 	if (other->server_index == mine->server_index)
@@ -238,10 +221,8 @@ must_let_go_first(const WorkerSlot *mine, const Usage *usage, int64 now)
 		return false;
 	if (server->turn_job == mine->job_index && server->turn_left > 0)
 		return false;
-	for (int i = 0; i < shared->slot_count; i++)
+	foreach_slot(other)
 	{
-		WorkerSlot *other = &shared->slots[i];
-
 		if (!could_go_instead(other, mine, usage) ||
 			shared->jobs[other->job_index].last_turn >= my_turn ||
 			(other->invited_at != 0 && now - other->invited_at >= TURN_GRACE_US))
@@ -249,7 +230,7 @@ must_let_go_first(const WorkerSlot *mine, const Usage *usage, int64 now)
 		if (other->invited_at == 0)
 		{
 			other->invited_at = now;
-			shared_wake_worker(i);
+			shared_wake_worker(other);
 		}
 		return true;
 	}
@@ -357,10 +338,9 @@ permits_take(int slot_index, int64 tokens, Refusal *refusal)
 void
 permits_wake_waiting(int slot_index)
 {
-	for (int i = 0; i < shared->slot_count; i++)
-		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants &&
-			shared->slots[i].waiting_for == WAITING_CAP)
-			shared_wake_worker(i);
+	foreach_slot(slot)
+		if (slot != &shared->slots[slot_index] && slot->wants && slot->waiting_for == WAITING_CAP)
+			shared_wake_worker(slot);
 }
 
 /*
@@ -457,9 +437,8 @@ static bool
 others_want(int slot_index)
 {
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-		if (i != slot_index && shared->slots[i].in_use && shared->slots[i].wants &&
-			shared->slots[i].job_index == shared->slots[slot_index].job_index)
+	foreach_slot_of_job(slot, shared->slots[slot_index].job_index)
+		if (slot != &shared->slots[slot_index] && slot->wants)
 			return true;
 	return false;
 }
@@ -510,8 +489,7 @@ permits_in_flight(int server_index)
 	int			in_flight = 0;
 
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
-			in_flight += shared->slots[i].in_flight;
+	foreach_slot_of_server(slot, server_index)
+		in_flight += slot->in_flight;
 	return in_flight;
 }

@@ -10,6 +10,24 @@
 
 #include "shared/permits.h"
 
+/* Jobs by their indexes, to count each once. */
+typedef struct JobSet
+{
+	uint64		members[SHARED_MAX_JOBS / 64];
+} JobSet;
+
+/* False: it was there before. */
+static inline bool
+job_set_add(JobSet *set, int job_index)
+{
+	uint64	   *word = &set->members[job_index / 64];
+	uint64		bit = UINT64CONST(1) << (job_index % 64);
+	bool		is_new = (*word & bit) == 0;
+
+	*word |= bit;
+	return is_new;
+}
+
 /* Wake the workers that a permit given back may help: which may go now depends on their caps. */
 extern void permits_wake_waiting(int slot_index);
 

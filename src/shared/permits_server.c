@@ -33,10 +33,7 @@ reset_statistics(ServerEntry *entry)
 static bool
 server_is_used(int server_index)
 {
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
-			return true;
-	return false;
+	return shared_next_slot(shared->slots, -1, server_index) != NULL;
 }
 
 /* The server's entry, else a free one, else that of a server nobody uses; -1: none. */
@@ -100,9 +97,8 @@ hash_address(const Server *server)
 void
 permits_wake_users(int server_index)
 {
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].server_index == server_index)
-			shared_wake_worker(i);
+	foreach_slot_of_server(slot, server_index)
+		shared_wake_worker(slot);
 }
 
 /* The caller holds the lock. */
@@ -164,20 +160,13 @@ permits_use_server(int slot_index, const Server *server)
 static int
 cap_without_limit(int server_index)
 {
-	static bool counted[SHARED_MAX_JOBS];
+	JobSet		counted = {0};
 	const ServerEntry *server = &shared->servers[server_index];
 	int64		cap = 0;
 
-	memset(counted, 0, sizeof(counted));
-	for (int i = 0; i < shared->slot_count; i++)
-	{
-		const WorkerSlot *slot = &shared->slots[i];
-
-		if (!slot->in_use || slot->server_index != server_index || counted[slot->job_index])
-			continue;
-		counted[slot->job_index] = true;
-		cap += shared->jobs[slot->job_index].concurrency;
-	}
+	foreach_slot_of_server(slot, server_index)
+		if (job_set_add(&counted, slot->job_index))
+			cap += shared->jobs[slot->job_index].concurrency;
 	cap = Min(cap, settings_max_concurrency);
 	return (int) (server->max_concurrency < 0 ? cap : Min(cap, server->max_concurrency));
 }

@@ -119,28 +119,22 @@ shared_wake_launcher(void)
 void
 shared_wake_workers(int job_index)
 {
-	for (int i = 0; i < shared->slot_count; i++)
-	{
-		const WorkerSlot *slot = &shared->slots[i];
-
-		if (slot->in_use && slot->pid != 0 && (job_index < 0 || slot->job_index == job_index))
-			wake(slot->pid);
-	}
+	foreach_slot_of_job(slot, job_index)
+		wake(slot->pid);
 }
 
 void
-shared_wake_worker(int slot_index)
+shared_wake_worker(const WorkerSlot *slot)
 {
-	wake(shared->slots[slot_index].pid);
+	wake(slot->pid);
 }
 
 int
 shared_find_job(Oid database, int64 job)
 {
 	Assert(shared_is_locked());
-	for (int i = 0; i < SHARED_MAX_JOBS; i++)
-		if (shared->jobs[i].in_use && shared->jobs[i].job == job &&
-			shared->jobs[i].database == database)
+	foreach_job(i)
+		if (shared->jobs[i].job == job && shared->jobs[i].database == database)
 			return i;
 	return -1;
 }

@@ -84,11 +84,11 @@ typedef struct JobEntry
 	int			failures;		/* starts in a row that ended in an error */
 	int64		not_before;		/* clock; no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
-	Oid			no_server;		/* there was no place for this server of it; InvalidOid: there was */
-	bool		unable;			/* its owner cannot connect: no worker until a clerk finds otherwise */
+	Oid			no_server;		/* its server, if there was no place for that; else InvalidOid */
+	bool		unable;			/* its owner cannot connect: no worker, until a clerk says so */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
 	uint64		last_turn;		/* when it last had its turn: see permits.c */
-	int64		throttled_from; /* it waits for a throttled server, counted up to here; 0: it does not */
+	int64		throttled_from; /* waits for a throttled server, counted to here; 0: does not */
 } JobEntry;
 
 /* A background worker, from the launcher's decision to its exit. */
@@ -102,7 +102,7 @@ typedef struct WorkerSlot
 	int			worker_number;	/* from 0, within the job */
 	int			server_index;	/* in ServerEntry, -1: not known yet */
 	int			in_flight;
-	int			capacity;		/* requests that it may have in flight, by its connections; 0: not known yet */
+	int			capacity;		/* requests in flight, by its connections; 0: not known yet */
 	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
 	bool		wants;			/* hint: has a request ready and no permit for it */
 	WaitingFor	waiting_for;	/* hint */
@@ -200,6 +200,52 @@ typedef struct SharedState
 
 extern SharedState *shared;		/* NULL: the library is not preloaded */
 
+/*
+ * Loops over what is in use: over slots, those of a job, those of workers that send to a server;
+ * and over jobs and servers, by their indexes.  Without the lock they go by hints.
+ */
+#define foreach_slot(slot) \
+	foreach_slot_such(slot, -1, -1)
+#define foreach_slot_of_job(slot, job_index) \
+	foreach_slot_such(slot, job_index, -1)
+#define foreach_slot_of_server(slot, server_index) \
+	foreach_slot_such(slot, -1, server_index)
+#define foreach_slot_such(slot, job, server) \
+	for (WorkerSlot *slot = shared_next_slot(shared->slots, job, server); slot != NULL; \
+		 slot = shared_next_slot(slot + 1, job, server))
+#define foreach_job(index) \
+	for (int index = shared_next_job(0); index >= 0; index = shared_next_job(index + 1))
+#define foreach_server(index) \
+	for (int index = shared_next_server(0); index >= 0; index = shared_next_server(index + 1))
+
+/* The first slot in use from that one on, of a job and a server (-1: of any); NULL: none is. */
+static inline WorkerSlot *
+shared_next_slot(WorkerSlot *slot, int job_index, int server_index)
+{
+	for (; slot < shared->slots + shared->slot_count; slot++)
+		if (slot->in_use && (job_index < 0 || slot->job_index == job_index) &&
+			(server_index < 0 || slot->server_index == server_index))
+			return slot;
+	return NULL;
+}
+
+/* The first job, or server, in use from that one on; -1: none is. */
+static inline int
+shared_next_job(int index)
+{
+	while (index < SHARED_MAX_JOBS && !shared->jobs[index].in_use)
+		index++;
+	return index < SHARED_MAX_JOBS ? index : -1;
+}
+
+static inline int
+shared_next_server(int index)
+{
+	while (index < SHARED_MAX_SERVERS && !shared->servers[index].in_use)
+		index++;
+	return index < SHARED_MAX_SERVERS ? index : -1;
+}
+
 extern void shared_request(void);	/* from _PG_init, when preloaded */
 extern void shared_lock(void);
 extern void shared_unlock(void);
@@ -211,7 +257,7 @@ extern void shared_require(void);
 /* Wakes the launcher, and the workers of a job (or -1: all). */
 extern void shared_wake_launcher(void);
 extern void shared_wake_workers(int job_index);
-extern void shared_wake_worker(int slot_index);
+extern void shared_wake_worker(const WorkerSlot *slot);
 
 /* The entry of a job, or -1.  The caller holds the lock. */
 extern int	shared_find_job(Oid database, int64 job);
@@ -272,7 +318,7 @@ extern void shared_forget_database(Oid database);
 extern int	shared_take_slot(int job_index, int worker_number);
 
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
-extern void shared_free_slot(int slot_index);
+extern void shared_free_slot(WorkerSlot *slot);
 
 /* Buckets of the job were given up: all are to be looked at again.  The caller holds the lock. */
 extern void shared_rescan(int job_index);

@@ -16,10 +16,7 @@
 static bool
 has_workers(int job_index)
 {
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
-			return true;
-	return false;
+	return shared_next_slot(shared->slots, job_index, -1) != NULL;
 }
 
 /* What its last worker waited for, and the refused rows that it held, are past. */
@@ -47,8 +44,8 @@ void
 shared_forget_database(Oid database)
 {
 	shared_lock();
-	for (int i = 0; i < SHARED_MAX_JOBS; i++)
-		if (shared->jobs[i].in_use && shared->jobs[i].database == database)
+	foreach_job(i)
+		if (shared->jobs[i].database == database)
 		{
 			shared->jobs[i].wanted = 0;
 			free_job_if_idle(i);
@@ -141,10 +138,8 @@ shared_rescan(int job_index)
 }
 
 void
-shared_free_slot(int slot_index)
+shared_free_slot(WorkerSlot *slot)
 {
-	WorkerSlot *slot = &shared->slots[slot_index];
-
 	Assert(shared_is_locked());
 	/* What it had claimed and not finished is anybody's again. */
 	if (slot->claim_count > 0)

@@ -123,13 +123,9 @@ static void
 interrupt_bucketizing(int job_index)
 {
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-	{
-		const WorkerSlot *slot = &shared->slots[i];
-
-		if (slot->in_use && slot->job_index == job_index && slot->bucketizing && slot->pid != 0)
+	foreach_slot_of_job(slot, job_index)
+		if (slot->bucketizing && slot->pid != 0)
 			kill(slot->pid, SIGINT);
-	}
 }
 
 /* What this transaction changed has become true: tell everybody concerned. */

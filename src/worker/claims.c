@@ -28,19 +28,13 @@ skip_claimed(int job_index, int64 first)
 	do
 	{
 		moved = false;
-		for (int i = 0; i < shared->slot_count; i++)
-		{
-			const WorkerSlot *slot = &shared->slots[i];
-
-			if (!slot->in_use || slot->job_index != job_index)
-				continue;
-			for (int j = 0; j < slot->claim_count; j++)
-				if (slot->claims[j].first <= first && first <= slot->claims[j].last)
+		foreach_slot_of_job(slot, job_index)
+			for (int i = 0; i < slot->claim_count; i++)
+				if (slot->claims[i].first <= first && first <= slot->claims[i].last)
 				{
-					first = slot->claims[j].last + 1;
+					first = slot->claims[i].last + 1;
 					moved = true;
 				}
-		}
 	} while (moved);
 	return first;
 }
@@ -50,16 +44,10 @@ static int64
 end_of_claim(int job_index, int64 first, int64 last)
 {
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-	{
-		const WorkerSlot *slot = &shared->slots[i];
-
-		if (!slot->in_use || slot->job_index != job_index)
-			continue;
-		for (int j = 0; j < slot->claim_count; j++)
-			if (slot->claims[j].first > first)
-				last = Min(last, slot->claims[j].first - 1);
-	}
+	foreach_slot_of_job(slot, job_index)
+		for (int i = 0; i < slot->claim_count; i++)
+			if (slot->claims[i].first > first)
+				last = Min(last, slot->claims[i].first - 1);
 	return last;
 }
 
@@ -224,9 +212,8 @@ claims_any(int job_index)
 	bool		any = false;
 
 	shared_lock();
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
-			any |= shared->slots[i].claim_count > 0;
+	foreach_slot_of_job(slot, job_index)
+		any |= slot->claim_count > 0;
 	shared_unlock();
 	return any;
 }

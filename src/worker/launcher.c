@@ -93,7 +93,7 @@ reap_workers(void)
 								   "See the server log for the reason. The job tries again by "
 								   "itself.");
 			database = entry->database;
-			shared_free_slot(i);
+			shared_free_slot(slot);
 		}
 		shared_unlock();
 		if (OidIsValid(database))
@@ -108,9 +108,8 @@ numbers_in_use(int job_index)
 	uint64		used = 0;
 
 	Assert(shared_is_locked());
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].job_index == job_index)
-			used |= UINT64CONST(1) << shared->slots[i].worker_number;
+	foreach_slot_of_job(slot, job_index)
+		used |= UINT64CONST(1) << slot->worker_number;
 	return used;
 }
 
@@ -187,7 +186,7 @@ give_up_slot(int job_index, int slot, bool is_shortage)
 {
 	shared_lock();
 	shared->jobs[job_index].no_slot = is_shortage;
-	shared_free_slot(slot);
+	shared_free_slot(&shared->slots[slot]);
 	shared_unlock();
 }
 
@@ -262,15 +261,13 @@ start_workers(int64 *due)
 	bool		all = true;
 
 	*due = CLOCK_NEVER;
-	for (int job = 0; job < SHARED_MAX_JOBS; job++)
+	foreach_job(job)
 	{
 		WorkerOrder order = {0};
 		WaitingFor	waits;
 		int64		number;
 		int			slot;
 
-		if (!shared->jobs[job].in_use)
-			continue;
 		while ((slot = take_slot(job, now, &order, due)) >= 0)
 		{
 			if (workers[slot] != NULL)
@@ -316,9 +313,9 @@ reclaim_slots(void)
 	memset(shared->calls, 0, sizeof(shared->calls));
 	just_started = !shared->launched;
 	shared->launched = true;
-	for (int i = 0; i < shared->slot_count; i++)
-		if (shared->slots[i].in_use && shared->slots[i].pid == 0)
-			shared_free_slot(i);
+	foreach_slot(slot)
+		if (slot->pid == 0)
+			shared_free_slot(slot);
 	shared_unlock();
 	return just_started;
 }

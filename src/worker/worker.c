@@ -71,7 +71,7 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 		worker->entry->failures++;
 		worker->entry->not_before = clock_now() + delay * USECS_PER_SEC;
 	}
-	shared_free_slot(worker->slot_index);
+	shared_free_slot(worker->slot);
 	shared_unlock();
 	shared_wake_workers(-1);
 	shared_visit(worker->database, false);
