@@ -320,6 +320,12 @@ extern int	shared_take_slot(int job_index, int worker_number);
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
 extern void shared_free_slot(WorkerSlot *slot);
 
+/*
+ * A worker of the job could not begin, or has ended in an error: the next one waits, longer each
+ * time.  The caller holds the lock.
+ */
+extern void shared_put_off(JobEntry *entry);
+
 /* Buckets of the job were given up: all are to be looked at again.  The caller holds the lock. */
 extern void shared_rescan(int job_index);
 

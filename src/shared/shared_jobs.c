@@ -12,6 +12,11 @@
 #include "shared/shared.h"
 
 #include "base/clock.h"
+#include "limits/backoff.h"
+
+/* How soon a worker follows one that could not begin, or has ended in an error. */
+#define RESTART_US USECS_PER_SEC
+#define RESTART_AT_MOST_US (30 * USECS_PER_SEC)
 
 static bool
 has_workers(int job_index)
@@ -127,6 +132,14 @@ shared_take_slot(int job_index, int worker_number)
 		return i;
 	}
 	return -1;
+}
+
+void
+shared_put_off(JobEntry *entry)
+{
+	Assert(shared_is_locked());
+	entry->not_before = clock_now() + backoff_us(RESTART_US, RESTART_AT_MOST_US, entry->failures);
+	entry->failures++;
 }
 
 void

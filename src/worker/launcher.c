@@ -47,9 +47,6 @@
 /* Between two lines in the log about that. */
 #define SHORTAGE_LOG_US (60 * USECS_PER_SEC)
 
-/* Longest wait before a worker follows one that could not attach, in seconds. */
-#define MAX_DELAY 30
-
 /* Handles of the workers, by slot; NULL where this launcher started none. */
 static BackgroundWorkerHandle **workers;
 
@@ -85,9 +82,7 @@ reap_workers(void)
 		{
 			JobEntry   *entry = &shared->jobs[slot->job_index];
 
-			entry->failures++;
-			entry->not_before = clock_now() +
-				Min(MAX_DELAY, 1 << Min(entry->failures, 6)) * USECS_PER_SEC;
+			shared_put_off(entry);
 			if (entry->trouble.error[0] == '\0')
 				shared_set_trouble(&entry->trouble, "a worker could not be started",
 								   "See the server log for the reason. The job tries again by "

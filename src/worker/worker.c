@@ -42,8 +42,6 @@
 /* Starts without any progress after which a job is paused. */
 #define MAX_STARTS 3
 
-/* Longest wait before a worker follows one that ended in an error, in seconds. */
-#define MAX_DELAY 30
 
 /* Give back what this process holds in shared memory. */
 static void
@@ -65,12 +63,7 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 		worker->entry->wanted = 0;
 	}
 	else if (!worker->has_no_place)
-	{
-		int			delay = Min(MAX_DELAY, 1 << Min(worker->entry->failures, 6));
-
-		worker->entry->failures++;
-		worker->entry->not_before = clock_now() + delay * USECS_PER_SEC;
-	}
+		shared_put_off(worker->entry);
 	shared_free_slot(worker->slot);
 	shared_unlock();
 	shared_wake_workers(-1);
