@@ -20,7 +20,7 @@ use constant ENOUGH => 10;
 # A stop is to take effect within a second; sanitizers and the other processes here take theirs.
 use constant STOP_SECONDS => 3;
 
-# So much more than its timeouts may nothing happen to a job.
+# So much more than its timeouts may nothing happen to a job, where there is a processor for it.
 use constant STALL_SECONDS => 6;
 
 use constant MAX_ATTEMPTS => 6;
@@ -179,7 +179,7 @@ sub follow
 		$last = $state;
 		push @faults, resume($round, $seen) if $seen->{state} eq 'paused';
 		push @faults, act($round, $seen) if $round->{action} && time > $began + $round->{after};
-		if (time > $moved + $round->{timeout} + BACKOFF_MAX + STALL_SECONDS || time > $began + $bound)
+		if (time > $moved + $round->{timeout} + BACKOFF_MAX + STALL_SECONDS * busy() || time > $began + $bound * busy())
 		{
 			push @faults, sprintf 'after %.1f s, %.1f without a change: %s', time - $began, time - $moved, join ', ', map { "$_ " . ($seen->{$_} // '-') } qw(state reason waiting_for error requests rows_done rows_failed in_flight effective_concurrency);
 			cancel($round);
