@@ -34,10 +34,10 @@ SERVER = $(addprefix common/, encoding relation settings) \
 	$(addprefix staging/, bucket bucketize bucketize_check staging) \
 	$(addprefix store/, failed_rows store store_plan store_sql store_write) \
 	$(addprefix worker/, claims clerk intake launcher launcher_clerks outbox outcome_queue \
-		process request server_watch token_file vacuum worker worker_collect worker_counters \
-		worker_error worker_limits worker_load worker_loop worker_memory worker_pace worker_permits \
-		worker_place worker_refuse worker_send worker_settle worker_setup worker_store worker_try \
-		worker_undecided) \
+		process request server_watch token_file vacuum worker worker_collect worker_control \
+		worker_counters worker_error worker_limits worker_load worker_loop worker_memory \
+		worker_pace worker_permits worker_place worker_refuse worker_send worker_settle \
+		worker_setup worker_steer worker_store worker_tick worker_try worker_undecided) \
 	$(addprefix functions/, activity functions preview start wait) \
 	pg_enrich
 

@@ -120,6 +120,15 @@ remove_claim(Claims *claims, int position)
 			sizeof(int) * (slot->claim_count - position));
 }
 
+void
+claims_rescan(Claims *claims)
+{
+	shared_lock();
+	shared_rescan(shared->slots[claims->slot_index].job_index);
+	shared_unlock();
+	claims->exhausted = false;
+}
+
 /* An error came between registering a claim and reading its buckets: it is given up. */
 static void
 remove_unread_claims(Claims *claims)
@@ -130,14 +139,23 @@ remove_unread_claims(Claims *claims)
 		if (claims->open_buckets[i] == 0)
 		{
 			remove_claim(claims, i);
-			shared_lock();
-			shared_rescan(slot->job_index);
-			shared_unlock();
+			claims_rescan(claims);
 		}
 }
 
-List *
-claims_take(Claims *claims, const Job *job, int count)
+bool
+claims_may_take(Claims *claims, const Job *job)
+{
+	bool		has_room = shared->slots[claims->slot_index].claim_count < SHARED_MAX_CLAIMS;
+
+	if (has_room && claims_next_bucket(claims->slot_index) <= job->buckets_total)
+		return true;
+	claims->exhausted = has_room;
+	return false;
+}
+
+static List *
+take(Claims *claims, const Job *job, int count)
 {
 	WorkerSlot *slot = &shared->slots[claims->slot_index];
 	int64		total = job->buckets_total;
@@ -170,6 +188,15 @@ claims_take(Claims *claims, const Job *job, int count)
 		remove_claim(claims, slot->claim_count - 1);
 	}
 	return NIL;
+}
+
+List *
+claims_take(Claims *claims, const Job *job, int count)
+{
+	List	   *pending = take(claims, job, count);
+
+	claims->exhausted = pending == NIL;
+	return pending;
 }
 
 void

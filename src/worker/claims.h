@@ -19,8 +19,12 @@
 typedef struct Claims
 {
 	int			slot_index;
-	int			open_buckets[SHARED_MAX_CLAIMS];	/* of each, in the order of the slot's array */
+	bool		exhausted;		/* nothing was left to be claimed at the last look */
+	int			open_buckets[SHARED_MAX_CLAIMS];	/* of each, in the order of the slot's */
 } Claims;
+
+/* May there be something left to be claimed, and is there room for that? */
+extern bool claims_may_take(Claims *claims, const Job *job);
 
 /*
  * Claim up to count buckets that nobody works on, and return those of them that are not finished: List of BucketRow *, in the
@@ -34,6 +38,9 @@ extern void claims_confirm(Claims *claims, int open);
 
 /* A claimed bucket is finished, or was given up. */
 extern void claims_release(Claims *claims, int64 bucket);
+
+/* Something was given up, perhaps by others: look at all buckets again. */
+extern void claims_rescan(Claims *claims);
 
 /* All buckets of that worker's job before this one are done or claimed. */
 extern int64 claims_next_bucket(int slot_index);

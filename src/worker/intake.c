@@ -222,7 +222,7 @@ intake_again_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	intake_job(worker);
 	if (worker->job == NULL)
-		worker->abandoned = true;
+		worker_enter(worker, WORKER_LEAVING);
 	else
 		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
 }

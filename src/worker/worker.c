@@ -199,16 +199,18 @@ bucketize_progress(int64 rows, void *state)
 				 "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
 				 worker->job->id, worker->job->source_name, rows);
 		pgstat_report_activity(STATE_RUNNING, text);
-		worker->abandoned |= catalog_extension_is_wanted();
+		if (catalog_extension_is_wanted())
+			worker_enter(worker, WORKER_LEAVING);
 	}
 	if (worker_is_behind(worker))
 	{
 		Job		   *job = catalog_load_job(worker->job->id);
 
 		worker->seen_version = worker->entry->version;
-		worker->abandoned |= job == NULL || job_is_finished(job->state);
+		if (job == NULL || job_is_finished(job->state))
+			worker_enter(worker, WORKER_LEAVING);
 	}
-	if (worker->abandoned)
+	if (worker->control.mode == WORKER_LEAVING)
 		ereport(ERROR,
 				errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("bucketizing was canceled"));
@@ -225,7 +227,7 @@ bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 	intake_job(worker);
 	if (worker->job == NULL || job_is_finished(worker->job->state))
 	{
-		worker->abandoned = true;	/* canceled, or dropped, while it was queued */
+		worker_enter(worker, WORKER_LEAVING);	/* canceled, or dropped, while it was queued */
 		return;
 	}
 	found = bucketize(worker->recipe, bucketize_progress, &progress);
@@ -233,7 +235,7 @@ bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 	XLogFlush(XactLastRecEnd);
 	if (!catalog_set_bucketized(worker->job->id, found.rows, found.buckets, found.rows_truncated))
 	{
-		worker->abandoned = true;
+		worker_enter(worker, WORKER_LEAVING);
 		ereport(ERROR,
 				errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("bucketizing was canceled"));
@@ -257,7 +259,6 @@ clear_trouble(const Worker *worker)
 static void
 set_bucketizing(Worker *worker, bool bucketizing)
 {
-	worker->bucketizing = bucketizing;
 	shared_lock();
 	worker->slot->bucketizing = bucketizing;
 	shared_unlock();
@@ -271,7 +272,7 @@ run_bucketize(Worker *worker)
 		return;
 	worker->seen_version = worker->entry->version;
 	set_bucketizing(worker, true);
-	if (run_step(worker, bucketize_step) && !worker->abandoned)
+	if (run_step(worker, bucketize_step) && worker->control.mode != WORKER_LEAVING)
 	{
 		worker->start_counted = false;	/* the step has forgotten it */
 		clear_trouble(worker);
@@ -322,7 +323,7 @@ state_after(const Worker *worker, const ErrorData *error)
 
 	if (class == ERROR_CANCELED)
 		return JOB_PAUSED;
-	if (worker->bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
+	if (worker->slot->bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
 		return JOB_FAILED;
 	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker->job->state;
 }
@@ -337,7 +338,7 @@ note_passing_error(Worker *worker, const ErrorData *error)
 	shared_set_job_trouble(worker->database, worker->job->id, error_text(error),
 						   error_hint(error));
 	if (worker->start_counted && error_class_of(error) != ERROR_UNKNOWN &&
-		!(worker->bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(worker))
+		!(worker->slot->bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(worker))
 	{
 		catalog_uncount_start(worker->job->id, worker->slot->worker_number);
 		worker_commit();
@@ -385,7 +386,7 @@ handle_error(Worker *worker)
 	worker->has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
 		OidIsValid(worker->entry->no_server);
 	/* Of servers that wait for a place the launcher tells, now and then. */
-	if (!worker->abandoned && !worker->has_no_place)
+	if (worker->control.mode != WORKER_LEAVING && !worker->has_no_place)
 		EmitErrorReport();
 	FlushErrorState();
 	/* Where no transaction is open nothing else does, and release_slot needs ours. */
@@ -393,8 +394,8 @@ handle_error(Worker *worker)
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(worker->context);
-	if (worker->abandoned || worker->job == NULL)
-		return worker->abandoned;
+	if (worker->control.mode == WORKER_LEAVING || worker->job == NULL)
+		return worker->control.mode == WORKER_LEAVING;
 	to = state_after(worker, error);
 	if (to == worker->job->state)
 		note_passing_error(worker, error);
@@ -413,7 +414,7 @@ uncount_step(Worker *worker, void *arg pg_attribute_unused())
 static void
 uncount_start(Worker *worker)
 {
-	if (worker->start_counted && !worker->stored_before && !worker->abandoned)
+	if (worker->start_counted && !worker->stored_before && worker->control.mode != WORKER_LEAVING)
 		(void) run_step(worker, uncount_step);
 }
 
@@ -424,7 +425,7 @@ uncount_start(Worker *worker)
 static bool
 reopen_job(Worker *worker)
 {
-	if (worker->abandoned || worker->job == NULL)
+	if (worker->control.mode == WORKER_LEAVING || worker->job == NULL)
 		return false;
 	/* Bucketizing may wait for locks; what follows is not to. */
 	worker_set("lock_timeout", "1s");

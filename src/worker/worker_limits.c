@@ -30,7 +30,7 @@ worker_check_failures(Worker *worker)
 						   "See enrich.failures for the reasons. enrich.resume goes on, "
 						   "enrich.retry tries the failed rows again.",
 						   NULL))
-		worker->stopping = true;
+		worker_stop(worker);
 }
 
 void
@@ -56,7 +56,7 @@ worker_check_paths(Worker *worker)
 						   "Look at an answer with enrich.preview, cancel the job and start it "
 						   "with paths that fit. enrich.resume goes on with NULLs.",
 						   NULL))
-		worker->stopping = true;
+		worker_stop(worker);
 }
 
 /* By all of its workers. */
@@ -71,25 +71,32 @@ tokens_spent(const Worker *worker)
 	return tokens;
 }
 
+/* *paused (a bool): false where the job is at rest already, or ended. */
 static void
-pause_for_budget_step(Worker *worker, void *arg pg_attribute_unused())
+pause_for_budget_step(Worker *worker, void *paused)
 {
-	if (catalog_transition(worker->job->id, JOB_PAUSED, "budget",
+	*(bool *) paused = catalog_transition(worker->job->id, JOB_PAUSED, "budget",
 						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
 									" (" INT64_FORMAT ")",
 									tokens_spent(worker), worker->job->max_tokens),
 						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
-						   NULL))
-		worker->stopping = true;
+						   NULL);
 	worker_note_counters(worker);
 }
 
 bool
 worker_check_budget(Worker *worker)
 {
+	bool		paused;
+
 	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
 		return false;
-	if (!worker->stopping && worker_try(worker, pause_for_budget_step, NULL))
+	if (worker->control.mode == WORKER_WORKING &&
+		worker_try(worker, pause_for_budget_step, &paused))
+	{
 		worker_pause_written(worker);
+		if (paused)
+			worker_stop(worker);
+	}
 	return true;
 }

@@ -78,7 +78,6 @@ claim(Worker *worker)
 	List	   *buckets = NIL;
 	ListCell   *cell;
 
-	worker->exhausted = rows == NIL;
 	foreach(cell, rows)
 		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
 	worker->unloaded = list_concat(worker->unloaded, buckets);
@@ -181,29 +180,18 @@ load_step(Worker *worker, void *arg pg_attribute_unused())
 		MemoryContextDelete(slice->context);
 }
 
-/* Has any worker of the job a bucket left to claim? */
-static bool
-may_claim(const Worker *worker)
-{
-	return worker->slot->claim_count < SHARED_MAX_CLAIMS &&
-		claims_next_bucket(worker->slot_index) <= worker->job->buckets_total;
-}
-
 bool
 turn_load(Worker *worker)
 {
 	bool		loaded = false;
 
-	if (!worker->stopping && worker_effective_cap(worker) == 0)
+	if (worker->control.mode == WORKER_WORKING && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
 	while (worker_may_send(worker) && wanted_requests(worker) > 0 && 
 		   !worker_load_can_wait(worker, share_of_cap(worker)))
 	{
-		if (worker->unloaded == NIL && !may_claim(worker))
-		{
-			worker->exhausted = worker->slot->claim_count < SHARED_MAX_CLAIMS;
+		if (worker->unloaded == NIL && !claims_may_take(&worker->claims, worker->job))
 			break;
-		}
 		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
 			(outbox_count(&worker->outbox) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;
@@ -218,7 +206,8 @@ turn_load(Worker *worker)
 		}
 		loaded = true;
 		/* What can be sent, or needs no answer, is not to wait for more. */
-		if (worker->exhausted || worker->outcomes.rows >= STORE_ROWS || worker->outbox.ready > 0)
+		if (worker->claims.exhausted || worker->outcomes.rows >= STORE_ROWS ||
+			worker->outbox.ready > 0)
 			break;
 	}
 	return loaded;

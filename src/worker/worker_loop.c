@@ -13,11 +13,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "postmaster/interrupt.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
@@ -29,115 +25,22 @@
 #include "staging/staging.h"
 #include "worker/claims.h"
 
-/*
- * Longest sleep.  Invalidations (ALTER SERVER, DROP EXTENSION) do not wake an
- * idle worker: it looks for them this often.
- */
-#define TICK_US 500000
-
 /* While answers cannot be read, having some is no reason to stay awake: timeouts may be so late. */
 #define UNREAD_US INT64CONST(50000)
-
-/* Counters are committed at least this often while there is something to count. */
-#define COUNT_US 1000000
-
-/* The same for the time that a job has taken: so much of it a crash may lose. */
-#define ELAPSED_US (5 * INT64CONST(1000000))
-
-/* Weight of the last tick in the speed that is shown. */
-#define SPEED_WEIGHT 0.15
-
-/* The job was steered: what is it to be now? */
-static void
-reread_step(Worker *worker, void *arg pg_attribute_unused())
-{
-	Job		   *job = catalog_load_job(worker->job->id);
-
-	if (job == NULL || job_is_finished(job->state))
-	{
-		worker->abandoned = true;
-		return;
-	}
-	worker->job->state = job->state;
-	worker->job->concurrency = job->concurrency;
-	worker->job->max_failed_rows = job->max_failed_rows;
-	worker->job->max_tokens = job->max_tokens;
-	worker->job->failures_accepted = job->failures_accepted;
-	worker->failures_seen = 0;	/* until the next look */
-	worker->job->loss_accepted = job->loss_accepted;
-	/* Then the statements that collect what is stored are to be others. */
-	worker->misconfigured |= job->replaced != worker->job->replaced;
-	worker->job->replaced = job->replaced;
-	/* What was in flight when it paused has not been tried anew. */
-	if (job->state == JOB_RUNNING)
-		worker->job->refused = job->refused;
-	/* Back to work: what stood in the way may be mended. */
-	if (worker->stopping && worker->pause.reason == NULL && job->state == JOB_RUNNING)
-	{
-		worker->canceled = false;
-		worker->setup++;
-		worker_doubt_anew(worker);
-		worker_forget_attempts(worker);
-	}
-	/* Somebody else has paused it: who resumes it does not want this pause any more. */
-	if (job->state != JOB_RUNNING)
-		worker_drop_pause(worker);
-	worker->stopping = job->state != JOB_RUNNING || job->concurrency == 0 ||
-		worker->pause.reason != NULL;
-	shared_lock();
-	worker->entry->concurrency = job->concurrency;
-	shared_unlock();
-}
-
-/* Take note of what others have changed since the last turn. */
-static void
-notice_changes(Worker *worker)
-{
-	uint32		version = worker->entry->version;
-
-	/* Not as an error, which would end the worker with the answers it holds. */
-	if (QueryCancelPending)
-	{
-		QueryCancelPending = false;
-		worker_note_cancel(worker);
-	}
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-	AcceptInvalidationMessages();
-	if (intake_server_changed && !worker->abandoned)
-	{
-		intake_server_changed = false;
-		/* What is wrong with it is looked at again when the job is resumed. */
-		if (!worker_try_as(worker, STEP_INTAKE, intake_server_step, NULL))
-			intake_server_changed |= !worker->misconfigured;
-	}
-	if (intake_catalog_changed && !worker->abandoned)
-	{
-		intake_catalog_changed = false;
-		(void) worker_can_begin(worker, STEP_CONTROL);
-	}
-	if (version != worker->seen_version && !worker->abandoned && 
-		worker_try(worker, reread_step, NULL))
-		worker->seen_version = version;
-	if (worker->misconfigured && !worker->stopping && !worker->abandoned &&
-		worker_try_as(worker, STEP_INTAKE, intake_again_step, NULL))
-		worker->misconfigured = false;
-}
 
 /* Is nothing on its way any more? */
 static bool
 is_idle(const Worker *worker)
 {
-	if (http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes) ||
-		worker->pause.reason != NULL || (worker->misconfigured && !worker->stopping))
+	if (http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes))
 		return false;
-	return worker->stopping || worker_is_spared(worker) ||
-		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 && worker->exhausted &&
-		 worker->undecided == NULL);
+	if (worker->control.mode != WORKER_WORKING)
+		return worker->control.mode == WORKER_STOPPING;
+	if (worker->misconfigured)
+		return false;
+	return worker_is_spared(worker) ||
+		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 &&
+		 worker->claims.exhausted && worker->undecided == NULL);
 }
 
 /*
@@ -160,7 +63,7 @@ finish_step(Worker *worker, void *finished)
 	if (sum.buckets_done < job->buckets_total)
 	{
 		/* Somebody died with open buckets: nobody holds a claim, so they are there to be taken. */
-		worker_rescan(worker);
+		claims_rescan(&worker->claims);
 		return;
 	}
 	if (job->write_mode == WRITE_OVERWRITE && !job->replaced)
@@ -178,7 +81,7 @@ finish_step(Worker *worker, void *finished)
 							   "enrich.retry tries them again; enrich.resume replaces the target's "
 							   "rows without them.",
 							   NULL);
-			worker->stopping = true;
+			worker_stop(worker);
 			return;
 		}
 		store_replace(worker->store);
@@ -188,122 +91,6 @@ finish_step(Worker *worker, void *finished)
 	catalog_delete_runs(job->id);
 	(void) catalog_transition(job->id, JOB_COMPLETED, NULL, NULL, NULL, NULL);
 	*(bool *) finished = true;
-}
-
-/* Partitions whose buckets are all finished are not needed any more. */
-static void
-drop_partitions_step(Worker *worker, void *arg pg_attribute_unused())
-{
-	ListCell   *cell;
-
-	foreach(cell, catalog_finished_partitions(worker->job->id))
-		(void) staging_drop_partition(worker->job->id, ((PartitionRow *) lfirst(cell))->partition);
-}
-
-/*
- * Look for finished partitions when this worker's lowest claimed bucket has
- * passed the end of one: whoever passes last sees them all done.  A request that
- * is long in coming holds that bucket back, so look in a quiet moment, too.
- */
-static void
-drop_finished_partitions(Worker *worker, bool quiet)
-{
-	int64		lowest = claims_next_bucket(worker->slot_index);
-
-	for (int i = 0; i < worker->slot->claim_count; i++)
-		lowest = Min(lowest, worker->slot->claims[i].first);
-	if (lowest <= worker->partition_checked_at + worker->partition_stride &&
-		!(quiet && worker->stored_since_check))
-		return;
-	worker->partition_checked_at = lowest;
-	worker->stored_since_check = false;
-	(void) worker_try_as(worker, STEP_CLEAN, drop_partitions_step, NULL);
-}
-
-static void
-show_activity(Worker *worker)
-{
-	char		text[256];
-
-	snprintf(text, sizeof(text),
-			 "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
-			 worker->job->id, worker->job->source_name, http_in_flight(worker->http),
-			 outbox_count(&worker->outbox), worker->outcomes.rows);
-	pgstat_report_activity(STATE_RUNNING, text);
-}
-
-static void
-note_counters_step(Worker *worker, void *arg pg_attribute_unused())
-{
-	worker_note_counters(worker);
-}
-
-/* Where nothing is stored for a while, the world is still to see what is sent. */
-static void
-note_counters(Worker *worker)
-{
-	if (worker_has_counters(worker) && outcome_queue_is_empty(&worker->outcomes) &&
-		worker_try(worker, note_counters_step, NULL))
-		worker_counters_noted(worker);
-}
-
-/*
- * The job's time goes on while it is running, and is to be written down now and then, by one
- * of its workers: is it time for that?  The caller holds the lock.
- */
-static bool
-count_elapsed(Worker *worker)
-{
-	JobEntry   *entry = worker->entry;
-
-	Assert(shared_is_locked());
-	shared_count_elapsed(entry, worker->job->state == JOB_RUNNING);
-	if (entry->elapsed_us - entry->elapsed_noted < ELAPSED_US)
-		return false;
-	entry->elapsed_noted = entry->elapsed_us;
-	return true;
-}
-
-static void
-note_elapsed_step(Worker *worker, void *arg pg_attribute_unused())
-{
-	catalog_note_elapsed(worker->job->id, worker->slot->worker_number,
-						 shared_job_elapsed(worker->database, worker->job->id));
-}
-
-/* Once a tick: speed, counters, and what pg_stat_activity shows. */
-static void
-tick(Worker *worker)
-{
-	int64		now = clock_now();
-	bool		quiet = worker->rows_since_tick == 0;
-	bool		elapsed_is_due;
-	double		speed;
-
-	if (now - worker->tick_at < TICK_US)
-		return;
-	worker->stored_since_check |= !quiet;
-	speed = worker->rows_since_tick * 1e6 / (double) (now - worker->tick_at);
-	worker_regrow_memory(worker);
-	worker_show_memory(worker, false);
-	shared_lock();
-	if (worker->slot->rows_per_second == 0)
-		worker->slot->rows_per_second = speed;
-	else
-		worker->slot->rows_per_second += SPEED_WEIGHT * (speed - worker->slot->rows_per_second);
-	worker->slot->capacity = http_capacity(worker->http);
-	elapsed_is_due = count_elapsed(worker);
-	shared_unlock();
-	worker->rows_since_tick = 0;
-	worker->tick_at = now;
-	show_activity(worker);
-	/* Else nobody would know what tables need vacuum, or what the planner should know of them. */
-	(void) pgstat_report_stat(false);
-	if (now - worker->counted_at >= COUNT_US)
-		note_counters(worker);
-	if (elapsed_is_due)
-		(void) worker_try(worker, note_elapsed_step, NULL);
-	drop_finished_partitions(worker, quiet);
 }
 
 /* Milliseconds until something is due, rounded up. */
@@ -356,65 +143,81 @@ make_events(const Worker *worker)
 	return events;
 }
 
+/* When the next turn is to come. */
+typedef enum NextTurn
+{
+	NEXT_WHEN_DUE,				/* something happens, or a time has come */
+	NEXT_AT_ONCE,
+	NEXT_NEVER
+} NextTurn;
+
+/* What is left to be done when nothing is on its way any more; otherwise: next. */
+static NextTurn
+end_idle_turn(Worker *worker, NextTurn next)
+{
+	bool		finished;
+
+	if (worker->control.mode == WORKER_STOPPING)
+		return NEXT_NEVER;
+	/* There is nothing left that could be answered: they are simply bad. */
+	if (!worker_is_spared(worker))
+		worker_settle_held(worker);
+	if (!outcome_queue_is_empty(&worker->outcomes))
+		return NEXT_AT_ONCE;
+	/* Only what was committed counts. */
+	if (!claims_any(worker->slot->job_index) &&
+		worker_try_as(worker, STEP_FINISH, finish_step, &finished) && finished)
+		worker_enter(worker, WORKER_LEAVING);
+	if (worker_is_spared(worker) || worker->control.mode == WORKER_LEAVING ||
+		worker->control.mode == WORKER_STOPPING)
+		return NEXT_NEVER;
+	/* The next turn writes a pause. */
+	return worker->control.mode == WORKER_PAUSING ? NEXT_AT_ONCE : next;
+}
+
+static NextTurn
+take_turn(Worker *worker)
+{
+	NextTurn	next = NEXT_WHEN_DUE;
+
+	MemoryContextReset(worker->turn);
+	MemoryContextSwitchTo(worker->turn);
+	/* What others have changed counts for what is not on the wire. */
+	turn_recall(worker);
+	/* First, so that time spent in the database counts for no deadline. */
+	turn_collect(worker);
+	worker_notice_changes(worker);
+	worker_write_pause(worker);
+	if (worker->control.mode == WORKER_LEAVING)
+		return NEXT_NEVER;
+	/* First with what is at hand: a free permit waits for nothing else. */
+	turn_send(worker);
+	if (turn_load(worker))
+	{
+		turn_send(worker);
+		next = NEXT_AT_ONCE;	/* more may be wanted */
+	}
+	turn_store(worker);
+	if (worker->control.mode == WORKER_LEAVING)
+		return NEXT_NEVER;
+	return is_idle(worker) ? end_idle_turn(worker, next) : next;
+}
+
 void
 worker_run_loop(Worker *worker)
 {
 	WaitEventSet *events = make_events(worker);
-	bool		finished = false;
-	bool		loading;
+	NextTurn	next;
 
-	worker->tick_at = clock_now();
+	worker_enter(worker, WORKER_WORKING);
 	worker_pace_begin(worker);
-	worker->partition_stride = 50000 / worker->job->bucket_size;
-	show_activity(worker);
-	while (!worker->abandoned)
+	worker_begin_ticks(worker);
+	while ((next = take_turn(worker)) != NEXT_NEVER)
 	{
-		MemoryContextReset(worker->turn);
-		MemoryContextSwitchTo(worker->turn);
-		/* What others have changed counts for what is not on the wire. */
-		turn_recall(worker);
-		/* First, so that time spent in the database counts for no deadline. */
-		turn_collect(worker);
-		notice_changes(worker);
-		worker_write_pause(worker);
-		if (worker->abandoned)
-			break;
-		/* First with what is at hand: a free permit waits for nothing else. */
-		turn_send(worker);
-		loading = turn_load(worker);
-		if (loading)
-			turn_send(worker);
-		turn_store(worker);
-		if (!worker->abandoned && is_idle(worker))
-		{
-			if (worker->stopping)
-				break;
-			/* There is nothing left that could be answered: they are simply bad. */
-			if (!worker_is_spared(worker))
-				worker_settle_held(worker);
-			if (!outcome_queue_is_empty(&worker->outcomes))
-				continue;
-			/* Only what was committed counts. */
-			if (!claims_any(worker->slot->job_index) &&
-				worker_try_as(worker, STEP_FINISH, finish_step, &finished))
-				worker->abandoned |= finished;
-			if (worker_is_spared(worker))
-				break;
-			if (worker->pause.reason != NULL)
-				continue;		/* the next turn writes it */
-			if (worker->abandoned || worker->stopping)
-				break;
-		}
-		tick(worker);
+		worker_tick(worker);
 		worker_bound_arriving(worker);	/* what was stored has made room */
-		/* Where rows were loaded, more may be wanted; else there is nothing left to do. */
-		sleep_until_event(worker, events, loading ? 0 : time_to_sleep(worker));
+		sleep_until_event(worker, events, next == NEXT_AT_ONCE ? 0 : time_to_sleep(worker));
 	}
-	/* Requests of which nothing came to be stored have been sent all the same. */
-	if (!worker->abandoned)
-	{
-		note_counters(worker);
-		(void) worker_try(worker, note_elapsed_step, NULL);
-	}
+	worker_end_ticks(worker);
 	FreeWaitEventSet(events);
 }

@@ -20,6 +20,7 @@
 #include "worker/claims.h"
 #include "worker/outbox.h"
 #include "worker/outcome_queue.h"
+#include "worker/worker_control.h"
 #include "worker/worker_error.h"
 #include "worker/worker_pace.h"
 
@@ -46,14 +47,6 @@ typedef struct Attempts
 	int64		not_before;		/* clock of the next one */
 	int64		logged_at;		/* clock of the last line in the log */
 } Attempts;
-
-/* A pause that is still to be written into the job's row. */
-typedef struct PendingPause
-{
-	char	   *reason;			/* NULL: there is none */
-	char	   *error;
-	char	   *hint;			/* or empty */
-} PendingPause;
 
 /* Answers whose permits go back together. */
 typedef struct Returns
@@ -92,7 +85,6 @@ struct Worker
 	Store	   *store;
 	Counters	unsaved;		/* requests, retries, tokens since the last store */
 	Counters	storing;		/* what the store under way adds */
-	bool		exhausted;		/* no bucket was left to claim at the last look */
 
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
@@ -113,18 +105,13 @@ struct Worker
 
 	bool		start_counted;	/* ... as one that has come to nothing so far */
 	bool		stored_before;	/* this worker has stored something */
-	bool		bucketizing;	/* an error now fails the job */
-	bool		stopping;		/* nothing new is sent; what is in flight is still stored */
 	bool		has_no_place;	/* among the servers in use, for the job's: see handle_error */
-	bool		abandoned;		/* nothing matters any more: leave at once */
 	bool		misconfigured;	/* once resumed, job, server and recipe are to be read again */
-	bool		canceled;		/* its query was: the next time it leaves at once */
-	PendingPause pause;
+	WorkerControl control;
 	Attempts	attempts[STEP_KIND_COUNT];
 
 	/* Partitions are looked at when the lowest open bucket has moved on this much */
 	int64		partition_checked_at;
-	int64		partition_stride;
 	bool		stored_since_check; /* ... and has any row been stored since then? */
 
 	/* Speed, over the last ticks */
@@ -137,14 +124,14 @@ struct Worker
 
 /*
  * Transactions.  worker_begin is false when the extension is gone, or about to
- * be: then no transaction is open, and worker->abandoned is set.
+ * be: then no transaction is open, and the worker is leaving.
  */
 extern bool worker_begin(Worker *worker);
 extern void worker_commit(void);
 
 /*
- * Run a step of the loop in a transaction of its own.  False: an error came, or
- * it is too early after the last one; nothing is changed.  What it was is dealt
+ * Run a step of the loop in a transaction of its own.  False: an error came, it is too
+ * early after the last one, or the worker is leaving; nothing is changed.  What it was is dealt
  * with here: the step may be tried again, or the job is being paused.  arg is the step's
  * own: what it works on, and where it says what it has found.
  */
@@ -168,23 +155,11 @@ worker_is_behind(const Worker *worker)
  */
 extern bool worker_is_steered(const Worker *worker);
 
-/*
- * The job must pause.  From now on nothing new is sent; the state is changed by
- * a transaction of its own, as soon as one can be had.  Callable anywhere.
- */
-extern void worker_pause(Worker *worker, const char *reason, const char *error, const char *hint);
-
 /* Change the state if worker_pause is pending.  A step of the turn. */
 extern void worker_write_pause(Worker *worker);
 
-/* A pause that is pending is not to be written any more. */
-extern void worker_drop_pause(Worker *worker);
-
 /* The worker has committed a pause, with its counters. */
 extern void worker_pause_written(Worker *worker);
-
-/* Somebody canceled the worker's query: the job pauses; a second time the worker leaves at once. */
-extern void worker_note_cancel(Worker *worker);
 
 /* Does the server take no requests now?  Then the worker leaves as soon as nothing is on its way. */
 static inline bool
@@ -209,6 +184,20 @@ worker_can_read(const Worker *worker)
 /* The job was resumed, or the like: whatever failed is tried at once; or one kind of step. */
 extern void worker_forget_attempts(Worker *worker);
 extern void worker_forget_failure(Worker *worker, StepKind kind);
+
+/* Take note of what others have changed since the last turn. */
+extern void worker_notice_changes(Worker *worker);
+
+/*
+ * Longest sleep.  Invalidations (ALTER SERVER, DROP EXTENSION) do not wake an
+ * idle worker: it looks for them this often.
+ */
+#define TICK_US 500000
+
+/* The loop begins; once a tick: speed, counters, and what pg_stat_activity shows; the loop ends. */
+extern void worker_begin_ticks(Worker *worker);
+extern void worker_tick(Worker *worker);
+extern void worker_end_ticks(Worker *worker);
 
 /* Send all of the job's rows: until it is finished, paused, canceled, or has nothing to send. */
 extern void worker_run_loop(Worker *worker);
@@ -331,8 +320,10 @@ extern void worker_note_counters(Worker *worker);
 extern void worker_counters_noted(Worker *worker);
 
 extern void worker_note_progress(Worker *worker);	/* a store was committed */
-extern void worker_rescan(Worker *worker);	/* look at all buckets again */
 extern void worker_set_waiting(Worker *worker, WaitingFor waiting_for);
+
+/* What it tries again and again, and what to do about it; NULL: nothing. */
+extern void worker_show_trouble(Worker *worker, const char *error, const char *hint);
 
 /* Reading job and server, in intake.c. */
 extern void intake_job(Worker *worker);	/* in a transaction: job, server, credentials, recipe */

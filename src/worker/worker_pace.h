@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-typedef struct Worker Worker;
+#include "worker/worker_control.h"
 
 /*
  * So many rows are stored together at most, and call for a store; a worker that has

@@ -18,12 +18,11 @@ worker_set_waiting(Worker *worker, WaitingFor waiting_for)
 }
 
 void
-worker_rescan(Worker *worker)
+worker_show_trouble(Worker *worker, const char *error, const char *hint)
 {
 	shared_lock();
-	shared_rescan(worker->slot->job_index);
+	shared_set_trouble(&worker->slot->trouble, error, hint);
 	shared_unlock();
-	worker->exhausted = false;
 }
 
 int

@@ -169,7 +169,7 @@ pause_mismatched(Worker *worker, Request *request, const char *error)
 {
 	request->attempts--;
 	outbox_put_part(&worker->outbox, request);
-	if (!worker->stopping)
+	if (worker->control.mode == WORKER_WORKING)
 		pause_refused(worker, "no answer matches the rows of its request so far", error,
 					  "Look with enrich.preview at what comes back: results, and result_index or "
 					  "result_key, must find an item for each row. Server options can be changed, "
@@ -184,7 +184,7 @@ hold(Worker *worker, Request *request, int http_status, const char *error)
 	JobEntry   *entry = worker->entry;
 	int			refused;
 
-	if (worker->stopping)
+	if (worker->control.mode != WORKER_WORKING)
 	{
 		put_back(worker, request);
 		return;

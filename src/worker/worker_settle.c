@@ -267,7 +267,8 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 		return;
 	}
 	put_back(worker, request, 0);
-	if (!worker->stopping && setup == worker->setup && !intake_refresh(worker))
+	if (worker->control.mode == WORKER_WORKING && setup == worker->setup &&
+		!intake_refresh(worker))
 		worker_pause(worker, "configuration", worker_message(worker, error), hint);
 }
 

@@ -103,7 +103,7 @@ release_bucket(Worker *worker, Bucket *bucket)
 	/* Released first: while it is claimed, those who look again pass it over. */
 	claims_release(&worker->claims, bucket->row.bucket);
 	if (bucket->lost)
-		worker_rescan(worker);
+		claims_rescan(&worker->claims);
 	bucket_free(bucket);
 }
 

@@ -53,7 +53,7 @@ worker_begin(Worker *worker)
 	if (!catalog_lock_extension())
 	{
 		AbortCurrentTransaction();
-		worker->abandoned = true;
+		worker_enter(worker, WORKER_LEAVING);
 		MemoryContextSwitchTo(worker->turn);
 		return false;
 	}
@@ -68,14 +68,6 @@ worker_commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-}
-
-static void
-show_trouble(Worker *worker, const char *error, const char *hint)
-{
-	shared_lock();
-	shared_set_trouble(&worker->slot->trouble, error, hint);
-	shared_unlock();
 }
 
 /* Does anything go wrong that is worth showing?  Locks are shown as what the job waits for. */
@@ -101,14 +93,14 @@ worker_forget_failure(Worker *worker, StepKind kind)
 	memset(attempts, 0, sizeof(*attempts));
 	attempts->logged_at = logged_at;	/* it may run out again as soon as more is tried */
 	if (!has_trouble(worker))
-		show_trouble(worker, NULL, NULL);
+		worker_show_trouble(worker, NULL, NULL);
 }
 
 void
 worker_forget_attempts(Worker *worker)
 {
 	memset(worker->attempts, 0, sizeof(worker->attempts));
-	show_trouble(worker, NULL, NULL);
+	worker_show_trouble(worker, NULL, NULL);
 }
 
 /*
@@ -163,7 +155,7 @@ worker_note_starved(Worker *worker)
 	attempts->failed++;
 	attempts->last = ERROR_PASSING;
 	attempts->not_before = now + backoff_us(STEP_CONNECT, attempts);
-	show_trouble(worker, error, hint);
+	worker_show_trouble(worker, error, hint);
 	if (attempts->logged_at != 0 && now - attempts->logged_at < LOG_US)
 		return;
 	attempts->logged_at = now;
@@ -174,32 +166,11 @@ worker_note_starved(Worker *worker)
 			errhint("%s", hint));
 }
 
-void
-worker_pause(Worker *worker, const char *reason, const char *error, const char *hint)
-{
-	worker->stopping = true;
-	worker->misconfigured |= strcmp(reason, "configuration") == 0;
-	if (worker->pause.reason != NULL)
-		return;					/* the first reason counts */
-	/* Shown at once: who knows when it can be written. */
-	show_trouble(worker, error, hint);
-
-	/*
-	 * It is paused already.  Were that written, it could undo an enrich.resume of
-	 * which this worker does not know yet.
-	 */
-	if (worker->job->state != JOB_RUNNING)
-		return;
-	worker->pause.reason = MemoryContextStrdup(worker->context, reason);
-	worker->pause.error = MemoryContextStrdup(worker->context, error);
-	worker->pause.hint = MemoryContextStrdup(worker->context, hint ? hint : "");
-}
-
 /* *written (a bool): false where the job is at rest already, or ended. */
 static void
 write_pause_step(Worker *worker, void *written)
 {
-	const PendingPause *pause = &worker->pause;
+	const PendingPause *pause = &worker->control.pause;
 
 	/* Without its owner, whatever went wrong went wrong because of that. */
 	*(bool *) written = !catalog_pause_without_owner(worker->job->id, worker->job->owner) &&
@@ -207,19 +178,6 @@ write_pause_step(Worker *worker, void *written)
 						   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
 	/* Who sees the pause is to see all that was sent, too. */
 	worker_note_counters(worker);
-}
-
-void
-worker_drop_pause(Worker *worker)
-{
-	PendingPause *pause = &worker->pause;
-
-	if (pause->reason == NULL)
-		return;
-	pfree(pause->reason);
-	pfree(pause->error);
-	pfree(pause->hint);
-	memset(pause, 0, sizeof(*pause));
 }
 
 void
@@ -232,10 +190,11 @@ worker_pause_written(Worker *worker)
 void
 worker_write_pause(Worker *worker)
 {
-	PendingPause *pause = &worker->pause;
+	const PendingPause *pause = &worker->control.pause;
 	bool		written;
 
-	if (pause->reason == NULL || !worker_try(worker, write_pause_step, &written))
+	if (worker->control.mode != WORKER_PAUSING ||
+		!worker_try(worker, write_pause_step, &written))
 		return;
 	worker_pause_written(worker);
 	if (written)
@@ -246,28 +205,14 @@ worker_write_pause(Worker *worker)
 	worker_drop_pause(worker);
 }
 
-void
-worker_note_cancel(Worker *worker)
-{
-	/* What was steered since is not what is known of the job: then the cancel came last. */
-	if (worker_is_behind(worker))
-		worker->job->state = JOB_RUNNING;
-	/* Once more: what is still to be done would not end, so let it be. */
-	if (worker->canceled && worker->pause.reason == NULL)
-		worker->abandoned = true;
-	else
-		worker_pause(worker, "user", "the worker's query was canceled",
-					 "enrich.resume lets the job go on.");
-	worker->canceled = true;
-}
-
 bool
 worker_may_send(const Worker *worker)
 {
 	const Attempts *store = &worker->attempts[STEP_STORE];
 
 	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
-	return !worker->stopping && !worker->misconfigured && !worker_is_spared(worker) &&
+	return worker->control.mode == WORKER_WORKING && !worker->misconfigured &&
+		!worker_is_spared(worker) &&
 		(store->failed == 0 || store->last == ERROR_LOCK);
 }
 
@@ -299,7 +244,7 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 		attempts->last = ERROR_CONFIGURATION;
 	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
 		attempts->last = ERROR_PASSING;
-	/* The job was steered while that was stored, and perhaps resumed: then it is tried once more. */
+	/* The job was steered while that was stored, and perhaps resumed: then once more. */
 	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION && worker_is_behind(worker))
 		attempts->last = ERROR_PASSING;
 	attempts->not_before = clock_now() + backoff_us(kind, attempts);
@@ -317,7 +262,7 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 		case ERROR_PASSING:
 		case ERROR_UNKNOWN:
 			if (kind != STEP_CLEAN)
-				show_trouble(worker, error_text(error), error_hint(error));
+				worker_show_trouble(worker, error_text(error), error_hint(error));
 			log_failure(worker, kind, attempts, error);
 			break;
 	}
@@ -330,7 +275,7 @@ worker_try_as(Worker *worker, StepKind kind, WorkerStep step, void *arg)
 	ErrorData  *volatile error = NULL;
 	volatile bool begun = false;
 
-	if (attempts->not_before > clock_now())
+	if (attempts->not_before > clock_now() || worker->control.mode == WORKER_LEAVING)
 		return false;
 	PG_TRY();
 	{

@@ -49,7 +49,7 @@ has_sent_all(const Worker *worker)
 {
 	return worker_may_send(worker) && http_in_flight(worker->http) == 0 &&
 		outbox_count(&worker->outbox) == 0 && worker->unloaded == NIL &&
-		(worker->exhausted || worker->slot->claim_count == SHARED_MAX_CLAIMS);
+		(worker->claims.exhausted || worker->slot->claim_count == SHARED_MAX_CLAIMS);
 }
 
 /* Will nothing more come that could tell of such a failure? */
