@@ -27,9 +27,9 @@ typedef struct Claims
 extern bool claims_may_take(Claims *claims, const Job *job);
 
 /*
- * Claim up to count buckets that nobody works on, and return those of them that are not finished: List of BucketRow *, in the
- * current context; NIL when there are none left.  Needs a transaction with no
- * snapshot taken yet, for the catalog is read after the claim is registered.
+ * Claim up to count buckets that nobody works on, and return those of them that are not
+ * finished: List of BucketRow *, in the current context; NIL when there are none left.  Needs
+ * a transaction with no snapshot taken yet, for the catalog is read after the claim is registered.
  */
 extern List *claims_take(Claims *claims, const Job *job, int count);
 

@@ -3,32 +3,27 @@
  * intake.c
  *	  What a worker reads before it can work: job, server, credentials, recipe.
  *
- * When an invalidation says that a server or a user mapping has changed, or a
- * look at a token's file that this has (token_file.c), and before a failure that they may be the
- * cause of pauses the job, server and credentials are read again; if the server is
- * another, the recipe's templates and paths are replaced in place.
- * When the job is resumed after somebody had to mend something, all is read
- * again.  Rows on their way do not refer to any of it, but by their keys, whose
- * types must have stayed the same.
+ * When an invalidation says that a server or a user mapping has changed, or a look at a
+ * token's file that this has (token_file.c), and before a failure that they may be the cause
+ * of pauses the job, server and credentials are read again; if the server is another, the
+ * recipe's templates and paths are replaced in place.  When the job is resumed after somebody
+ * had to mend something, all is read again (worker_steer.c).  Rows on their way do not refer
+ * to any of it, but by their keys, whose types must have stayed the same.
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/intake.h"
 
 #include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "base/clock.h"
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
-#include "common/pg_compat.h"
 #include "recipe/call.h"
-#include "shared/permits.h"
+#include "worker/worker.h"
 
 bool		intake_server_changed = false;
 bool		intake_catalog_changed = false;
@@ -62,10 +57,10 @@ intake_watch_changes(void)
 static void
 adopt(Worker *worker, Server *server, Credentials *credentials)
 {
-	worker->server = server;
-	worker->credentials = credentials;
-	call_settings(&worker->http_settings, server);
-	worker->setup++;
+	worker->setup.server = server;
+	worker->setup.credentials = credentials;
+	call_settings(&worker->setup.http_settings, server);
+	worker->setup.generation++;
 }
 
 /* Bucketizing needs no credentials: they can still be mended when it is done. */
@@ -106,7 +101,7 @@ intake_job(Worker *worker)
 	Job		   *job;
 
 	job_table = catalog_relation("catalog_job");
-	job = catalog_load_job(worker->entry->job);
+	job = catalog_load_job(worker->place.entry->job);
 	if (job != NULL)
 	{
 		Server	   *server = server_load(job->server, false);
@@ -116,15 +111,15 @@ intake_job(Worker *worker)
 		server_check_usage(server, GetUserId());
 		credentials = credentials_of(job, server);
 		recipe = recipe_make(job, server);
-		if (worker->recipe != NULL)
-			require_same_keys(worker->recipe, recipe);
-		permits_use_server(worker->slot_index, server);
+		if (worker->setup.recipe != NULL)
+			require_same_keys(worker->setup.recipe, recipe);
+		permits_use_server(worker->place.slot_index, server);
 		adopt(worker, server, credentials);
-		worker->recipe = recipe;
-		worker->job_context = context;
+		worker->setup.recipe = recipe;
+		worker->setup.context = context;
 		MemoryContextSetParent(context, worker->context);
 	}
-	worker->job = job;
+	worker->setup.job = job;
 	MemoryContextSwitchTo(old);
 }
 
@@ -150,13 +145,13 @@ recompile(Worker *worker, const Server *server)
 {
 	Recipe	   *changed = palloc(sizeof(Recipe));
 
-	*changed = *worker->recipe;
+	*changed = *worker->setup.recipe;
 	changed->server = server;
 	changed->body = changed->url = NULL;
 	PG_TRY();
 	{
 		recipe_compile_shape(changed);
-		require_staged_fields(worker->recipe, changed);
+		require_staged_fields(worker->setup.recipe, changed);
 	}
 	PG_CATCH();
 	{
@@ -164,8 +159,8 @@ recompile(Worker *worker, const Server *server)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	recipe_free(worker->recipe);
-	*worker->recipe = *changed;
+	recipe_free(worker->setup.recipe);
+	*worker->setup.recipe = *changed;
 	pfree(changed);
 }
 
@@ -180,51 +175,41 @@ intake_server_step(Worker *worker, void *arg pg_attribute_unused())
 	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich set-up",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Server	   *server = server_load(worker->job->server, false);
+	Server	   *server = server_load(worker->setup.job->server, false);
 	Credentials *credentials;
 	bool		same_server;
 
 	server_check_usage(server, GetUserId());
 	credentials = credentials_load(server, GetUserId());
-	same_server = server->oid == worker->server->oid &&
-		strcmp(server->definition, worker->server->definition) == 0;
+	same_server = server->oid == worker->setup.server->oid &&
+		strcmp(server->definition, worker->setup.server->definition) == 0;
 	if (!same_server)
 	{
 		/* First, as it may fail: what is compiled refers to the server, which must be kept then. */
-		permits_use_server(worker->slot_index, server);
+		permits_use_server(worker->place.slot_index, server);
 		recompile(worker, server);
 	}
-	if (!same_server || !credentials_equal(credentials, worker->credentials))
+	if (!same_server || !credentials_equal(credentials, worker->setup.credentials))
 	{
-		MemoryContextSetParent(context, worker->job_context);
-		adopt(worker, same_server ? worker->server : server, credentials);
+		MemoryContextSetParent(context, worker->setup.context);
+		adopt(worker, same_server ? worker->setup.server : server, credentials);
 	}
 	else
 	{
-		worker->credentials->token_stamp = credentials->token_stamp;
-		worker->credentials->token_is_fresh = credentials->token_is_fresh;
+		worker->setup.credentials->token_stamp = credentials->token_stamp;
+		worker->setup.credentials->token_is_fresh = credentials->token_is_fresh;
 	}
 	MemoryContextSwitchTo(old);
-	if (worker->credentials != credentials)
+	if (worker->setup.credentials != credentials)
 		MemoryContextDelete(context);
 }
 
 bool
 intake_refresh(Worker *worker)
 {
-	unsigned	before = worker->setup;
+	unsigned	before = worker->setup.generation;
 
-	return worker_try(worker, intake_server_step, NULL) && worker->setup != before;
-}
-
-void
-intake_again_step(Worker *worker, void *arg pg_attribute_unused())
-{
-	intake_job(worker);
-	if (worker->job == NULL)
-		worker_enter(worker, WORKER_LEAVING);
-	else
-		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
+	return worker_try(worker, intake_server_step, NULL) && worker->setup.generation != before;
 }
 
 bool

@@ -5,9 +5,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/token_file.h"
 
 #include "base/clock.h"
+#include "worker/worker.h"
 
 /* A file that cannot be used for so long is not merely being replaced. */
 #define FILE_PATIENCE_US 1000000
@@ -18,11 +19,11 @@
 bool
 token_file_is_awaited(Worker *worker)
 {
-	if (credentials_look(worker->credentials) != TOKEN_FILE_UNUSABLE)
+	if (credentials_look(worker->setup.credentials) != TOKEN_FILE_UNUSABLE)
 		return false;
-	if (worker->file_bad_since == 0)
-		worker->file_bad_since = clock_now();
-	return clock_now() - worker->file_bad_since < FILE_PATIENCE_US;
+	if (worker->token_file.bad_since == 0)
+		worker->token_file.bad_since = clock_now();
+	return clock_now() - worker->token_file.bad_since < FILE_PATIENCE_US;
 }
 
 void
@@ -31,19 +32,20 @@ token_file_look(Worker *worker)
 	int64		now = clock_now();
 	TokenFileState state;
 
-	if (worker->credentials->token_file == NULL || now - worker->file_looked_at < FILE_LOOK_US)
+	if (worker->setup.credentials->token_file == NULL ||
+		now - worker->token_file.looked_at < FILE_LOOK_US)
 		return;
-	worker->file_looked_at = now;
-	state = credentials_look(worker->credentials);
+	worker->token_file.looked_at = now;
+	state = credentials_look(worker->setup.credentials);
 	if (state == TOKEN_FILE_UNUSABLE)
 	{
 		/* The old token may be good for a while yet. */
-		if (worker->file_bad_since == 0)
-			worker->file_bad_since = now;
-		if (now - worker->file_bad_since < FILE_PATIENCE_US)
+		if (worker->token_file.bad_since == 0)
+			worker->token_file.bad_since = now;
+		if (now - worker->token_file.bad_since < FILE_PATIENCE_US)
 			return;
 	}
-	worker->file_bad_since = 0;
+	worker->token_file.bad_since = 0;
 	/* Of a file that stays unusable, reading it says what is wrong. */
 	if (state != TOKEN_FILE_SAME)
 		(void) intake_refresh(worker);

@@ -14,7 +14,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
+#include "worker/worker.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -53,21 +53,21 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 		ereport(LOG,
 				errmsg("answers for %d rows of job " INT64_FORMAT " of pg_enrich go with their "
 					   "worker, not stored yet",
-					   worker->outcomes.rows, worker->entry->job),
+					   worker->outcomes.rows, worker->place.entry->job),
 				errdetail("They will be asked for again if the job goes on."));
 	shared_lock();
-	if (worker->slot->clean_exit)
+	if (worker->place.slot->clean_exit)
 	{
 		/* No other worker in its place, until the clerk that is asked for below has looked. */
-		worker->entry->failures = 0;
-		worker->entry->wanted = 0;
+		worker->place.entry->failures = 0;
+		worker->place.entry->wanted = 0;
 	}
 	else if (!worker->has_no_place)
-		shared_put_off(worker->entry);
-	shared_free_slot(worker->slot);
+		shared_put_off(worker->place.entry);
+	shared_free_slot(worker->place.slot);
 	shared_unlock();
 	shared_wake_workers(-1);
-	shared_visit(worker->database, false);
+	shared_visit(worker->place.database, false);
 }
 
 /* False: the slot is not ours any more. */
@@ -76,18 +76,18 @@ attach(Worker *worker, int slot_index, const WorkerOrder *order)
 {
 	bool		ours;
 
-	worker->slot_index = worker->claims.slot_index = slot_index;
-	worker->slot = &shared->slots[slot_index];
-	worker->entry = &shared->jobs[worker->slot->job_index];
-	worker->database = order->database;
+	worker->place.slot_index = worker->claims.slot_index = slot_index;
+	worker->place.slot = &shared->slots[slot_index];
+	worker->place.entry = &shared->jobs[worker->place.slot->job_index];
+	worker->place.database = order->database;
 	shared_lock();
-	ours = worker->slot->in_use && worker->slot->pid == 0 &&
-		worker->slot->generation == order->generation &&
-		worker->entry->in_use && worker->entry->job == order->job;
+	ours = worker->place.slot->in_use && worker->place.slot->pid == 0 &&
+		worker->place.slot->generation == order->generation &&
+		worker->place.entry->in_use && worker->place.entry->job == order->job;
 	if (ours)
 	{
-		worker->slot->pid = MyProcPid;
-		worker->seen_version = worker->entry->version;
+		worker->place.slot->pid = MyProcPid;
+		worker->place.seen_version = worker->place.entry->version;
 	}
 	shared_unlock();
 	return ours;
@@ -102,7 +102,7 @@ pause_after_crashes(const Worker *worker, const Job *job)
 	const char *hint = "See the server log for the reason. enrich.resume tries again.";
 
 	shared_lock();
-	trouble = worker->entry->trouble;
+	trouble = worker->place.entry->trouble;
 	shared_unlock();
 	/* Known only if it was told: a crash of the whole cluster forgets it. */
 	if (trouble.error[0] != '\0')
@@ -127,15 +127,15 @@ open_job(Worker *worker)
 	if (!worker_begin(worker))
 		return false;
 	MemoryContextSwitchTo(worker->context);
-	job = catalog_load_job(worker->entry->job);
+	job = catalog_load_job(worker->place.entry->job);
 	wanted = job != NULL && (job->state == JOB_QUEUED || job->state == JOB_BUCKETIZING ||
 							 (job->state == JOB_RUNNING && job->concurrency > 0));
 	if (wanted)
 	{
-		worker->job = job;
+		worker->setup.job = job;
 		worker_apply_settings(job);
 		elapsed = catalog_elapsed(job->id);
-		if (catalog_count_start(job->id, worker->slot->worker_number) > MAX_STARTS)
+		if (catalog_count_start(job->id, worker->place.slot->worker_number) > MAX_STARTS)
 			wanted = !pause_after_crashes(worker, job);
 	}
 	worker_commit();
@@ -145,7 +145,7 @@ open_job(Worker *worker)
 	{
 		char		name[NAMEDATALEN];
 
-		shared_begin_elapsed(worker->slot->job_index, elapsed);
+		shared_begin_elapsed(worker->place.slot->job_index, elapsed);
 
 		snprintf(name, sizeof(name), "pg_enrich job " INT64_FORMAT, job->id);
 		worker_set("application_name", name);
@@ -188,7 +188,7 @@ bucketize_progress(int64 rows, void *state)
 
 	CHECK_FOR_INTERRUPTS();
 	shared_lock();
-	worker->entry->rows_staged = rows;
+	worker->place.entry->rows_staged = rows;
 	shared_unlock();
 	if (now - progress->shown_at > 500000)
 	{
@@ -197,16 +197,16 @@ bucketize_progress(int64 rows, void *state)
 		progress->shown_at = now;
 		snprintf(text, sizeof(text),
 				 "job " INT64_FORMAT " on %s: bucketizing, " INT64_FORMAT " rows",
-				 worker->job->id, worker->job->source_name, rows);
+				 worker->setup.job->id, worker->setup.job->source_name, rows);
 		pgstat_report_activity(STATE_RUNNING, text);
 		if (catalog_extension_is_wanted())
 			worker_enter(worker, WORKER_LEAVING);
 	}
 	if (worker_is_behind(worker))
 	{
-		Job		   *job = catalog_load_job(worker->job->id);
+		Job		   *job = catalog_load_job(worker->setup.job->id);
 
-		worker->seen_version = worker->entry->version;
+		worker->place.seen_version = worker->place.entry->version;
 		if (job == NULL || job_is_finished(job->state))
 			worker_enter(worker, WORKER_LEAVING);
 	}
@@ -225,42 +225,43 @@ bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 	/* User queries may wait for locks as long as they like: nothing else waits for them. */
 	worker_set("lock_timeout", "0");
 	intake_job(worker);
-	if (worker->job == NULL || job_is_finished(worker->job->state))
+	if (worker->setup.job == NULL || job_is_finished(worker->setup.job->state))
 	{
 		worker_enter(worker, WORKER_LEAVING);	/* canceled, or dropped, while it was queued */
 		return;
 	}
-	found = bucketize(worker->recipe, bucketize_progress, &progress);
+	found = bucketize(worker->setup.recipe, bucketize_progress, &progress);
 	/* Before the commit does: what takes long of that is bucketizing, as bucketized_at says. */
 	XLogFlush(XactLastRecEnd);
-	if (!catalog_set_bucketized(worker->job->id, found.rows, found.buckets, found.rows_truncated))
+	if (!catalog_set_bucketized(worker->setup.job->id, found.rows, found.buckets,
+								found.rows_truncated))
 	{
 		worker_enter(worker, WORKER_LEAVING);
 		ereport(ERROR,
 				errcode(ERRCODE_QUERY_CANCELED),
 				errmsg("bucketizing was canceled"));
 	}
-	catalog_forget_starts(worker->job->id);
+	catalog_forget_starts(worker->setup.job->id);
 }
 
 static void
 begin_bucketizing_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	(void) catalog_transition(worker->job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
+	(void) catalog_transition(worker->setup.job->id, JOB_BUCKETIZING, NULL, NULL, NULL, NULL);
 }
 
 /* The job gets on: what earlier workers stumbled over is over. */
 static void
 clear_trouble(const Worker *worker)
 {
-	shared_set_job_trouble(worker->database, worker->job->id, NULL, NULL);
+	shared_set_job_trouble(worker->place.database, worker->setup.job->id, NULL, NULL);
 }
 
 static void
 set_bucketizing(Worker *worker, bool bucketizing)
 {
 	shared_lock();
-	worker->slot->bucketizing = bucketizing;
+	worker->place.slot->bucketizing = bucketizing;
 	shared_unlock();
 }
 
@@ -268,9 +269,9 @@ set_bucketizing(Worker *worker, bool bucketizing)
 static void
 run_bucketize(Worker *worker)
 {
-	if (worker->job->state == JOB_QUEUED && !run_step(worker, begin_bucketizing_step))
+	if (worker->setup.job->state == JOB_QUEUED && !run_step(worker, begin_bucketizing_step))
 		return;
-	worker->seen_version = worker->entry->version;
+	worker->place.seen_version = worker->place.entry->version;
 	set_bucketizing(worker, true);
 	if (run_step(worker, bucketize_step) && worker->control.mode != WORKER_LEAVING)
 	{
@@ -284,15 +285,15 @@ static void
 intake_step(Worker *worker, void *arg pg_attribute_unused())
 {
 	intake_job(worker);
-	if (worker->job != NULL && worker->job->state == JOB_RUNNING)
+	if (worker->setup.job != NULL && worker->setup.job->state == JOB_RUNNING)
 	{
 		Counters	sum;
 
-		catalog_sum_counters(worker->job->id, &sum);
+		catalog_sum_counters(worker->setup.job->id, &sum);
 		shared_lock();
-		worker->entry->tokens = Max(worker->entry->tokens, sum.tokens);
+		worker->place.entry->tokens = Max(worker->place.entry->tokens, sum.tokens);
 		shared_unlock();
-		worker->store = store_make(worker->recipe, worker->slot->worker_number, worker->context);
+		worker_open_target(worker);
 	}
 }
 
@@ -301,13 +302,13 @@ run_enrich(Worker *worker)
 {
 	worker_set("lock_timeout", "200ms");
 	worker->http = call_open(worker_max_connections());
-	worker->permit_not_before = CLOCK_NEVER;
-	worker->seen_version = worker->entry->version;
-	if (!run_step(worker, intake_step) || worker->store == NULL)
+	worker->send.permit_not_before = CLOCK_NEVER;
+	worker->place.seen_version = worker->place.entry->version;
+	if (!run_step(worker, intake_step) || worker->store.target == NULL)
 		return;
 	clear_trouble(worker);
 	shared_lock();
-	worker->entry->concurrency = worker->job->concurrency;
+	worker->place.entry->concurrency = worker->setup.job->concurrency;
 	shared_unlock();
 	worker_run_loop(worker);
 }
@@ -323,9 +324,9 @@ state_after(const Worker *worker, const ErrorData *error)
 
 	if (class == ERROR_CANCELED)
 		return JOB_PAUSED;
-	if (worker->slot->bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
+	if (worker->place.slot->bucketizing && class != ERROR_LOCK && class != ERROR_PASSING)
 		return JOB_FAILED;
-	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker->job->state;
+	return class == ERROR_CONFIGURATION ? JOB_PAUSED : worker->setup.job->state;
 }
 
 /*
@@ -335,12 +336,13 @@ state_after(const Worker *worker, const ErrorData *error)
 static void
 note_passing_error(Worker *worker, const ErrorData *error)
 {
-	shared_set_job_trouble(worker->database, worker->job->id, error_text(error),
+	shared_set_job_trouble(worker->place.database, worker->setup.job->id, error_text(error),
 						   error_hint(error));
 	if (worker->start_counted && error_class_of(error) != ERROR_UNKNOWN &&
-		!(worker->slot->bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) && worker_begin(worker))
+		!(worker->place.slot->bucketizing && error->sqlerrcode == ERRCODE_DISK_FULL) &&
+		worker_begin(worker))
 	{
-		catalog_uncount_start(worker->job->id, worker->slot->worker_number);
+		catalog_uncount_start(worker->setup.job->id, worker->place.slot->worker_number);
 		worker_commit();
 	}
 }
@@ -351,18 +353,18 @@ record_error(Worker *worker, const ErrorData *error, JobState to)
 	if (!worker_begin(worker))
 		return;
 	if (to == JOB_FAILED)
-		catalog_transition(worker->job->id, to, NULL, error_text(error),
+		catalog_transition(worker->setup.job->id, to, NULL, error_text(error),
 						   error->hint ? error->hint
 						   : "Reading the source raised this: mend it or where_clause, and start a "
 						   "new job.",
 						   NULL);
-	else if (catalog_pause_without_owner(worker->job->id, worker->job->owner))
+	else if (catalog_pause_without_owner(worker->setup.job->id, worker->setup.job->owner))
 		;						/* whatever went wrong went wrong because of that */
 	else if (error_class_of(error) == ERROR_CANCELED)
-		catalog_transition(worker->job->id, to, "user", "the worker's query was canceled",
+		catalog_transition(worker->setup.job->id, to, "user", "the worker's query was canceled",
 						   error_hint(error), NULL);
 	else
-		catalog_transition(worker->job->id, to, "configuration", error_text(error),
+		catalog_transition(worker->setup.job->id, to, "configuration", error_text(error),
 						   error_pause_hint(error), NULL);
 	worker_commit();
 }
@@ -384,7 +386,7 @@ handle_error(Worker *worker)
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
 	worker->has_no_place = error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED &&
-		OidIsValid(worker->entry->no_server);
+		OidIsValid(worker->place.entry->no_server);
 	/* Of servers that wait for a place the launcher tells, now and then. */
 	if (worker->control.mode != WORKER_LEAVING && !worker->has_no_place)
 		EmitErrorReport();
@@ -394,27 +396,28 @@ handle_error(Worker *worker)
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(worker->context);
-	if (worker->control.mode == WORKER_LEAVING || worker->job == NULL)
+	if (worker->control.mode == WORKER_LEAVING || worker->setup.job == NULL)
 		return worker->control.mode == WORKER_LEAVING;
 	to = state_after(worker, error);
-	if (to == worker->job->state)
+	if (to == worker->setup.job->state)
 		note_passing_error(worker, error);
 	else
 		record_error(worker, error, to);
-	return to != worker->job->state;
+	return to != worker->setup.job->state;
 }
 
 static void
 uncount_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	catalog_uncount_start(worker->job->id, worker->slot->worker_number);
+	catalog_uncount_start(worker->setup.job->id, worker->place.slot->worker_number);
 }
 
 /* Leaving in good order is no crash, though nothing was stored. */
 static void
 uncount_start(Worker *worker)
 {
-	if (worker->start_counted && !worker->stored_before && worker->control.mode != WORKER_LEAVING)
+	if (worker->start_counted && !worker->counters.stored_before &&
+		worker->control.mode != WORKER_LEAVING)
 		(void) run_step(worker, uncount_step);
 }
 
@@ -425,21 +428,21 @@ uncount_start(Worker *worker)
 static bool
 reopen_job(Worker *worker)
 {
-	if (worker->control.mode == WORKER_LEAVING || worker->job == NULL)
+	if (worker->control.mode == WORKER_LEAVING || worker->setup.job == NULL)
 		return false;
 	/* Bucketizing may wait for locks; what follows is not to. */
 	worker_set("lock_timeout", "1s");
-	if (worker->recipe != NULL)
-		recipe_free(worker->recipe);
-	if (worker->job_context != NULL)
-		MemoryContextDelete(worker->job_context);
-	worker->job_context = NULL;
-	worker->job = NULL;
-	worker->server = NULL;
-	worker->credentials = NULL;
-	worker->recipe = NULL;
+	if (worker->setup.recipe != NULL)
+		recipe_free(worker->setup.recipe);
+	if (worker->setup.context != NULL)
+		MemoryContextDelete(worker->setup.context);
+	worker->setup.context = NULL;
+	worker->setup.job = NULL;
+	worker->setup.server = NULL;
+	worker->setup.credentials = NULL;
+	worker->setup.recipe = NULL;
 	worker->start_counted = false;
-	return open_job(worker) && worker->job->state == JOB_RUNNING;
+	return open_job(worker) && worker->setup.job->state == JOB_RUNNING;
 }
 
 /*
@@ -453,7 +456,7 @@ run_job(Worker *worker)
 
 	if (!open_job(worker))
 		return;
-	runs = worker->job->state == JOB_RUNNING;
+	runs = worker->setup.job->state == JOB_RUNNING;
 	if (!runs)
 	{
 		run_bucketize(worker);
@@ -510,7 +513,7 @@ worker_main(Datum argument)
 	if (worker->http != NULL)
 		http_destroy(worker->http);
 	shared_lock();
-	worker->slot->clean_exit = clean;
+	worker->place.slot->clean_exit = clean;
 	shared_unlock();
 	proc_exit(clean || worker->has_no_place ? 0 : 1);
 }

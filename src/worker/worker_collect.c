@@ -8,10 +8,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_collect.h"
 
 #include "base/clock.h"
-#include "shared/permits.h"
+#include "worker/worker.h"
+#include "worker/worker_refuse.h"
+#include "worker/worker_settle.h"
+#include "worker/worker_undecided.h"
 
 /*
  * Answers that take a transaction to read are left where they are while none
@@ -20,10 +23,10 @@
 static bool
 may_read(Worker *worker)
 {
-	worker->unread &= !outcome_queue_is_empty(&worker->outcomes);
-	if (worker->unread)
+	worker->memory.unread &= !outcome_queue_is_empty(&worker->outcomes);
+	if (worker->memory.unread)
 		return false;
-	return !worker->recipe->evaluates || !http_has_finished(worker->http) ||
+	return !worker->setup.recipe->evaluates || !http_has_finished(worker->http) ||
 		worker_can_begin(worker, STEP_READ);
 }
 
@@ -48,13 +51,13 @@ refill(Worker *worker)
 
 	if (!worker_has_large_answer(worker) || !worker_may_send(worker) ||
 		!worker->outcomes.found_any || worker->outcomes.failed_rows > 0 ||
-		worker->held != NULL || worker->job->max_tokens >= 0 ||
-		permits_server_is_out(worker->slot_index) || worker_is_steered(worker))
+		worker->held != NULL || worker->setup.job->max_tokens >= 0 ||
+		permits_server_is_out(worker->place.slot_index) || worker_is_steered(worker))
 		return;
 	answered = http_note_answered(worker->http);
 	if (answered == 0)
 		return;
-	permits_return_answered(worker->slot_index, answered);
+	permits_return_answered(worker->place.slot_index, answered);
 	turn_send(worker);
 }
 
@@ -62,8 +65,8 @@ refill(Worker *worker)
 static void
 count_resent(Worker *worker, Request *request, HttpResult *result)
 {
-	worker->unsaved.requests += result->resent;
-	worker->unsaved.retries += result->resent;
+	worker->counters.unsaved.requests += result->resent;
+	worker->counters.unsaved.retries += result->resent;
 	request->bucket->row.attempts += result->resent;
 	result->resent = 0;
 }
@@ -72,10 +75,10 @@ count_resent(Worker *worker, Request *request, HttpResult *result)
 static void
 uncount_sent(Worker *worker, Request *request)
 {
-	worker->unsaved.requests--;
+	worker->counters.unsaved.requests--;
 	request->bucket->row.attempts--;
 	if (--request->sent > 0)
-		worker->unsaved.retries--;
+		worker->counters.unsaved.retries--;
 }
 
 /* It was not sent after all, or only in vain: it goes as soon as it may, before all others. */
@@ -84,9 +87,9 @@ take_back(Worker *worker, HttpResult *result)
 {
 	Request    *request = result->tag;
 
-	permits_return_unused(worker->slot_index, request->tokens_taken, request->sent_at,
+	permits_return_unused(worker->place.slot_index, request->tokens_taken, request->sent_at,
 						  result->resent > 0);
-	worker->body_bytes -= request->body.capacity;
+	worker->memory.body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
 	buffer_free(&result->body);
@@ -115,7 +118,7 @@ turn_collect(Worker *worker)
 		return;
 	worker_show_memory(worker, true);
 	began = clock_now();
-	while ((worker->attempts[STEP_READ].failed == 0 || !worker->recipe->evaluates) &&
+	while ((worker->attempts[STEP_READ].failed == 0 || !worker->setup.recipe->evaluates) &&
 		   worker_may_read_on(began) && http_next_finished(worker->http, &result))
 	{
 		Request    *request = result.tag;
@@ -143,7 +146,7 @@ turn_collect(Worker *worker)
 		if (!worker_settle(worker, &result, &settled))
 		{
 			http_put_back(worker->http, &result);
-			worker->unread = true;
+			worker->memory.unread = true;
 			break;
 		}
 		answer.tokens = settled.tokens;
@@ -153,7 +156,7 @@ turn_collect(Worker *worker)
 	}
 	worker_give_back(worker);
 	/* Another worker's request may have been answered, too. */
-	if (worker->held != NULL && worker->entry->answered)
+	if (worker->held != NULL && worker->place.entry->answered)
 		worker_settle_held(worker);
 	worker_decide(worker);
 }

@@ -9,7 +9,7 @@
 
 #include "utils/memutils.h"
 
-#include "worker/worker_loop.h"
+#include "worker/worker.h"
 
 #define AS_BIT(mode) (1 << (mode))
 
@@ -53,7 +53,7 @@ begin_pause(Worker *worker, const char *reason, const char *error, const char *h
 void
 worker_pause(Worker *worker, const char *reason, const char *error, const char *hint)
 {
-	worker->misconfigured |= strcmp(reason, "configuration") == 0;
+	worker->setup.is_stale |= strcmp(reason, "configuration") == 0;
 	/* The first reason counts. */
 	if (worker->control.mode == WORKER_PAUSING || worker->control.mode == WORKER_LEAVING)
 		return;
@@ -64,7 +64,7 @@ worker_pause(Worker *worker, const char *reason, const char *error, const char *
 	 * It may be paused already.  Were that written, it could undo an enrich.resume of
 	 * which this worker does not know yet.
 	 */
-	if (worker->job->state == JOB_RUNNING)
+	if (worker->setup.job->state == JOB_RUNNING)
 		begin_pause(worker, reason, error, hint);
 	else
 		worker_stop(worker);
@@ -89,7 +89,7 @@ worker_note_cancel(Worker *worker)
 {
 	/* What was steered since is not what is known of the job: then the cancel came last. */
 	if (worker_is_behind(worker))
-		worker->job->state = JOB_RUNNING;
+		worker->setup.job->state = JOB_RUNNING;
 	/* Once more: what is still to be done would not end, so let it be. */
 	if (worker->control.canceled && worker->control.mode != WORKER_PAUSING)
 		worker_enter(worker, WORKER_LEAVING);
@@ -97,4 +97,21 @@ worker_note_cancel(Worker *worker)
 		worker_pause(worker, "user", "the worker's query was canceled",
 					 "enrich.resume lets the job go on.");
 	worker->control.canceled = true;
+}
+
+bool
+worker_is_spared(const Worker *worker)
+{
+	return worker->setup.server->max_concurrency == 0;
+}
+
+bool
+worker_may_send(const Worker *worker)
+{
+	const Attempts *store = &worker->attempts[STEP_STORE];
+
+	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
+	return worker->control.mode == WORKER_WORKING && !worker->setup.is_stale &&
+		!worker_is_spared(worker) &&
+		(store->failed == 0 || store->last == ERROR_LOCK);
 }

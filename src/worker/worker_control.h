@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-typedef struct Worker Worker;
+#include "worker/worker_place.h"
 
 /*
  * What a worker is at.  Only worker_enter changes it.
@@ -48,6 +48,12 @@ typedef struct WorkerControl
 	PendingPause pause;
 	bool		canceled;		/* its query was: the next time it leaves at once */
 } WorkerControl;
+
+/* Does the server take no requests now?  Then the worker leaves once nothing is on its way. */
+extern bool worker_is_spared(const Worker *worker);
+
+/* May new requests be loaded and sent? */
+extern bool worker_may_send(const Worker *worker);
 
 /* Go over to another mode, which may be the same. */
 extern void worker_enter(Worker *worker, WorkerMode mode);

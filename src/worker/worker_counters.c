@@ -8,18 +8,18 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_counters.h"
 
 #include "base/clock.h"
-#include "catalog/catalog_job.h"
-#include "shared/permits.h"
+#include "catalog/catalog_counters.h"
+#include "worker/worker.h"
 
 bool
 worker_has_counters(Worker *worker)
 {
-	Counters   *unsaved = &worker->unsaved;
+	Counters   *unsaved = &worker->counters.unsaved;
 
-	unsaved->throttled_us += permits_throttled(worker->slot_index);
+	unsaved->throttled_us += permits_throttled(worker->place.slot_index);
 	/* Requests that were counted may have been taken back since then. */
 	return unsaved->requests != 0 || unsaved->tokens + unsaved->throttled_us > 0;
 }
@@ -28,26 +28,29 @@ void
 worker_note_counters(Worker *worker)
 {
 	if (worker_has_counters(worker))
-		catalog_note_counters(worker->job->id, worker->slot->worker_number, &worker->unsaved);
+		catalog_note_counters(worker->setup.job->id, worker->place.slot->worker_number,
+							  &worker->counters.unsaved);
 }
 
 void
 worker_counters_noted(Worker *worker)
 {
-	worker->counted_at = clock_now();
-	memset(&worker->unsaved, 0, sizeof(worker->unsaved));
+	worker->counters.counted_at = clock_now();
+	memset(&worker->counters.unsaved, 0, sizeof(worker->counters.unsaved));
 }
 
 void
 worker_note_progress(Worker *worker)
 {
-	worker->rows_since_tick += worker->storing.rows_done + worker->storing.rows_failed +
-		worker->storing.rows_skipped;
-	worker->stored_before = true;
+	const Counters *stored = &worker->counters.storing;
+
+	worker->counters.rows_since_tick += stored->rows_done + stored->rows_failed +
+		stored->rows_skipped;
+	worker->counters.stored_before = true;
 	worker_counters_noted(worker);
 	shared_lock();
-	worker->entry->failures = 0;
-	if (worker->slot->waiting_for == WAITING_LOCK)
-		worker->slot->waiting_for = WAITING_NOTHING;
+	worker->place.entry->failures = 0;
+	if (worker->place.slot->waiting_for == WAITING_LOCK)
+		worker->place.slot->waiting_for = WAITING_NOTHING;
 	shared_unlock();
 }

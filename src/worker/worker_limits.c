@@ -5,14 +5,16 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_limits.h"
 
+#include "catalog/catalog_counters.h"
 #include "catalog/catalog_job.h"
+#include "worker/worker.h"
 
 void
 worker_check_failures(Worker *worker)
 {
-	const Job  *job = worker->job;
+	const Job  *job = worker->setup.job;
 	Counters	sum;
 	int64		failed;
 
@@ -20,7 +22,7 @@ worker_check_failures(Worker *worker)
 		return;
 	catalog_sum_counters(job->id, &sum);
 	failed = sum.rows_failed - job->failures_accepted;
-	worker->failures_seen = failed;
+	worker->counters.failures_seen = failed;
 	if (failed <= job->max_failed_rows)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "failures",
@@ -36,13 +38,13 @@ worker_check_failures(Worker *worker)
 void
 worker_check_paths(Worker *worker)
 {
-	const Job  *job = worker->job;
+	const Job  *job = worker->setup.job;
 	Counters	sum;
 
 	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
 	catalog_sum_counters(job->id, &sum);
-	if (sum.buckets_done > worker->storing.buckets_done || sum.rows_done == 0 ||
-		worker->recipe->shape.output_count == 0)
+	if (sum.buckets_done > worker->counters.storing.buckets_done || sum.rows_done == 0 ||
+		worker->setup.recipe->shape.output_count == 0)
 		return;
 	/*
 	 * Without a single item (all 404, say) no path could find anything, and it
@@ -52,7 +54,7 @@ worker_check_paths(Worker *worker)
 		return;
 	if (catalog_transition(job->id, JOB_PAUSED, "configuration",
 						   psprintf("no output path found anything in the whole first bucket: %s",
-									recipe_list_paths(worker->recipe)),
+									recipe_list_paths(worker->setup.recipe)),
 						   "Look at an answer with enrich.preview, cancel the job and start it "
 						   "with paths that fit. enrich.resume goes on with NULLs.",
 						   NULL))
@@ -66,7 +68,7 @@ tokens_spent(const Worker *worker)
 	int64		tokens;
 
 	shared_lock();
-	tokens = worker->entry->tokens;
+	tokens = worker->place.entry->tokens;
 	shared_unlock();
 	return tokens;
 }
@@ -75,10 +77,12 @@ tokens_spent(const Worker *worker)
 static void
 pause_for_budget_step(Worker *worker, void *paused)
 {
-	*(bool *) paused = catalog_transition(worker->job->id, JOB_PAUSED, "budget",
-						   psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
-									" (" INT64_FORMAT ")",
-									tokens_spent(worker), worker->job->max_tokens),
+	const Job  *job = worker->setup.job;
+	const char *error = psprintf("the job has spent " INT64_FORMAT " tokens of max_tokens"
+								 " (" INT64_FORMAT ")", tokens_spent(worker), job->max_tokens);
+
+	*(bool *) paused =
+		catalog_transition(job->id, JOB_PAUSED, "budget", error,
 						   "Use enrich.alter(job, max_tokens => ...) and enrich.resume to go on.",
 						   NULL);
 	worker_note_counters(worker);
@@ -89,7 +93,7 @@ worker_check_budget(Worker *worker)
 {
 	bool		paused;
 
-	if (worker->job->max_tokens < 0 || tokens_spent(worker) < worker->job->max_tokens)
+	if (worker->setup.job->max_tokens < 0 || tokens_spent(worker) < worker->setup.job->max_tokens)
 		return false;
 	if (worker->control.mode == WORKER_WORKING &&
 		worker_try(worker, pause_for_budget_step, &paused))

@@ -8,13 +8,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_load.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "shared/permits.h"
-#include "worker/claims.h"
+#include "worker/worker.h"
 
 /* Rows loaded by one query, but for a single request that holds more. */
 #define LOAD_ROWS 5000
@@ -32,13 +31,15 @@
 static int
 requests_of_bucket(const Worker *worker)
 {
-	return (worker->job->bucket_size + worker->recipe->batch_size - 1) / worker->recipe->batch_size;
+	int			batch = worker->setup.recipe->batch_size;
+
+	return (worker->setup.job->bucket_size + batch - 1) / batch;
 }
 
 static int
 share_of_cap(Worker *worker)
 {
-	int			share = permits_share(worker_effective_cap(worker), worker->job->workers);
+	int			share = permits_share(worker_effective_cap(worker), worker->setup.job->workers);
 
 	return Min(share, http_capacity(worker->http));
 }
@@ -56,15 +57,16 @@ wanted_requests(Worker *worker)
 
 	if (cap == 0 || worker->outbox.ready > cap + cap / LOAD_URGENT_SHARE)
 		return 0;
-	return 2 * cap + LOAD_MIN_ROWS / worker->recipe->batch_size - worker->outbox.ready;
+	return 2 * cap + LOAD_MIN_ROWS / worker->setup.recipe->batch_size - worker->outbox.ready;
 }
 
 /* The last buckets are shared, too: no worker is to be done long before the others. */
 static int
 wanted_buckets(Worker *worker)
 {
-	int64		left = worker->job->buckets_total - claims_next_bucket(worker->slot_index) + 1;
-	int64		share = Max(left / worker->job->workers, 1);
+	const Job  *job = worker->setup.job;
+	int64		left = job->buckets_total - claims_next_bucket(worker->place.slot_index) + 1;
+	int64		share = Max(left / job->workers, 1);
 	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
 
 	return (int) Min(Min(count, CLAIM_BUCKETS), share);
@@ -73,7 +75,7 @@ wanted_buckets(Worker *worker)
 static void
 claim(Worker *worker)
 {
-	List	   *rows = claims_take(&worker->claims, worker->job, wanted_buckets(worker));
+	List	   *rows = claims_take(&worker->claims, worker->setup.job, wanted_buckets(worker));
 	MemoryContext old = MemoryContextSwitchTo(worker->context);
 	List	   *buckets = NIL;
 	ListCell   *cell;
@@ -90,7 +92,7 @@ claim(Worker *worker)
 static List *
 choose_buckets(Worker *worker, int *rows)
 {
-	int			batch = worker->recipe->batch_size;
+	int			batch = worker->setup.recipe->batch_size;
 	bool		starting = worker->outbox.ready == 0 && http_in_flight(worker->http) == 0;
 	int			limit = Max((starting ? LOAD_MIN_ROWS : LOAD_ROWS) / batch, 1) * batch;
 	const Bucket *first = linitial(worker->unloaded);
@@ -136,7 +138,7 @@ cut_or_unload(Worker *worker, List *buckets, int64 next_row, Slice *slice)
 
 	PG_TRY();
 	{
-		unsent = outbox_cut(&worker->outbox, worker->recipe, slice);
+		unsent = outbox_cut(&worker->outbox, worker->setup.recipe, slice);
 	}
 	PG_CATCH();
 	{
@@ -156,19 +158,19 @@ load_step(Worker *worker, void *arg pg_attribute_unused())
 	Outcome    *unsent;
 	Slice	   *slice;
 
-	server_check_usage(worker->server, GetUserId());
-	recipe_check_source(worker->recipe);
+	server_check_usage(worker->setup.server, GetUserId());
+	recipe_check_source(worker->setup.recipe);
 	if (worker->unloaded == NIL)
 		claim(worker);
 	if (worker->unloaded == NIL)
 		return;
 	buckets = choose_buckets(worker, &rows);
 	next_row = ((Bucket *) linitial(buckets))->next_row;
-	slice = bucket_load(worker->recipe, buckets, rows, worker_memory_limit(worker) / 8,
+	slice = bucket_load(worker->setup.recipe, buckets, rows, worker_memory_limit(worker) / 8,
 						worker->context);
 	unsent = cut_or_unload(worker, buckets, next_row, slice);
 	forget_loaded(worker, buckets);
-	worker->loaded_bytes += slice->bytes;
+	worker->memory.loaded_bytes += slice->bytes;
 	while (unsent != NULL)
 	{
 		Outcome    *next = unsent->next;
@@ -190,7 +192,7 @@ turn_load(Worker *worker)
 	while (worker_may_send(worker) && wanted_requests(worker) > 0 && 
 		   !worker_load_can_wait(worker, share_of_cap(worker)))
 	{
-		if (worker->unloaded == NIL && !claims_may_take(&worker->claims, worker->job))
+		if (worker->unloaded == NIL && !claims_may_take(&worker->claims, worker->setup.job))
 			break;
 		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
 			(outbox_count(&worker->outbox) > 0 || !outcome_queue_is_empty(&worker->outcomes)))

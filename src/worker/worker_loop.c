@@ -21,9 +21,12 @@
 #include "catalog/catalog_counters.h"
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
-#include "shared/permits.h"
 #include "staging/staging.h"
-#include "worker/claims.h"
+#include "worker/worker.h"
+#include "worker/worker_collect.h"
+#include "worker/worker_load.h"
+#include "worker/worker_refuse.h"
+#include "worker/worker_steer.h"
 
 /* While answers cannot be read, having some is no reason to stay awake: timeouts may be so late. */
 #define UNREAD_US INT64CONST(50000)
@@ -36,7 +39,7 @@ is_idle(const Worker *worker)
 		return false;
 	if (worker->control.mode != WORKER_WORKING)
 		return worker->control.mode == WORKER_STOPPING;
-	if (worker->misconfigured)
+	if (worker->setup.is_stale)
 		return false;
 	return worker_is_spared(worker) ||
 		(worker->unloaded == NIL && outbox_count(&worker->outbox) == 0 &&
@@ -51,7 +54,7 @@ is_idle(const Worker *worker)
 static void
 finish_step(Worker *worker, void *finished)
 {
-	const Job  *job = worker->job;
+	const Job  *job = worker->setup.job;
 	JobState	state;
 	Counters	sum;
 
@@ -77,14 +80,14 @@ finish_step(Worker *worker, void *finished)
 			catalog_transition(job->id, JOB_PAUSED, "failures",
 							   psprintf(INT64_FORMAT " rows have failed: they would be missing in "
 										"%s",
-										sum.rows_failed, worker->recipe->target_name),
+										sum.rows_failed, worker->setup.recipe->target_name),
 							   "enrich.retry tries them again; enrich.resume replaces the target's "
 							   "rows without them.",
 							   NULL);
 			worker_stop(worker);
 			return;
 		}
-		store_replace(worker->store);
+		store_replace(worker->store.target);
 	}
 	if (sum.rows_failed == 0)
 		(void) staging_drop(job->id, true);
@@ -98,19 +101,19 @@ static long
 time_to_sleep(const Worker *worker)
 {
 	int64		now = clock_now();
-	int64		wake_at = worker->tick_at + TICK_US;
+	int64		wake_at = worker->ticks.last_at + TICK_US;
 	int64		http = http_timeout(worker->http);
 
-	if (worker->more_to_send)
+	if (worker->send.more)
 		return 0;
 	if (worker_may_send(worker))
 		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
-	wake_at = Min(wake_at, worker->permit_not_before);
+	wake_at = Min(wake_at, worker->send.permit_not_before);
 	wake_at = Min(wake_at, worker_pace_due(worker));
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
-	if (http >= 0 && (worker->unread || worker->attempts[STEP_READ].not_before > now))
+	if (http >= 0 && (worker->memory.unread || worker->attempts[STEP_READ].not_before > now))
 		wake_at = Min(wake_at, now + Max(http * 1000, UNREAD_US));
 	else if (http >= 0)
 		wake_at = Min(wake_at, now + http * 1000);
@@ -165,7 +168,7 @@ end_idle_turn(Worker *worker, NextTurn next)
 	if (!outcome_queue_is_empty(&worker->outcomes))
 		return NEXT_AT_ONCE;
 	/* Only what was committed counts. */
-	if (!claims_any(worker->slot->job_index) &&
+	if (!claims_any(worker->place.slot->job_index) &&
 		worker_try_as(worker, STEP_FINISH, finish_step, &finished) && finished)
 		worker_enter(worker, WORKER_LEAVING);
 	if (worker_is_spared(worker) || worker->control.mode == WORKER_LEAVING ||

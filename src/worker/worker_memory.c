@@ -9,9 +9,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_memory.h"
 
 #include "common/settings.h"
+#include "worker/worker.h"
 
 /*
  * What a store needs beside an outcome, in copies of it: its values, the results' tuples, and
@@ -36,14 +37,14 @@ worker_memory_limit(const Worker *worker)
 {
 	Size		setting = (Size) settings_worker_memory * 1024;
 
-	return worker->memory_bound > 0 ? Min(setting, worker->memory_bound) : setting;
+	return worker->memory.bound > 0 ? Min(setting, worker->memory.bound) : setting;
 }
 
 /* Rows, what was made of them, and answers at hand. */
 static Size
 held_beside_arriving(const Worker *worker)
 {
-	return worker->loaded_bytes + worker->body_bytes + worker->outcomes.bytes;
+	return worker->memory.loaded_bytes + worker->memory.body_bytes + worker->outcomes.bytes;
 }
 
 Size
@@ -83,9 +84,9 @@ worker_bound_arriving(Worker *worker)
 	Size		others = held_beside_arriving(worker) + store_need(worker, limit);
 	Size		room = limit / ARRIVING_SHARE;
 
-	if (http_memory_refused(worker->http) != worker->refused_before)
+	if (http_memory_refused(worker->http) != worker->memory.refused_before)
 	{
-		worker->refused_before = http_memory_refused(worker->http);
+		worker->memory.refused_before = http_memory_refused(worker->http);
 		worker_note_memory_refused(worker);
 	}
 	if (others < limit)
@@ -100,25 +101,25 @@ worker_note_memory_refused(Worker *worker)
 
 	/* What is held beyond the bound goes first: then it may be low enough. */
 	if (held <= worker_memory_limit(worker))
-		worker->memory_bound = Max(held / 2, MIN_BOUND);
+		worker->memory.bound = Max(held / 2, MIN_BOUND);
 }
 
 void
 worker_regrow_memory(Worker *worker)
 {
-	if (worker->memory_bound == 0)
+	if (worker->memory.bound == 0)
 		return;
-	worker->memory_bound += worker->memory_bound / REGROWTH_SHARE;
-	if (worker->memory_bound >= (Size) settings_worker_memory * 1024)
-		worker->memory_bound = 0;
+	worker->memory.bound += worker->memory.bound / REGROWTH_SHARE;
+	if (worker->memory.bound >= (Size) settings_worker_memory * 1024)
+		worker->memory.bound = 0;
 }
 
 static void
 show(Worker *worker, Size held)
 {
 	shared_lock();
-	worker->slot->memory_used = held;
-	worker->slot->holds_back = http_holds_back(worker->http);
+	worker->place.slot->memory_used = held;
+	worker->place.slot->holds_back = http_holds_back(worker->http);
 	shared_unlock();
 }
 
@@ -126,7 +127,7 @@ void
 worker_show_memory(Worker *worker, bool if_much)
 {
 	Size		held = worker_memory_held(worker);
-	Size		shown = worker->slot->memory_used;
+	Size		shown = worker->place.slot->memory_used;
 	Size		change = Max(held, shown) - Min(held, shown);
 
 	if (!if_much || change > SHOWN_AT_ONCE)

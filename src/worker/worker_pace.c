@@ -5,11 +5,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_pace.h"
 
 #include <poll.h>
 
 #include "base/clock.h"
+#include "worker/worker.h"
 
 /* Answers are read for so long; then free permits come first, and the others in the next turn. */
 #define READ_US 1000
@@ -139,11 +140,18 @@ network_is_busy(const Worker *worker)
 	return http_in_flight(worker->http) > 0 && poll(&descriptor, 1, 0) > 0;
 }
 
+/* Can answers be read, as far as is known? */
+static bool
+can_read(const Worker *worker)
+{
+	return worker->attempts[STEP_READ].failed == 0 && !worker->memory.unread;
+}
+
 /* Is there something to be read first, or about to be? */
 static bool
 is_receiving(const Worker *worker)
 {
-	return (http_has_finished(worker->http) && worker_can_read(worker)) ||
+	return (http_has_finished(worker->http) && can_read(worker)) ||
 		network_is_busy(worker) || clock_now() < burst_end(worker);
 }
 
@@ -158,7 +166,7 @@ bool
 worker_has_large_answer(const Worker *worker)
 {
 	return worker->pace.answer_size >= LARGE_ANSWER && http_has_finished(worker->http) &&
-		worker_can_read(worker);
+		can_read(worker);
 }
 
 /* A large answer at hand is in the processor's caches: it comes before more of them. */
@@ -183,7 +191,7 @@ worker_may_read_on(int64 began)
 static bool
 needs_memory(const Worker *worker)
 {
-	return worker->unread || http_holds_back(worker->http);
+	return worker->memory.unread || http_holds_back(worker->http);
 }
 
 /* The clock of when to store unless the network brings more before, or CLOCK_NEVER. */

@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-#include "worker/worker_control.h"
+#include "worker/worker_place.h"
 
 /*
  * So many rows are stored together at most, and call for a store; a worker that has

@@ -8,12 +8,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_permits.h"
 
 #include "common/pg_prng.h"
 
-#include "base/clock.h"
-#include "shared/permits.h"
+#include "worker/worker.h"
 
 /* What was sent, and lost or refused before the server has worked on it, so often is charged. */
 #define MAX_UNREACHED 10
@@ -21,9 +20,11 @@
 int64
 worker_expected_tokens(const Worker *worker, const Request *request)
 {
-	if (worker->tokens_estimated <= 0)
+	const WorkerPermits *permits = &worker->permits;
+
+	if (permits->tokens_estimated <= 0)
 		return request->tokens;
-	return (int64) (request->tokens * (worker->tokens_reported / worker->tokens_estimated)) + 1;
+	return (int64) (request->tokens * (permits->tokens_reported / permits->tokens_estimated)) + 1;
 }
 
 /*
@@ -36,7 +37,7 @@ spend(Worker *worker, int64 tokens)
 	if (tokens == 0)
 		return;
 	shared_lock();
-	worker->entry->tokens += tokens;
+	worker->place.entry->tokens += tokens;
 	shared_unlock();
 }
 
@@ -45,41 +46,41 @@ spend(Worker *worker, int64 tokens)
  * the last some twenty.
  */
 static void
-learn_tokens(Worker *worker, int64 estimated, int64 reported)
+learn_tokens(WorkerPermits *permits, int64 estimated, int64 reported)
 {
 	if (reported <= 0)
 		return;
-	worker->tokens_estimated += estimated - worker->tokens_estimated / 20;
-	worker->tokens_reported += reported - worker->tokens_reported / 20;
+	permits->tokens_estimated += estimated - permits->tokens_estimated / 20;
+	permits->tokens_reported += reported - permits->tokens_reported / 20;
 }
 
 static void
 log_outage_end(const Worker *worker)
 {
-	ereport(LOG, errmsg("server \"%s\" answers again", worker->server->name));
+	ereport(LOG, errmsg("server \"%s\" answers again", worker->setup.server->name));
 }
 
 void
 worker_give_back(Worker *worker)
 {
-	Returns    *returns = &worker->returns;
+	WorkerPermits *permits = &worker->permits;
 
-	if (returns->count > 0 &&
-		permits_give_back(worker->slot_index, returns->answers, returns->count))
+	if (permits->returned_count > 0 &&
+		permits_give_back(worker->place.slot_index, permits->returned, permits->returned_count))
 		log_outage_end(worker);
-	returns->count = 0;
+	permits->returned_count = 0;
 }
 
 void
 worker_return_permit(Worker *worker, const Answer *answer, int64 estimated)
 {
-	Returns    *returns = &worker->returns;
+	WorkerPermits *permits = &worker->permits;
 
-	worker->unsaved.tokens += answer->tokens;
+	worker->counters.unsaved.tokens += answer->tokens;
 	spend(worker, answer->tokens);
-	learn_tokens(worker, estimated, answer->tokens);
-	returns->answers[returns->count++] = *answer;
-	if (returns->count == lengthof(returns->answers))
+	learn_tokens(permits, estimated, answer->tokens);
+	permits->returned[permits->returned_count++] = *answer;
+	if (permits->returned_count == lengthof(permits->returned))
 		worker_give_back(worker);
 }
 
@@ -118,11 +119,11 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	trial.failed_before = request->failures > 0;
 	trial.outages = request->outages;
 	trial.failure = describe_failure(result);
-	charge = permits_judge(worker->slot_index, &trial);
+	charge = permits_judge(worker->place.slot_index, &trial);
 
 	if (charge.outage_begins)
 		ereport(LOG,
-				errmsg("server \"%s\" gives nothing but failures: %s", worker->server->name,
+				errmsg("server \"%s\" gives nothing but failures: %s", worker->setup.server->name,
 					   trial.failure),
 				errdetail("It is tried with one request at a time, and no row fails meanwhile."));
 	if (charge.outage_ends)
@@ -144,12 +145,12 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 		request->attempts--;
 	*wait_us = 0;
 	/* What fails in an outage, and counts, is charged for good: see HEALTH_PATIENCE_US. */
-	if (charge.counts && request->attempts >= worker->server->max_attempts)
+	if (charge.counts && request->attempts >= worker->setup.server->max_attempts)
 		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
 	/* While a server is paused, that alone says who sends when. */
 	if (sign == HEALTH_THROTTLED || charge.out)
 		return JUDGED_AGAIN;
 	request->failures++;
-	*wait_us = Max(backoff_us(worker->server, request->failures), trial.wait_us);
+	*wait_us = Max(backoff_us(worker->setup.server, request->failures), trial.wait_us);
 	return JUDGED_AGAIN;
 }

@@ -5,15 +5,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_place.h"
 
-#include "shared/permits.h"
+#include "worker/worker.h"
 
 void
 worker_set_waiting(Worker *worker, WaitingFor waiting_for)
 {
 	shared_lock();
-	worker->slot->waiting_for = waiting_for;
+	worker->place.slot->waiting_for = waiting_for;
 	shared_unlock();
 }
 
@@ -21,18 +21,24 @@ void
 worker_show_trouble(Worker *worker, const char *error, const char *hint)
 {
 	shared_lock();
-	shared_set_trouble(&worker->slot->trouble, error, hint);
+	shared_set_trouble(&worker->place.slot->trouble, error, hint);
 	shared_unlock();
 }
 
 int
-worker_effective_cap(Worker *worker)
+worker_effective_cap(const Worker *worker)
 {
 	int			cap;
 
 	shared_lock();
-	cap = permits_effective(worker->entry->concurrency,
-							&shared->servers[worker->slot->server_index]);
+	cap = permits_effective(worker->place.entry->concurrency,
+							&shared->servers[worker->place.slot->server_index]);
 	shared_unlock();
 	return cap;
+}
+
+bool
+worker_is_behind(const Worker *worker)
+{
+	return worker->place.entry->version != worker->place.seen_version;
 }

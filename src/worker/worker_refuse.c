@@ -30,9 +30,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_refuse.h"
 
 #include "catalog/catalog_job.h"
+#include "worker/worker.h"
 
 /* Rows that are refused alone before the API is thought to refuse all. */
 #define DOUBT_ROWS 10
@@ -49,8 +50,8 @@
 static bool
 in_doubt(const Worker *worker, const Request *request, RefusalCause cause)
 {
-	const JobEntry *entry = worker->entry;
-	int64		bound = worker->job->max_failed_rows;
+	const JobEntry *entry = worker->place.entry;
+	int64		bound = worker->setup.job->max_failed_rows;
 	bool		together = cause == REFUSED_MISMATCH && request->row_count > 1;
 
 	if (together ? entry->matched : entry->answered)
@@ -59,14 +60,14 @@ in_doubt(const Worker *worker, const Request *request, RefusalCause cause)
 	if (!together && bound >= 0 && bound < DOUBT_MIN_BOUND)
 		return false;
 	/* Rows that are tried again were refused before. */
-	return !worker->job->refused && worker->job->rows_total > DOUBT_MIN_ROWS &&
+	return !worker->setup.job->refused && worker->setup.job->rows_total > DOUBT_MIN_ROWS &&
 		!request->bucket->row.retried;
 }
 
 void
 worker_note_answered(Worker *worker, int rows)
 {
-	JobEntry   *entry = worker->entry;
+	JobEntry   *entry = worker->place.entry;
 
 	if (entry->answered && (entry->matched || rows == 1))
 		return;
@@ -109,9 +110,9 @@ part_in_samples(Worker *worker, Request *request)
 void
 worker_fit_request(Worker *worker, Request *request)
 {
-	for (int i = 0; i < request->row_count; i += worker->recipe->batch_size)
+	for (int i = 0; i < request->row_count; i += worker->setup.recipe->batch_size)
 		outbox_put_part(&worker->outbox,
-						request_part(request, i, Min(worker->recipe->batch_size,
+						request_part(request, i, Min(worker->setup.recipe->batch_size,
 													 request->row_count - i)));
 	request_free(request);
 }
@@ -119,7 +120,7 @@ worker_fit_request(Worker *worker, Request *request)
 static void
 note_refused_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	catalog_set_refused(worker->job->id);
+	catalog_set_refused(worker->setup.job->id);
 }
 
 /* A row goes back, as if it had not been sent. */
@@ -148,8 +149,8 @@ worker_doubt_anew(Worker *worker)
 {
 	return_held(worker);
 	shared_lock();
-	worker->entry->answered = worker->entry->matched = false;
-	worker->entry->refused_alone = worker->entry->refused_in_all = 0;
+	worker->place.entry->answered = worker->place.entry->matched = false;
+	worker->place.entry->refused_alone = worker->place.entry->refused_in_all = 0;
 	shared_unlock();
 }
 
@@ -181,7 +182,7 @@ pause_mismatched(Worker *worker, Request *request, const char *error)
 static void
 hold(Worker *worker, Request *request, int http_status, const char *error)
 {
-	JobEntry   *entry = worker->entry;
+	JobEntry   *entry = worker->place.entry;
 	int			refused;
 
 	if (worker->control.mode != WORKER_WORKING)

@@ -8,13 +8,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_send.h"
 
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "recipe/call.h"
-#include "shared/permits.h"
+#include "worker/worker.h"
+#include "worker/worker_limits.h"
+#include "worker/worker_refuse.h"
 
 /* Requests go as connections, streams and look-ups have room: so often in one turn. */
 #define SEND_ROUNDS 8
@@ -24,14 +26,15 @@ static bool
 build(Worker *worker, Request *request, const char **why)
 {
 	RequestRow *rows = palloc(sizeof(RequestRow) * request->row_count);
-	RequestScope scope = {worker->job->id, request->bucket->row.bucket, rows, request->row_count};
+	RequestScope scope = {worker->setup.job->id, request->bucket->row.bucket, rows,
+						  request->row_count};
 	bool		built;
 
 	for (int i = 0; i < request->row_count; i++)
 		rows[i] = request->rows[i]->request;
 	buffer_reset(&request->url);
 	buffer_reset(&request->body);
-	built = call_build(worker->recipe, &scope, &request->url, &request->body, why);
+	built = call_build(worker->setup.recipe, &scope, &request->url, &request->body, why);
 	pfree(rows);
 	return built;
 }
@@ -42,30 +45,31 @@ note_sent(Worker *worker, Request *request)
 	if (request->bucket->started_at == 0)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
-	worker->body_bytes += request->body.capacity;
-	request->setup = worker->setup_sent = worker->setup;
-	request->credentials = worker->credentials;
-	worker->unsaved.requests++;
+	worker->memory.body_bytes += request->body.capacity;
+	request->setup = worker->send.generation = worker->setup.generation;
+	request->credentials = worker->setup.credentials;
+	worker->counters.unsaved.requests++;
 	request->attempts++;
 	request->sent_at = clock_now();
 	if (request->sent++ > 0)
-		worker->unsaved.retries++;
+		worker->counters.unsaved.retries++;
 }
 
 /* Send one request, for which a permit is held. */
 static void
 send_request(Worker *worker, Request *request)
 {
+	const WorkerSetup *setup = &worker->setup;
 	const char *why = "";
 
 	if (build(worker, request, &why) &&
-		call_start(worker->http, &worker->http_settings, worker->recipe, worker->credentials,
-				   worker->setup, &request->url, &request->body, request))
+		call_start(worker->http, &setup->http_settings, setup->recipe, setup->credentials,
+				   setup->generation, &request->url, &request->body, request))
 	{
 		note_sent(worker, request);
 		return;
 	}
-	permits_return_unused(worker->slot_index, request->tokens_taken, clock_now(), false);
+	permits_return_unused(worker->place.slot_index, request->tokens_taken, clock_now(), false);
 	outcome_queue_fail(&worker->outcomes, request, 0,
 					   why[0] != '\0' ? why : "out of memory while the request was made");
 }
@@ -83,8 +87,8 @@ turn_recall(Worker *worker)
 	if (http_unsent(worker->http) == 0)
 		return;
 	all = !worker_may_send(worker) || worker_is_steered(worker) ||
-		worker->setup_sent != worker->setup;
-	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->slot_index));
+		worker->send.generation != worker->setup.generation;
+	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->place.slot_index));
 }
 
 /* Returns whether there is more to be sent, by permits, than there are connections for. */
@@ -94,14 +98,14 @@ send_ready(Worker *worker)
 	Request    *request;
 	bool		full = false;
 
-	worker->permit_not_before = CLOCK_NEVER;
+	worker->send.permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 	{
 		/* Those that are due are not what to wake up for, where the pause cannot be written yet. */
 		(void) outbox_peek(&worker->outbox, clock_now());
 		http_recall(worker->http, PG_INT32_MAX);
-		if (worker->slot->wants)
-			permits_want_nothing(worker->slot_index);
+		if (worker->place.slot->wants)
+			permits_want_nothing(worker->place.slot_index);
 		return false;
 	}
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
@@ -109,7 +113,7 @@ send_ready(Worker *worker)
 		Refusal		refusal;
 
 		/* Requests may have become smaller since it was cut: its server was changed. */
-		if (request->row_count > worker->recipe->batch_size)
+		if (request->row_count > worker->setup.recipe->batch_size)
 		{
 			outbox_pop(&worker->outbox);
 			worker_fit_request(worker, request);
@@ -126,17 +130,17 @@ send_ready(Worker *worker)
 			(http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;
 		request->tokens_taken = worker_expected_tokens(worker, request);
-		if (!permits_take(worker->slot_index, request->tokens_taken, &refusal))
+		if (!permits_take(worker->place.slot_index, request->tokens_taken, &refusal))
 		{
 			if (refusal.wait_us != CLOCK_NEVER)
-				worker->permit_not_before = clock_now() + refusal.wait_us;
+				worker->send.permit_not_before = clock_now() + refusal.wait_us;
 			return false;
 		}
 		outbox_pop(&worker->outbox);
 		send_request(worker, request);
 	}
-	if (worker->slot->wants)
-		permits_want_nothing(worker->slot_index);
+	if (worker->place.slot->wants)
+		permits_want_nothing(worker->place.slot_index);
 	return full;
 }
 
@@ -159,5 +163,5 @@ turn_send(Worker *worker)
 		http_flush(worker->http);
 		more = more && http_room(worker->http) > 0 && !http_has_finished(worker->http);
 	} while (more && --rounds > 0);
-	worker->more_to_send = more;
+	worker->send.more = more;
 }

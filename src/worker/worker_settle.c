@@ -9,13 +9,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
-
-#include "utils/timestamp.h"
+#include "worker/worker_settle.h"
 
 #include "base/clock.h"
 #include "http/verdict.h"
+#include "recipe/match.h"
 #include "server/mask.h"
+#include "worker/worker.h"
+#include "worker/worker_refuse.h"
+#include "worker/worker_undecided.h"
 
 /* Longest reason of an API that is shown. */
 #define MAX_REASON_BYTES 400
@@ -91,8 +93,8 @@ reported_tokens(const Worker *worker, Response *response)
 	int64_t		tokens = 0;
 
 	if (response->root.start != NULL)
-		(void) path_find(&worker->recipe->usage, response->root, &response->arena, find_tokens,
-						 &tokens);
+		(void) path_find(&worker->setup.recipe->usage, response->root, &response->arena,
+						 find_tokens, &tokens);
 	return Min(Max(tokens, 0), PG_INT32_MAX);
 }
 
@@ -104,7 +106,7 @@ match_items(Worker *worker, const Request *request, Response *response)
 
 	for (int i = 0; i < request->row_count; i++)
 		keys[i] = request->rows[i]->keys;
-	matcher_assign(worker->recipe->matcher, keys, worker->recipe->many, response);
+	matcher_assign(worker->setup.recipe->matcher, keys, worker->setup.recipe->many, response);
 }
 
 /* An answer that is read, and what is found there. */
@@ -123,9 +125,9 @@ read_step(Worker *worker, void *arg)
 	Response   *response = &reading->response;
 
 	response_decode(reading->result->body.data, reading->result->body.length,
-					&worker->recipe->shape, reading->request->row_count, response);
+					&worker->setup.recipe->shape, reading->request->row_count, response);
 	reading->tokens = reported_tokens(worker, response);
-	if (worker->recipe->matcher != NULL && response->status == RESPONSE_OK)
+	if (worker->setup.recipe->matcher != NULL && response->status == RESPONSE_OK)
 		match_items(worker, reading->request, response);
 }
 
@@ -136,7 +138,7 @@ read_step(Worker *worker, void *arg)
 static bool
 read_answer(Worker *worker, Reading *reading)
 {
-	if (!worker->recipe->evaluates)
+	if (!worker->setup.recipe->evaluates)
 		read_step(worker, reading);
 	else if (!worker_try_as(worker, STEP_READ, read_step, reading))
 	{
@@ -160,7 +162,7 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	/* Others had the memory: that passes, and costs something only if it does not. */
 	if (attempts->lacked_memory && !result->reached && request->failures++ < MAX_LACKS)
 		charged = false;
-	if (charged && request->attempts >= worker->server->max_attempts)
+	if (charged && request->attempts >= worker->setup.server->max_attempts)
 	{
 		outcome_queue_fail(&worker->outcomes, request, result->status,
 						   "the answer could not be read: the server log says why");
@@ -168,7 +170,8 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	}
 	if (!charged)
 		request->attempts--;
-	put_back(worker, request, charged ? worker->server->backoff_base_ms * INT64CONST(1000) : 0);
+	put_back(worker, request,
+			 charged ? worker->setup.server->backoff_base_ms * INT64CONST(1000) : 0);
 }
 
 /*
@@ -210,7 +213,7 @@ settle_answered(Worker *worker, Request *request, HttpResult *result, Response *
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
-	if (!response_detach(response, &worker->recipe->shape, result->body.data,
+	if (!response_detach(response, &worker->setup.recipe->shape, result->body.data,
 						 result->body.length))
 	{
 		outcome->answer = result->body;
@@ -267,7 +270,7 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 		return;
 	}
 	put_back(worker, request, 0);
-	if (worker->control.mode == WORKER_WORKING && setup == worker->setup &&
+	if (worker->control.mode == WORKER_WORKING && setup == worker->setup.generation &&
 		!intake_refresh(worker))
 		worker_pause(worker, "configuration", worker_message(worker, error), hint);
 }
@@ -291,15 +294,15 @@ judge(const Worker *worker, const Request *request, const HttpResult *result)
 	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
 
 	ended.others_pass = result->fault == HTTP_REFUSED &&
-		permits_others_pass(worker->slot_index, result->may_pass, request->sent_at);
+		permits_others_pass(worker->place.slot_index, result->may_pass, request->sent_at);
 	ended.proxy_status = result->proxy_status;
 	ended.status = result->status;
 	ended.asks_to_wait = result->retry_after_ms >= 0;
 	ended.body = result->body.data;
 	ended.body_length = result->body.length;
 	ended.names_row = request->row_count == 1 &&
-		template_single_row_placeholder(worker->recipe->url) != NULL;
-	ended.is_not_found = list_member_int(worker->server->not_found, result->status);
+		template_single_row_placeholder(worker->setup.recipe->url) != NULL;
+	ended.is_not_found = list_member_int(worker->setup.server->not_found, result->status);
 	return verdict_of(&ended);
 }
 
@@ -335,7 +338,7 @@ worker_settle(Worker *worker, HttpResult *result, Settled *settled)
 	Request    *request = result->tag;
 	Verdict		verdict = judge(worker, request, result);
 
-	worker->body_bytes -= request->body.capacity;
+	worker->memory.body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);
 	switch (verdict.kind)

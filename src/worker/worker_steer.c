@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_steer.h"
 
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
@@ -13,26 +13,28 @@
 #include "utils/inval.h"
 
 #include "catalog/catalog_job.h"
+#include "worker/worker.h"
+#include "worker/worker_refuse.h"
 
 /* What the job's row says now counts for the job at hand. */
 static void
 adopt_steering(Worker *worker, const Job *job)
 {
-	worker->job->state = job->state;
-	worker->job->concurrency = job->concurrency;
-	worker->job->max_failed_rows = job->max_failed_rows;
-	worker->job->max_tokens = job->max_tokens;
-	worker->job->failures_accepted = job->failures_accepted;
-	worker->failures_seen = 0;	/* until the next look */
-	worker->job->loss_accepted = job->loss_accepted;
+	worker->setup.job->state = job->state;
+	worker->setup.job->concurrency = job->concurrency;
+	worker->setup.job->max_failed_rows = job->max_failed_rows;
+	worker->setup.job->max_tokens = job->max_tokens;
+	worker->setup.job->failures_accepted = job->failures_accepted;
+	worker->counters.failures_seen = 0;	/* until the next look */
+	worker->setup.job->loss_accepted = job->loss_accepted;
 	/* Then the statements that collect what is stored are to be others. */
-	worker->misconfigured |= job->replaced != worker->job->replaced;
-	worker->job->replaced = job->replaced;
+	worker->setup.is_stale |= job->replaced != worker->setup.job->replaced;
+	worker->setup.job->replaced = job->replaced;
 	/* What was in flight when it paused has not been tried anew. */
 	if (job->state == JOB_RUNNING)
-		worker->job->refused = job->refused;
+		worker->setup.job->refused = job->refused;
 	shared_lock();
-	worker->entry->concurrency = job->concurrency;
+	worker->place.entry->concurrency = job->concurrency;
 	shared_unlock();
 }
 
@@ -41,7 +43,7 @@ static void
 begin_anew(Worker *worker)
 {
 	worker->control.canceled = false;
-	worker->setup++;
+	worker->setup.generation++;
 	worker_doubt_anew(worker);
 	worker_forget_attempts(worker);
 }
@@ -50,7 +52,7 @@ begin_anew(Worker *worker)
 static void
 reread_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	Job		   *job = catalog_load_job(worker->job->id);
+	Job		   *job = catalog_load_job(worker->setup.job->id);
 
 	if (job == NULL || job_is_finished(job->state))
 	{
@@ -67,6 +69,17 @@ reread_step(Worker *worker, void *arg pg_attribute_unused())
 		worker_stop(worker);
 	else if (worker->control.mode == WORKER_STOPPING)
 		worker_enter(worker, WORKER_WORKING);
+}
+
+/* Anything may have changed: all is read again, and the rows at hand are stored by that. */
+static void
+renew_step(Worker *worker, void *arg pg_attribute_unused())
+{
+	intake_job(worker);
+	if (worker->setup.job == NULL)
+		worker_enter(worker, WORKER_LEAVING);
+	else
+		worker_open_target(worker);
 }
 
 /* The server says that something is to be done now. */
@@ -91,7 +104,7 @@ serve_interrupts(Worker *worker)
 void
 worker_notice_changes(Worker *worker)
 {
-	uint32		version = worker->entry->version;
+	uint32		version = worker->place.entry->version;
 
 	serve_interrupts(worker);
 	if (intake_server_changed)
@@ -99,16 +112,16 @@ worker_notice_changes(Worker *worker)
 		intake_server_changed = false;
 		/* What is wrong with it is looked at again when the job is resumed. */
 		if (!worker_try_as(worker, STEP_INTAKE, intake_server_step, NULL))
-			intake_server_changed |= !worker->misconfigured;
+			intake_server_changed |= !worker->setup.is_stale;
 	}
 	if (intake_catalog_changed)
 	{
 		intake_catalog_changed = false;
 		(void) worker_can_begin(worker, STEP_CONTROL);
 	}
-	if (version != worker->seen_version && worker_try(worker, reread_step, NULL))
-		worker->seen_version = version;
-	if (worker->misconfigured && worker->control.mode == WORKER_WORKING &&
-		worker_try_as(worker, STEP_INTAKE, intake_again_step, NULL))
-		worker->misconfigured = false;
+	if (version != worker->place.seen_version && worker_try(worker, reread_step, NULL))
+		worker->place.seen_version = version;
+	if (worker->setup.is_stale && worker->control.mode == WORKER_WORKING &&
+		worker_try_as(worker, STEP_INTAKE, renew_step, NULL))
+		worker->setup.is_stale = false;
 }

@@ -11,14 +11,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_store.h"
 
 #include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 
 #include "base/clock.h"
-#include "shared/permits.h"
-#include "worker/claims.h"
+#include "catalog/catalog_counters.h"
+#include "worker/worker.h"
+#include "worker/worker_limits.h"
 
 /* No more bytes of answers are stored by one transaction, but of a single outcome. */
 #define STORE_SLICE_BYTES (8 * 1024 * 1024)
@@ -34,19 +35,28 @@
 #define STORE_TRIES 8
 #define STORE_WORTH (1024 * 1024)
 
+void
+worker_open_target(Worker *worker)
+{
+	worker->store.target = store_make(worker->setup.recipe, worker->place.slot->worker_number,
+									  worker->context);
+}
+
 /* Will the job pause for its failures once those at hand are stored? */
 static bool
 too_many_failed(const Worker *worker)
 {
-	return worker->outcomes.failed_rows > 0 && worker->job->max_failed_rows >= 0 &&
-		worker->failures_seen + worker->outcomes.failed_rows > worker->job->max_failed_rows;
+	int			failed = worker->outcomes.failed_rows;
+	int64		bound = worker->setup.job->max_failed_rows;
+
+	return failed > 0 && bound >= 0 && worker->counters.failures_seen + failed > bound;
 }
 
 /* Then the paths may be wrong, and no more is to be paid for. */
 static bool
 nothing_found_yet(const Worker *worker)
 {
-	return worker->recipe->shape.output_count > 0 && !worker->outcomes.found_any;
+	return worker->setup.recipe->shape.output_count > 0 && !worker->outcomes.found_any;
 }
 
 /*
@@ -56,9 +66,9 @@ nothing_found_yet(const Worker *worker)
 static bool
 may_defer_flush(const Worker *worker)
 {
-	char		kind = get_rel_relkind(worker->recipe->target);
+	char		kind = get_rel_relkind(worker->setup.recipe->target);
 
-	return !shared_touched(worker->job->id) && kind != RELKIND_FOREIGN_TABLE &&
+	return !shared_touched(worker->setup.job->id) && kind != RELKIND_FOREIGN_TABLE &&
 		kind != RELKIND_VIEW;
 }
 
@@ -67,23 +77,23 @@ store_step(Worker *worker, void *arg)
 {
 	Outcome    *run = arg;
 
-	worker->unsaved.throttled_us += permits_throttled(worker->slot_index);
-	worker->storing = worker->unsaved;
-	store_outcomes(worker->store, run, &worker->storing);
-	if (worker->storing.rows_failed > 0)
+	worker->counters.unsaved.throttled_us += permits_throttled(worker->place.slot_index);
+	worker->counters.storing = worker->counters.unsaved;
+	store_outcomes(worker->store.target, run, &worker->counters.storing);
+	if (worker->counters.storing.rows_failed > 0)
 		worker_check_failures(worker);
 	/*
 	 * Rows that are tried again say nothing of the paths: others of their
 	 * bucket did find something.
 	 */
-	if (!worker->outcomes.found_any && worker->storing.buckets_done > 0 &&
+	if (!worker->outcomes.found_any && worker->counters.storing.buckets_done > 0 &&
 		!run->bucket->row.retried)
 		worker_check_paths(worker);
 	/* The job makes progress: what earlier workers stumbled over is over. */
-	if (!worker->stored_before)
-		catalog_forget_starts(worker->job->id);
+	if (!worker->counters.stored_before)
+		catalog_forget_starts(worker->setup.job->id);
 	if (may_defer_flush(worker))
-		wal_flush_defer(&worker->wal_flush);
+		wal_flush_defer(&worker->store.wal_flush);
 	worker_note_written(worker);
 }
 
@@ -92,7 +102,7 @@ static void
 release_row(Worker *worker, Row *row)
 {
 	if (row->slice->rows_open == 1)
-		worker->loaded_bytes -= row->slice->bytes;
+		worker->memory.loaded_bytes -= row->slice->bytes;
 	slice_release_row(row);
 }
 
@@ -134,19 +144,19 @@ static int
 take_run(Worker *worker)
 {
 	int			most = worker_slice_rows(worker);
-	int			bound = worker->most_rows > 0 ? worker->most_rows : PG_INT32_MAX;
+	int			bound = worker->store.most_rows > 0 ? worker->store.most_rows : PG_INT32_MAX;
 
 	return outcome_queue_take(&worker->outcomes, bound, Min(most, bound), STORE_SLICE_BYTES);
 }
 
 /* There was memory for what was stored: perhaps there is for more. */
 static void
-grow_slice(Worker *worker)
+grow_slice(StoreStage *stage)
 {
-	if (worker->most_rows == 0 || ++worker->good_stores < STORE_GOOD)
+	if (stage->most_rows == 0 || ++stage->good_stores < STORE_GOOD)
 		return;
-	worker->most_rows = worker->most_rows * 2 < STORE_ROWS ? worker->most_rows * 2 : 0;
-	worker->good_stores = 0;
+	stage->most_rows = stage->most_rows * 2 < STORE_ROWS ? stage->most_rows * 2 : 0;
+	stage->good_stores = 0;
 }
 
 /* The next row of the only outcome fails. */
@@ -192,7 +202,7 @@ give_up_half(Worker *worker)
 	}
 	ereport(LOG,
 			errmsg("job " INT64_FORMAT " of pg_enrich has given up answers for %d rows, for want of "
-				   "memory to store them", worker->job->id, rows - queue->rows),
+				   "memory to store them", worker->setup.job->id, rows - queue->rows),
 			errdetail("They will be asked for again."));
 }
 
@@ -203,11 +213,11 @@ take_less(Worker *worker, int rows)
 	OutcomeQueue *queue = &worker->outcomes;
 	Attempts   *attempts = &worker->attempts[STEP_STORE];
 
-	worker->good_stores = 0;
+	worker->store.good_stores = 0;
 	if (rows > 1)
 	{
 		/* At once: that is another store. */
-		worker->most_rows = rows / 2;
+		worker->store.most_rows = rows / 2;
 		attempts->failed = 1;
 		attempts->not_before = 0;
 	}
@@ -230,7 +240,7 @@ put_back(Worker *worker, int rows)
 	const Attempts *attempts = &worker->attempts[STEP_STORE];
 
 	outcome_queue_put_back(&worker->outcomes);
-	store_failed(worker->store);
+	store_failed(worker->store.target);
 	if (attempts->last == ERROR_LOCK)
 		worker_set_waiting(worker, WAITING_LOCK);
 	else if (attempts->lacked_memory)
@@ -253,11 +263,11 @@ turn_store(Worker *worker)
 		put_back(worker, rows);
 		return;
 	}
-	wal_flush_request(&worker->wal_flush);
+	wal_flush_request(&worker->store.wal_flush);
 	worker_note_stored(worker, began, rows);
-	grow_slice(worker);
-	store_committed(worker->store);
+	grow_slice(&worker->store);
+	store_committed(worker->store.target);
 	worker_note_progress(worker);
-	worker->unread = false;
+	worker->memory.unread = false;
 	release_stored(worker);
 }

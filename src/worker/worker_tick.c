@@ -6,14 +6,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_tick.h"
 
 #include "pgstat.h"
 
 #include "base/clock.h"
-#include "catalog/catalog_job.h"
+#include "catalog/catalog_bucket.h"
+#include "catalog/catalog_counters.h"
 #include "staging/staging.h"
-#include "worker/claims.h"
+#include "worker/worker.h"
 
 /* Counters are committed at least this often while there is something to count. */
 #define COUNT_US 1000000
@@ -31,10 +32,11 @@
 static void
 drop_partitions_step(Worker *worker, void *arg pg_attribute_unused())
 {
+	int64		job = worker->setup.job->id;
 	ListCell   *cell;
 
-	foreach(cell, catalog_finished_partitions(worker->job->id))
-		(void) staging_drop_partition(worker->job->id, ((PartitionRow *) lfirst(cell))->partition);
+	foreach(cell, catalog_finished_partitions(job))
+		(void) staging_drop_partition(job, ((PartitionRow *) lfirst(cell))->partition);
 }
 
 /*
@@ -45,15 +47,16 @@ drop_partitions_step(Worker *worker, void *arg pg_attribute_unused())
 static void
 drop_finished_partitions(Worker *worker, bool quiet)
 {
-	int64		lowest = claims_next_bucket(worker->slot_index);
+	WorkerTicks *ticks = &worker->ticks;
+	int64		stride = PARTITION_ROWS / worker->setup.job->bucket_size;
+	int64		lowest = claims_next_bucket(worker->place.slot_index);
 
-	for (int i = 0; i < worker->slot->claim_count; i++)
-		lowest = Min(lowest, worker->slot->claims[i].first);
-	if (lowest <= worker->partition_checked_at + PARTITION_ROWS / worker->job->bucket_size &&
-		!(quiet && worker->stored_since_check))
+	for (int i = 0; i < worker->place.slot->claim_count; i++)
+		lowest = Min(lowest, worker->place.slot->claims[i].first);
+	if (lowest <= ticks->checked_bucket + stride && !(quiet && ticks->stored_since_check))
 		return;
-	worker->partition_checked_at = lowest;
-	worker->stored_since_check = false;
+	ticks->checked_bucket = lowest;
+	ticks->stored_since_check = false;
 	(void) worker_try_as(worker, STEP_CLEAN, drop_partitions_step, NULL);
 }
 
@@ -64,7 +67,7 @@ show_activity(Worker *worker)
 
 	snprintf(text, sizeof(text),
 			 "job " INT64_FORMAT " on %s: %d in flight, %d ready, %d rows to store",
-			 worker->job->id, worker->job->source_name, http_in_flight(worker->http),
+			 worker->setup.job->id, worker->setup.job->source_name, http_in_flight(worker->http),
 			 outbox_count(&worker->outbox), worker->outcomes.rows);
 	pgstat_report_activity(STATE_RUNNING, text);
 }
@@ -91,10 +94,10 @@ note_counters(Worker *worker)
 static bool
 count_elapsed(Worker *worker)
 {
-	JobEntry   *entry = worker->entry;
+	JobEntry   *entry = worker->place.entry;
 
 	Assert(shared_is_locked());
-	shared_count_elapsed(entry, worker->job->state == JOB_RUNNING);
+	shared_count_elapsed(entry, worker->setup.job->state == JOB_RUNNING);
 	if (entry->elapsed_us - entry->elapsed_noted < ELAPSED_US)
 		return false;
 	entry->elapsed_noted = entry->elapsed_us;
@@ -104,15 +107,15 @@ count_elapsed(Worker *worker)
 static void
 note_elapsed_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	catalog_note_elapsed(worker->job->id, worker->slot->worker_number,
-						 shared_job_elapsed(worker->database, worker->job->id));
+	catalog_note_elapsed(worker->setup.job->id, worker->place.slot->worker_number,
+						 shared_job_elapsed(worker->place.database, worker->setup.job->id));
 }
 
 /* What others see of the worker. */
 static bool
 show_in_slot(Worker *worker, double speed)
 {
-	WorkerSlot *slot = worker->slot;
+	WorkerSlot *slot = worker->place.slot;
 	bool		elapsed_is_due;
 
 	shared_lock();
@@ -129,7 +132,7 @@ show_in_slot(Worker *worker, double speed)
 void
 worker_begin_ticks(Worker *worker)
 {
-	worker->tick_at = clock_now();
+	worker->ticks.last_at = clock_now();
 	show_activity(worker);
 }
 
@@ -137,22 +140,22 @@ void
 worker_tick(Worker *worker)
 {
 	int64		now = clock_now();
-	bool		quiet = worker->rows_since_tick == 0;
+	bool		quiet = worker->counters.rows_since_tick == 0;
 	bool		elapsed_is_due;
 
-	if (now - worker->tick_at < TICK_US)
+	if (now - worker->ticks.last_at < TICK_US)
 		return;
-	worker->stored_since_check |= !quiet;
+	worker->ticks.stored_since_check |= !quiet;
 	worker_regrow_memory(worker);
 	worker_show_memory(worker, false);
-	elapsed_is_due = show_in_slot(worker, worker->rows_since_tick * 1e6 /
-								  (double) (now - worker->tick_at));
-	worker->rows_since_tick = 0;
-	worker->tick_at = now;
+	elapsed_is_due = show_in_slot(worker, worker->counters.rows_since_tick * 1e6 /
+								  (double) (now - worker->ticks.last_at));
+	worker->counters.rows_since_tick = 0;
+	worker->ticks.last_at = now;
 	show_activity(worker);
 	/* Else nobody would know what tables need vacuum, or what the planner should know of them. */
 	(void) pgstat_report_stat(false);
-	if (now - worker->counted_at >= COUNT_US)
+	if (now - worker->counters.counted_at >= COUNT_US)
 		note_counters(worker);
 	if (elapsed_is_due)
 		(void) worker_try(worker, note_elapsed_step, NULL);

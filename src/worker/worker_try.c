@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_try.h"
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
@@ -23,6 +23,7 @@
 #include "catalog/catalog_job.h"
 #include "common/encoding.h"
 #include "server/mask.h"
+#include "worker/worker.h"
 
 /* Wait after a first failure, and the longest waits. */
 #define BACKOFF_US 200000
@@ -136,7 +137,7 @@ log_failure(const Worker *worker, StepKind kind, Attempts *attempts, const Error
 	ereport(LOG,
 			errcode(error->sqlerrcode),
 			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
-				   worker->job->id, step_names[kind], error->message),
+				   worker->setup.job->id, step_names[kind], error->message),
 			detail ? errdetail_internal("%s", detail) : 0,
 			errhint("%s", error_hint(error)),
 			error->context ? errcontext("%s", error->context) : 0);
@@ -162,7 +163,7 @@ worker_note_starved(Worker *worker)
 	ereport(LOG,
 			errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			errmsg("job " INT64_FORMAT " of pg_enrich could not %s: %s",
-				   worker->job->id, step_names[STEP_CONNECT], error),
+				   worker->setup.job->id, step_names[STEP_CONNECT], error),
 			errhint("%s", hint));
 }
 
@@ -171,10 +172,11 @@ static void
 write_pause_step(Worker *worker, void *written)
 {
 	const PendingPause *pause = &worker->control.pause;
+	const Job  *job = worker->setup.job;
 
 	/* Without its owner, whatever went wrong went wrong because of that. */
-	*(bool *) written = !catalog_pause_without_owner(worker->job->id, worker->job->owner) &&
-		catalog_transition(worker->job->id, JOB_PAUSED, pause->reason, pause->error,
+	*(bool *) written = !catalog_pause_without_owner(job->id, job->owner) &&
+		catalog_transition(job->id, JOB_PAUSED, pause->reason, pause->error,
 						   pause->hint[0] != '\0' ? pause->hint : NULL, NULL);
 	/* Who sees the pause is to see all that was sent, too. */
 	worker_note_counters(worker);
@@ -184,7 +186,7 @@ void
 worker_pause_written(Worker *worker)
 {
 	worker_counters_noted(worker);
-	worker->job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
+	worker->setup.job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
 }
 
 void
@@ -200,20 +202,9 @@ worker_write_pause(Worker *worker)
 	if (written)
 		ereport(LOG,
 				errmsg("job " INT64_FORMAT " of pg_enrich is paused, reason %s: %s",
-					   worker->job->id, pause->reason, pause->error),
+					   worker->setup.job->id, pause->reason, pause->error),
 				pause->hint[0] != '\0' ? errhint("%s", pause->hint) : 0);
 	worker_drop_pause(worker);
-}
-
-bool
-worker_may_send(const Worker *worker)
-{
-	const Attempts *store = &worker->attempts[STEP_STORE];
-
-	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
-	return worker->control.mode == WORKER_WORKING && !worker->misconfigured &&
-		!worker_is_spared(worker) &&
-		(store->failed == 0 || store->last == ERROR_LOCK);
 }
 
 /*
@@ -223,7 +214,7 @@ worker_may_send(const Worker *worker)
 static char *
 masked(const Worker *worker, char *text)
 {
-	return text == NULL ? NULL : mask_text(text, worker->credentials);
+	return text == NULL ? NULL : mask_text(text, worker->setup.credentials);
 }
 
 static void

@@ -19,9 +19,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker/worker_loop.h"
+#include "worker/worker_undecided.h"
 
 #include "base/clock.h"
+#include "worker/worker.h"
 
 void
 worker_leave_undecided(Worker *worker, Request *request, int http_status, const char *error)
@@ -49,16 +50,16 @@ has_sent_all(const Worker *worker)
 {
 	return worker_may_send(worker) && http_in_flight(worker->http) == 0 &&
 		outbox_count(&worker->outbox) == 0 && worker->unloaded == NIL &&
-		(worker->claims.exhausted || worker->slot->claim_count == SHARED_MAX_CLAIMS);
+		(worker->claims.exhausted || worker->place.slot->claim_count == SHARED_MAX_CLAIMS);
 }
 
 /* Will nothing more come that could tell of such a failure? */
 static bool
 is_final(const Worker *worker, const Request *request)
 {
-	int64		timeout_us = worker->server->timeout_ms * INT64CONST(1000);
+	int64		timeout_us = worker->setup.server->timeout_ms * INT64CONST(1000);
 
-	return !permits_server_is_asked(worker->slot_index) ||
+	return !permits_server_is_asked(worker->place.slot_index) ||
 		clock_now() - request->failed_at >= timeout_us;
 }
 
@@ -71,7 +72,7 @@ worker_decide(Worker *worker)
 	while (request != NULL)
 	{
 		Request    *next = request->next;
-		HealthBlame blame = permits_blame(worker->slot_index, request->failed_at,
+		HealthBlame blame = permits_blame(worker->place.slot_index, request->failed_at,
 										  request->outages);
 
 		if (blame == HEALTH_BLAME_OPEN && has_sent_all(worker) && is_final(worker, request))
