@@ -12,6 +12,7 @@
 
 #include "common/pg_prng.h"
 
+#include "limits/backoff.h"
 #include "worker/worker.h"
 
 /* What was sent, and lost or refused before the server has worked on it, so often is charged. */
@@ -84,15 +85,14 @@ worker_return_permit(Worker *worker, const Answer *answer, int64 estimated)
 		worker_give_back(worker);
 }
 
-/* Exponential backoff with full jitter: anything from now to base * 2^(failures - 1), capped. */
+/* Exponential backoff with full jitter: anything from now on. */
 static int64
-backoff_us(const Server *server, int failures)
+backoff_after(const Server *server, int failures)
 {
-	double		limit = (double) server->backoff_base_ms *
-		(double) (INT64CONST(1) << Min(failures - 1, 30));
+	int64		limit = backoff_us(server->backoff_base_ms * INT64CONST(1000),
+								   server->backoff_max_ms * INT64CONST(1000), failures - 1);
 
-	limit = Min(limit, (double) server->backoff_max_ms);
-	return (int64) (pg_prng_double(&pg_global_prng_state) * limit * 1000.0);
+	return (int64) (pg_prng_double(&pg_global_prng_state) * (double) limit);
 }
 
 /* For a person who may not see the rows: so nothing of what the API said. */
@@ -151,6 +151,6 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	if (sign == HEALTH_THROTTLED || charge.out)
 		return JUDGED_AGAIN;
 	request->failures++;
-	*wait_us = Max(backoff_us(worker->setup.server, request->failures), trial.wait_us);
+	*wait_us = Max(backoff_after(worker->setup.server, request->failures), trial.wait_us);
 	return JUDGED_AGAIN;
 }

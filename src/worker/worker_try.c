@@ -22,6 +22,7 @@
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
 #include "common/encoding.h"
+#include "limits/backoff.h"
 #include "server/mask.h"
 #include "worker/worker.h"
 
@@ -109,7 +110,7 @@ worker_forget_attempts(Worker *worker)
  * that two who hinder each other do not meet again.
  */
 static int64
-backoff_us(StepKind kind, const Attempts *attempts)
+backoff_after(StepKind kind, const Attempts *attempts)
 {
 	int64		limit = BACKOFF_MAX_US;
 	int64		wait;
@@ -121,7 +122,7 @@ backoff_us(StepKind kind, const Attempts *attempts)
 	/* What a person mends without resuming the job is found in the end, too. */
 	if (attempts->last == ERROR_CONFIGURATION)
 		return limit;
-	wait = Min((int64) BACKOFF_US << Min(attempts->failed - 1, 20), limit);
+	wait = backoff_us(BACKOFF_US, limit, attempts->failed - 1);
 	return wait / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * (double) (wait / 2));
 }
 
@@ -155,7 +156,7 @@ worker_note_starved(Worker *worker)
 		return;					/* one of several at the same time */
 	attempts->failed++;
 	attempts->last = ERROR_PASSING;
-	attempts->not_before = now + backoff_us(STEP_CONNECT, attempts);
+	attempts->not_before = now + backoff_after(STEP_CONNECT, attempts);
 	worker_show_trouble(worker, error, hint);
 	if (attempts->logged_at != 0 && now - attempts->logged_at < LOG_US)
 		return;
@@ -238,7 +239,7 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 	/* The job was steered while that was stored, and perhaps resumed: then once more. */
 	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION && worker_is_behind(worker))
 		attempts->last = ERROR_PASSING;
-	attempts->not_before = clock_now() + backoff_us(kind, attempts);
+	attempts->not_before = clock_now() + backoff_after(kind, attempts);
 	switch (attempts->last)
 	{
 		case ERROR_LOCK:
