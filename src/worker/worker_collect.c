@@ -106,55 +106,76 @@ take_back(Worker *worker, HttpResult *result)
 		worker_note_starved(worker);
 }
 
+/* What became of a request, for its server's statistics. */
+static Answer
+answer_to(const Request *request, const HttpResult *result)
+{
+	Answer		answer = {0};
+
+	answer.status = result->fault == HTTP_ANSWERED ? result->status : 0;
+	answer.works = result->fault == HTTP_ANSWERED || result->fault == HTTP_TOO_LARGE;
+	answer.sent_at = request->sent_at;
+	answer.elapsed_us = result->elapsed_us;
+	answer.bytes_in = result->bytes_in;
+	answer.bytes_out = result->bytes_out;
+	answer.tokens_taken = request->tokens_taken;
+	answer.returned = result->noted;
+	return answer;
+}
+
+/* A request has ended.  False: there is no memory to read its answer, but will be. */
+static bool
+take_result(Worker *worker, HttpResult *result)
+{
+	Request    *request = result->tag;	/* until it is settled */
+	Answer		answer = answer_to(request, result);
+	int64		estimated = request->tokens;
+	Settled		settled = {0};
+
+	if (result->sent && request->sent_at >= worker->attempts[STEP_CONNECT].not_before)
+		worker_forget_failure(worker, STEP_CONNECT);
+	count_resent(worker, request, result);
+	worker_note_answer_size(worker, result->body.length);
+	if (!worker_settle(worker, result, &settled))
+	{
+		http_put_back(worker->http, result);
+		worker->memory.unread = true;
+		return false;
+	}
+	answer.tokens = settled.tokens;
+	answer.works = answer.works && !settled.judged;
+	worker_return_permit(worker, &answer, estimated);
+	worker_note_read(worker);
+	return true;
+}
+
+/* What has ended, as long as it may be read. */
+static void
+take_results(Worker *worker)
+{
+	int64		began = clock_now();
+	HttpResult	result;
+
+	while ((worker->attempts[STEP_READ].failed == 0 || !worker->setup.recipe->evaluates) &&
+		   worker_may_read_on(began) && http_next_finished(worker->http, &result))
+	{
+		if (result.fault == HTTP_NOT_SENT)
+			take_back(worker, &result);
+		else if (!take_result(worker, &result))
+			break;
+	}
+	worker_give_back(worker);
+}
+
 void
 turn_collect(Worker *worker)
 {
-	HttpResult	result;
-	int64		began;
-
 	pump(worker);
 	refill(worker);
 	if (!may_read(worker))
 		return;
 	worker_show_memory(worker, true);
-	began = clock_now();
-	while ((worker->attempts[STEP_READ].failed == 0 || !worker->setup.recipe->evaluates) &&
-		   worker_may_read_on(began) && http_next_finished(worker->http, &result))
-	{
-		Request    *request = result.tag;
-		Answer		answer = {0};
-		Settled		settled = {0};
-		int64		estimated = request->tokens;
-
-		if (result.fault == HTTP_NOT_SENT)
-		{
-			take_back(worker, &result);
-			continue;
-		}
-		answer.status = result.fault == HTTP_ANSWERED ? result.status : 0;
-		answer.sent_at = request->sent_at;
-		answer.elapsed_us = result.elapsed_us;
-		answer.bytes_in = result.bytes_in;
-		answer.bytes_out = result.bytes_out;
-		answer.tokens_taken = request->tokens_taken;
-		answer.returned = result.noted;
-		answer.works = result.fault == HTTP_ANSWERED || result.fault == HTTP_TOO_LARGE;
-		if (result.sent && request->sent_at >= worker->attempts[STEP_CONNECT].not_before)
-			worker_forget_failure(worker, STEP_CONNECT);
-		count_resent(worker, request, &result);
-		worker_note_answer_size(worker, result.body.length);
-		if (!worker_settle(worker, &result, &settled))
-		{
-			http_put_back(worker->http, &result);
-			worker->memory.unread = true;
-			break;
-		}
-		answer.tokens = settled.tokens;
-		answer.works = answer.works && !settled.judged;
-		worker_return_permit(worker, &answer, estimated);
-		worker_note_read(worker);
-	}
-	worker_give_back(worker);
+	take_results(worker);
 	/* Another worker's request may have been answered, too. */
 	if (worker->held != NULL && worker->place.entry->answered)
 		worker_settle_held(worker);
