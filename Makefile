@@ -25,8 +25,8 @@ SERVER = $(addprefix common/, encoding relation settings) \
 	$(addprefix convert/, convert convert_number convert_type path) \
 	$(addprefix server/, credentials mask option_json option_number option_reader option_text \
 		secret server server_options) \
-	$(addprefix shared/, permits permits_server shared shared_elapsed shared_jobs \
-		shared_visits wal_flush) \
+	$(addprefix shared/, permits permits_probe permits_server permits_share permits_turns shared \
+		shared_elapsed shared_jobs shared_visits wal_flush) \
 	$(addprefix catalog/, catalog_array catalog_bucket catalog_change catalog_clerk \
 		catalog_counters catalog_extension catalog_failure catalog_insert catalog_job \
 		catalog_statement job leftovers) \

@@ -94,13 +94,6 @@ hash_address(const Server *server)
 		: hash_combine(hash, string_hash(server->proxy, strlen(server->proxy) + 1));
 }
 
-void
-permits_wake_users(int server_index)
-{
-	foreach_slot_of_server(slot, server_index)
-		shared_wake_worker(slot);
-}
-
 /* The caller holds the lock. */
 static void
 update_entry(int index, const Server *server)
@@ -123,8 +116,7 @@ update_entry(int index, const Server *server)
 	if (entry->address != 0 && entry->address != address)
 	{
 		health_forget(&entry->health, now);
-		entry->probe_generation = 0;
-		permits_wake_users(index);
+		permits_end_probe(entry);
 	}
 	entry->address = address;
 }
@@ -156,21 +148,6 @@ permits_use_server(int slot_index, const Server *server)
  * Health.
  */
 
-/* What would be in flight if the server set no limit: the caps of all jobs that use it. */
-static int
-cap_without_limit(int server_index)
-{
-	JobSet		counted = {0};
-	const ServerEntry *server = &shared->servers[server_index];
-	int64		cap = 0;
-
-	foreach_slot_of_server(slot, server_index)
-		if (job_set_add(&counted, slot->job_index))
-			cap += shared->jobs[slot->job_index].concurrency;
-	cap = Min(cap, settings_max_concurrency);
-	return (int) (server->max_concurrency < 0 ? cap : Min(cap, server->max_concurrency));
-}
-
 static HealthScene
 make_scene(int server_index)
 {
@@ -180,7 +157,7 @@ make_scene(int server_index)
 	Assert(shared_is_locked());
 	scene.backoff_base_us = server->backoff_base_us;
 	scene.backoff_max_us = server->backoff_max_us;
-	scene.cap = cap_without_limit(server_index);
+	scene.cap = permits_cap_without_limit(server_index);
 	scene.chance = pg_prng_double(&pg_global_prng_state);
 	return scene;
 }
@@ -213,7 +190,7 @@ permits_judge(int slot_index, const Trial *trial)
 	if (charge.outage_begins)
 		server->probe_generation = 0;
 	if (charge.outage_ends)
-		permits_wake_users(server_index);
+		permits_wake_users(server);
 	shared_unlock();
 	return charge;
 }
@@ -296,10 +273,9 @@ count_answer(ServerEntry *server, const Answer *answer)
 
 /* Is the probe among the requests that have ended? */
 static bool
-ends_probe(const ServerEntry *server, int slot_index, const Answer *answers, int count)
+ends_probe(const ServerEntry *server, const WorkerSlot *slot, const Answer *answers, int count)
 {
-	if (server->probe_slot != slot_index ||
-		server->probe_generation != shared->slots[slot_index].generation)
+	if (!permits_is_prober(server, slot))
 		return false;
 	for (int i = 0; i < count; i++)
 		if (answers[i].sent_at >= server->health.out_since)
@@ -325,13 +301,10 @@ permits_give_back(int slot_index, const Answer *answers, int count)
 		slot->in_flight -= !answers[i].returned;
 		count_answer(server, &answers[i]);
 	}
-	if (ends_probe(server, slot_index, answers, count))
-	{
-		server->probe_generation = 0;
-		permits_wake_users(slot->server_index);
-	}
+	if (ends_probe(server, slot, answers, count))
+		permits_end_probe(server);
 	else if (outage_ends)
-		permits_wake_users(slot->server_index);
+		permits_wake_users(server);
 	shared_unlock();
 	permits_wake_waiting(slot_index);
 	return outage_ends;

@@ -87,7 +87,7 @@ typedef struct JobEntry
 	Oid			no_server;		/* its server, if there was no place for that; else InvalidOid */
 	bool		unable;			/* its owner cannot connect: no worker, until a clerk says so */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
-	uint64		last_turn;		/* when it last had its turn: see permits.c */
+	uint64		last_turn;		/* when it last had its turn: see permits_turns.c */
 	int64		throttled_from; /* waits for a throttled server, counted to here; 0: does not */
 } JobEntry;
 
