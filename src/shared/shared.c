@@ -14,8 +14,6 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
 #include "storage/shmem.h"
 
 SharedState *shared = NULL;
@@ -100,33 +98,31 @@ shared_require(void)
 						"the server."));
 }
 
-/* Wake a process of ours.  It may be gone: then there is nobody to wake. */
+/* Wake a process of ours, if there is one. */
 static void
-wake(pid_t pid)
+wake(PGPROC *proc)
 {
-	PGPROC	   *proc = pid == 0 ? NULL : BackendPidGetProc(pid);
-
-	if (proc)
+	if (proc != NULL)
 		SetLatch(&proc->procLatch);
 }
 
 void
 shared_wake_launcher(void)
 {
-	wake(shared->launcher_pid);
+	wake(shared->launcher);
 }
 
 void
 shared_wake_workers(int job_index)
 {
 	foreach_slot_of_job(slot, job_index)
-		wake(slot->pid);
+		wake(slot->proc);
 }
 
 void
 shared_wake_worker(const WorkerSlot *slot)
 {
-	wake(slot->pid);
+	wake(slot->proc);
 }
 
 int

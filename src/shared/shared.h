@@ -4,8 +4,10 @@
  *	  Shared memory: which jobs want workers, who works on what, who must look.
  *
  * All of it but flush_to is a cache of the catalog and may be lost at any time (a crash
- * restart clears it): clerks fill it again.  No pointers, file descriptors or
- * other process-local values stand in it.
+ * restart clears it): clerks fill it again.  No file descriptors or other process-local
+ * values stand in it, and no pointers but those to PGPROCs, which are where they are for all
+ * processes and as long as the server lives.  That of a process which has gone may be another's
+ * by now: its latch is set for nothing then.
  *
  * shared_lock() guards every field; a holder does no I/O and raises no error.
  * Read without it are: slot_count, which is fixed; by a worker, what only it itself
@@ -23,6 +25,7 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "storage/condition_variable.h"
+#include "storage/proc.h"
 
 #include "limits/health.h"
 #include "limits/latency.h"
@@ -97,6 +100,7 @@ typedef struct WorkerSlot
 	bool		in_use;			/* hint: for those who wake */
 	uint32		generation;		/* told to the worker, so that a stray one knows itself */
 	pid_t		pid;			/* hint: 0 until the worker has attached */
+	PGPROC	   *proc;			/* hint: ... NULL */
 	bool		clean_exit;		/* the worker left because there was nothing to do */
 	int			job_index;		/* hint: in JobEntry */
 	int			worker_number;	/* from 0, within the job */
@@ -180,7 +184,7 @@ typedef struct Leftovers
 
 typedef struct SharedState
 {
-	pid_t		launcher_pid;	/* hint */
+	PGPROC	   *launcher;		/* hint; NULL: there is none */
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
 	bool		launched;		/* a launcher has begun since the server started */
@@ -316,6 +320,12 @@ extern void shared_forget_database(Oid database);
 
 /* Launcher: takes a free slot for one more worker of a job; -1: none is free. */
 extern int	shared_take_slot(int job_index, int worker_number);
+
+/*
+ * This process is the worker that was started for a slot of that generation, and a job.
+ * False: the slot is not its own any more.
+ */
+extern bool shared_attach(WorkerSlot *slot, uint32 generation, int64 job);
 
 /* Gives a slot back, with what its worker held.  The caller holds the lock. */
 extern void shared_free_slot(WorkerSlot *slot);

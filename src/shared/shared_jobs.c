@@ -11,6 +11,8 @@
  */
 #include "shared/shared.h"
 
+#include "miscadmin.h"
+
 #include "base/clock.h"
 #include "limits/backoff.h"
 
@@ -150,6 +152,24 @@ shared_rescan(int job_index)
 	shared->jobs[job_index].rescans++;
 }
 
+bool
+shared_attach(WorkerSlot *slot, uint32 generation, int64 job)
+{
+	const JobEntry *entry = &shared->jobs[slot->job_index];
+	bool		ours;
+
+	shared_lock();
+	ours = slot->in_use && slot->pid == 0 && slot->generation == generation && entry->in_use &&
+		entry->job == job;
+	if (ours)
+	{
+		slot->pid = MyProcPid;
+		slot->proc = MyProc;
+	}
+	shared_unlock();
+	return ours;
+}
+
 void
 shared_free_slot(WorkerSlot *slot)
 {
@@ -158,6 +178,8 @@ shared_free_slot(WorkerSlot *slot)
 	if (slot->claim_count > 0)
 		shared_rescan(slot->job_index);
 	slot->in_use = false;
+	slot->pid = 0;
+	slot->proc = NULL;			/* at once, for those who read it as a hint: memset() may not be */
 	slot->in_flight = 0;
 	slot->claim_count = 0;
 	forget_workers(slot->job_index);

@@ -64,7 +64,7 @@ wal_flush_defer(WalFlush *state)
 	forget_flushed(state);
 	/* Whoever has turned synchronous_commit off wants no flush of ours, either. */
 	state->deferred = synchronous_commit > SYNCHRONOUS_COMMIT_OFF && !standbys_are_waited_for() &&
-		shared->launcher_pid != 0 &&
+		shared->launcher != NULL &&
 		(state->first == InvalidXLogRecPtr ||
 		 clock_now() - state->first_at < DEFERRED_AT_MOST_US);
 	if (state->deferred)

@@ -289,7 +289,7 @@ static void
 forget_me(int code pg_attribute_unused(), Datum argument pg_attribute_unused())
 {
 	shared_lock();
-	shared->launcher_pid = 0;
+	shared->launcher = NULL;
 	shared_unlock();
 	clerks_dismiss();
 }
@@ -304,7 +304,7 @@ reclaim_slots(void)
 	bool		just_started;
 
 	shared_lock();
-	shared->launcher_pid = MyProcPid;
+	shared->launcher = MyProc;
 	memset(shared->calls, 0, sizeof(shared->calls));
 	just_started = !shared->launched;
 	shared->launched = true;

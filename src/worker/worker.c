@@ -74,23 +74,16 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 static bool
 attach(Worker *worker, int slot_index, const WorkerOrder *order)
 {
-	bool		ours;
+	WorkerPlace *place = &worker->place;
 
-	worker->place.slot_index = worker->claims.slot_index = slot_index;
-	worker->place.slot = &shared->slots[slot_index];
-	worker->place.entry = &shared->jobs[worker->place.slot->job_index];
-	worker->place.database = order->database;
-	shared_lock();
-	ours = worker->place.slot->in_use && worker->place.slot->pid == 0 &&
-		worker->place.slot->generation == order->generation &&
-		worker->place.entry->in_use && worker->place.entry->job == order->job;
-	if (ours)
-	{
-		worker->place.slot->pid = MyProcPid;
-		worker->place.seen_version = worker->place.entry->version;
-	}
-	shared_unlock();
-	return ours;
+	place->slot_index = worker->claims.slot_index = slot_index;
+	place->slot = &shared->slots[slot_index];
+	place->entry = &shared->jobs[place->slot->job_index];
+	place->database = order->database;
+	if (!shared_attach(place->slot, order->generation, order->job))
+		return false;
+	place->seen_version = place->entry->version;
+	return true;
 }
 
 /* Too many starts came to nothing.  False: the job is not to be paused any more. */
