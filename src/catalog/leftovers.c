@@ -44,6 +44,7 @@ static Leftovers *
 find_leftovers(Oid database)
 {
 	Assert(shared_is_locked());
+	Assert(OidIsValid(database));
 	for (int i = 0; i < SHARED_MAX_DATABASES; i++)
 		if (shared->leftovers[i].database == database)
 			return &shared->leftovers[i];

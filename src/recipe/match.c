@@ -263,8 +263,10 @@ matcher_assign(Matcher *matcher, Datum *const *row_keys, bool many, Response *re
 	Datum	   *all = MemoryContextAllocHuge(context, sizeof(Datum) * count * matcher->key_count);
 	int		   *found = palloc(sizeof(int) * count);
 	volatile int failed = 0;
-	const char *why = try_convert_keys(matcher, response, all, &failed);
+	const char *why;
 
+	Assert(IsTransactionState() && response->row_count > 0);
+	why = try_convert_keys(matcher, response, all, &failed);
 	if (why != NULL)
 		reject(response, failed, why);
 	else if (find_rows(matcher, row_keys, many, all, found, response))

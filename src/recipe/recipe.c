@@ -8,6 +8,7 @@
 #include "recipe/recipe.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -339,9 +340,9 @@ Recipe *
 recipe_make(Job *job, const Server *server)
 {
 	Recipe	   *recipe = palloc0(sizeof(Recipe));
-
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
+	Assert(IsTransactionState());
 	callback->func = free_with_context;
 	callback->arg = recipe;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);

@@ -11,6 +11,8 @@
  */
 #include "shared/permits_internal.h"
 
+#include "miscadmin.h"
+
 #include "base/clock.h"
 #include "common/settings.h"
 
@@ -30,6 +32,7 @@ below_rates(ServerEntry *server, int64 tokens, int64 now, int64 *wait_us)
 	int64_t		wait = 0;
 	bool		taken = true;
 
+	Assert(shared_is_locked());
 	if (server->requests_per_minute > 0)
 		taken = quota_take(&server->request_quota, server->requests_per_minute, 1, now, &wait);
 	if (taken && server->tokens_per_minute > 0)
@@ -98,6 +101,7 @@ permits_take(int slot_index, int64 tokens, Refusal *refusal)
 	bool		taken;
 
 	shared_lock();
+	Assert(slot->pid == MyProcPid && slot->server_index >= 0);
 	server = &shared->servers[slot->server_index];
 	now = clock_now();
 	count_throttled(slot, now);

@@ -42,6 +42,7 @@ find_place(Oid database, Oid server)
 {
 	int			unused = -1;
 
+	Assert(shared_is_locked());
 	for (int i = 0; i < SHARED_MAX_SERVERS; i++)
 	{
 		const ServerEntry *entry = &shared->servers[i];
@@ -70,7 +71,6 @@ find_server(Oid server)
 	int			place = find_place(MyDatabaseId, server);
 	ServerEntry *entry;
 
-	Assert(shared_is_locked());
 	if (place < 0)
 		return -1;
 	entry = &shared->servers[place];
@@ -94,7 +94,6 @@ hash_address(const Server *server)
 		: hash_combine(hash, string_hash(server->proxy, strlen(server->proxy) + 1));
 }
 
-/* The caller holds the lock. */
 static void
 update_entry(int index, const Server *server)
 {

@@ -76,6 +76,7 @@ permits_sum_usage(const WorkerSlot *mine)
 int
 permits_share(int permits, int count)
 {
+	Assert(count > 0);
 	return permits / count + (permits % count != 0);
 }
 
@@ -84,6 +85,7 @@ permits_server_cap(const ServerEntry *server)
 {
 	int			cap = server->max_concurrency < 0 ? PG_INT32_MAX : server->max_concurrency;
 
+	Assert(shared_is_locked());
 	return server->health.out ? cap : health_limit(&server->health, cap);
 }
 
@@ -107,6 +109,8 @@ permits_below_caps(const WorkerSlot *mine, const PermitUsage *usage)
 	int			in_cluster = permits_share(settings_max_concurrency, usage->cluster_jobs);
 	int			most = Min(shared->jobs[mine->job_index].concurrency, in_cluster);
 
+	Assert(mine->in_flight >= 0 && usage->job >= mine->in_flight);
+	Assert(usage->cluster >= usage->job && usage->server >= usage->job_at_server);
 	if (usage->job >= most || usage->cluster >= settings_max_concurrency)
 		return false;
 	if (usage->server >= cap || usage->job_at_server >= at_server)
@@ -119,6 +123,8 @@ permits_effective(int job_concurrency, const ServerEntry *server)
 {
 	int			effective = Min(job_concurrency, settings_max_concurrency);
 
+	Assert(shared_is_locked() || server < shared->servers ||
+		   server >= shared->servers + SHARED_MAX_SERVERS);
 	if (server == NULL)
 		return effective;
 	if (server->max_concurrency >= 0)
@@ -132,6 +138,7 @@ permits_in_flight(int server_index)
 	int			in_flight = 0;
 
 	Assert(shared_is_locked());
+	Assert(server_index >= 0);
 	foreach_slot_of_server(slot, server_index)
 		in_flight += slot->in_flight;
 	return in_flight;
@@ -144,6 +151,7 @@ permits_cap_without_limit(int server_index)
 	const ServerEntry *server = &shared->servers[server_index];
 	int64		cap = 0;
 
+	Assert(shared_is_locked());
 	foreach_slot_of_server(slot, server_index)
 		if (job_set_add(&counted, slot->job_index))
 			cap += shared->jobs[slot->job_index].concurrency;

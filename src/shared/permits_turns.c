@@ -85,6 +85,7 @@ void
 permits_count_turn(ServerEntry *server, const WorkerSlot *slot)
 {
 	Assert(shared_is_locked());
+	Assert(server->turn_left >= 0);
 	if (server->turn_job == slot->job_index && server->turn_left > 0)
 	{
 		server->turn_left--;

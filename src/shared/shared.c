@@ -83,7 +83,7 @@ shared_unlock(void)
 bool
 shared_is_locked(void)
 {
-	return LWLockHeldByMe(lock);
+	return LWLockHeldByMeInMode(lock, LW_EXCLUSIVE);
 }
 
 void

@@ -94,7 +94,10 @@ typedef struct JobEntry
 	int64		throttled_from; /* waits for a throttled server, counted to here; 0: does not */
 } JobEntry;
 
-/* A background worker, from the launcher's decision to its exit. */
+/*
+ * A background worker, from the launcher's decision to its exit: free (not in_use), taken
+ * (pid 0), attached to, free.  Who takes it, attaches and frees it: shared_jobs.c.
+ */
 typedef struct WorkerSlot
 {
 	bool		in_use;			/* hint: for those who wake */
@@ -253,7 +256,7 @@ shared_next_server(int index)
 extern void shared_request(void);	/* from _PG_init, when preloaded */
 extern void shared_lock(void);
 extern void shared_unlock(void);
-extern bool shared_is_locked(void);	/* by this process */
+extern bool shared_is_locked(void); /* by this process; for assertions */
 
 /* Raises an error with a hint unless the library is preloaded. */
 extern void shared_require(void);
@@ -266,7 +269,7 @@ extern void shared_wake_worker(const WorkerSlot *slot);
 /* The entry of a job, or -1.  The caller holds the lock. */
 extern int	shared_find_job(Oid database, int64 job);
 
-/* Set a trouble; NULL: there is none.  The caller holds the lock. */
+/* Set a trouble; NULL: there is none.  Where it is in shared memory, the caller holds the lock. */
 extern void shared_set_trouble(Trouble *trouble, const char *error, const char *hint);
 
 /* The same for a job, if it has an entry.  Takes the lock itself. */
@@ -318,7 +321,10 @@ extern bool shared_want(Oid database, int64 job, Oid owner, int wanted, int conc
 /* A database is gone: its jobs want no workers any more. */
 extern void shared_forget_database(Oid database);
 
-/* Launcher: takes a free slot for one more worker of a job; -1: none is free. */
+/*
+ * Launcher: takes a free slot for one more worker of a job; -1: none is free.  The caller
+ * holds the lock.
+ */
 extern int	shared_take_slot(int job_index, int worker_number);
 
 /*

@@ -16,6 +16,7 @@ int64
 shared_elapsed(const JobEntry *entry)
 {
 	Assert(shared_is_locked());
+	Assert(entry->elapsed_us >= 0 && entry->elapsed_to <= clock_now());
 	return entry->elapsed_us + (entry->elapsed_to == 0 ? 0 : clock_now() - entry->elapsed_to);
 }
 

@@ -23,6 +23,7 @@
 static bool
 has_workers(int job_index)
 {
+	Assert(shared_is_locked());
 	return shared_next_slot(shared->slots, job_index, -1) != NULL;
 }
 
@@ -32,6 +33,7 @@ forget_workers(int job_index)
 {
 	JobEntry   *entry = &shared->jobs[job_index];
 
+	Assert(entry->in_use);
 	if (has_workers(job_index))
 		return;
 	shared_count_elapsed(entry, false);
@@ -43,6 +45,7 @@ forget_workers(int job_index)
 static void
 free_job_if_idle(int job_index)
 {
+	Assert(shared->jobs[job_index].in_use && shared->jobs[job_index].wanted >= 0);
 	if (shared->jobs[job_index].wanted == 0 && !has_workers(job_index))
 		shared->jobs[job_index].in_use = false;
 }
@@ -63,6 +66,7 @@ shared_forget_database(Oid database)
 static int
 new_job(Oid database, int64 job, Oid owner)
 {
+	Assert(shared_is_locked());
 	for (int i = 0; i < SHARED_MAX_JOBS; i++)
 	{
 		JobEntry   *entry = &shared->jobs[i];
@@ -83,6 +87,7 @@ new_job(Oid database, int64 job, Oid owner)
 static void
 note_ability(JobEntry *entry, const Trouble *unable)
 {
+	Assert(shared_is_locked());
 	if (unable == NULL && !entry->unable)
 		return;
 	entry->unable = unable != NULL;
@@ -119,6 +124,8 @@ shared_want(Oid database, int64 job, Oid owner, int wanted, int concurrency,
 int
 shared_take_slot(int job_index, int worker_number)
 {
+	Assert(shared_is_locked());
+	Assert(shared->jobs[job_index].in_use);
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		WorkerSlot *slot = &shared->slots[i];
@@ -140,6 +147,7 @@ void
 shared_put_off(JobEntry *entry)
 {
 	Assert(shared_is_locked());
+	Assert(entry->in_use && entry->failures >= 0);
 	entry->not_before = clock_now() + backoff_us(RESTART_US, RESTART_AT_MOST_US, entry->failures);
 	entry->failures++;
 }
@@ -148,6 +156,7 @@ void
 shared_rescan(int job_index)
 {
 	Assert(shared_is_locked());
+	Assert(shared->jobs[job_index].in_use);
 	shared->jobs[job_index].next_bucket = 0;
 	shared->jobs[job_index].rescans++;
 }
@@ -163,6 +172,7 @@ shared_attach(WorkerSlot *slot, uint32 generation, int64 job)
 		entry->job == job;
 	if (ours)
 	{
+		Assert(slot->proc == NULL && slot->in_flight == 0 && slot->claim_count == 0);
 		slot->pid = MyProcPid;
 		slot->proc = MyProc;
 	}
@@ -174,6 +184,8 @@ void
 shared_free_slot(WorkerSlot *slot)
 {
 	Assert(shared_is_locked());
+	Assert(slot->in_use && slot->in_flight >= 0 && slot->claim_count >= 0);
+	Assert(slot->pid == 0 || slot->pid == MyProcPid);
 	/* What it had claimed and not finished is anybody's again. */
 	if (slot->claim_count > 0)
 		shared_rescan(slot->job_index);

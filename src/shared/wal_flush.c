@@ -77,6 +77,7 @@ wal_flush_request(WalFlush *state)
 {
 	if (!state->deferred)
 		return;
+	Assert(!IsTransactionState() && state->last <= XactLastCommitEnd);
 	state->deferred = false;
 	state->last = XactLastCommitEnd;
 	state->last_at = clock_now();

@@ -19,6 +19,7 @@
 #include "staging/bucket.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -427,6 +428,7 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	Slice	   *slice = make_slice(parent);
 
+	Assert(IsTransactionState() && buckets != NIL && max_rows > 0);
 	PG_TRY();
 	{
 		load_rows(recipe, buckets, max_rows, max_bytes, slice);
@@ -439,6 +441,7 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 	}
 	PG_END_TRY();
 	skip_finished_rows(buckets);
+	Assert(slice->row_count <= max_rows);
 	slice->rows_open = slice->row_count;
 	return slice;
 }
@@ -455,6 +458,7 @@ slice_release_row(Row *row)
 {
 	Slice	   *slice = row->slice;
 
+	Assert(slice->rows_open > 0);
 	if (--slice->rows_open == 0)
 		MemoryContextDelete(slice->context);
 }

@@ -143,6 +143,7 @@ read_details(List *failed, MemoryContext context)
 			FailedRow  *item = list_nth(failed, low);
 			MemoryContext old = MemoryContextSwitchTo(context);
 
+			Assert(item->row->row_number == number);
 			item->failure.key = datumCopy(key, false, -1);
 			item->failure.input = input == NULL ? NULL : pstrdup(input);
 			item->found = true;

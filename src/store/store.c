@@ -12,6 +12,7 @@
  */
 #include "store/store.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/memutils.h"
 
@@ -57,6 +58,7 @@ outcome_take_row(Outcome *outcome)
 		free(rows);
 		return NULL;
 	}
+	Assert(outcome->stored < outcome->row_count);
 	rows[0] = outcome->rows[outcome->stored++];
 	taken->kind = OUTCOME_FAILED;
 	taken->bucket = outcome->bucket;
@@ -118,10 +120,13 @@ mark_finished(Store *store, const Outcome *outcome)
 {
 	BucketChange *change = change_of(store, outcome->bucket);
 
+	Assert(outcome->stored + outcome->taken <= outcome->row_count);
 	for (int i = outcome->stored; i < outcome->stored + outcome->taken; i++)
 	{
 		int			bit = (int) (outcome->rows[i]->row_number - outcome->bucket->row.first_row);
 
+		Assert(bit >= 0 && bit < outcome->bucket->row.row_count);
+		Assert((VARDATA(change->after)[bit / 8] & (1 << (bit % 8))) == 0);
 		VARDATA(change->after)[bit / 8] |= 1 << (bit % 8);
 	}
 }
@@ -211,6 +216,7 @@ count_items(const StoreItem *items, int count, int64 written, Counters *add)
 	for (int i = 0; i < count; i++)
 		if (items[i].error == NULL)
 			add->rows_done++;
+	Assert(add->rows_done >= skipped);
 	add->rows_done -= skipped;
 }
 
@@ -254,6 +260,8 @@ store_outcomes(Store *store, Outcome *outcomes, Counters *add)
 	int			count;
 	int64		written;
 
+	Assert(IsTransactionState());
+	Assert(store->change_count == 0);	/* the last one was committed, or has failed */
 	MemoryContextReset(store->work);
 	check_constraints_at_once();
 	change_buckets(store, outcomes, add);

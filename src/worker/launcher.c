@@ -104,7 +104,10 @@ numbers_in_use(int job_index)
 
 	Assert(shared_is_locked());
 	foreach_slot_of_job(slot, job_index)
+	{
+		Assert(slot->worker_number >= 0 && slot->worker_number < 64);
 		used |= UINT64CONST(1) << slot->worker_number;
+	}
 	return used;
 }
 

@@ -46,7 +46,7 @@
 /* By their places in shared->calls. */
 typedef struct Clerk
 {
-	BackgroundWorkerHandle *handle; /* NULL: none */
+	BackgroundWorkerHandle *handle; /* NULL: none.  Then one stands by, is at work, has ended */
 	Oid			database;		/* InvalidOid: it stands by */
 } Clerk;
 
@@ -160,6 +160,7 @@ start_clerk(int place)
 		.order_size = sizeof(order),
 	};
 
+	Assert(clerks[place].handle == NULL && standing_by() < 0);
 	shared_lock();
 	order.number = ++shared->next_generation;
 	shared->calls[place] = (ClerkCall) {.number = order.number};
@@ -189,7 +190,9 @@ have_one_stand_by(void)
 static void
 call_clerk(int place, Oid database, bool just_started)
 {
+	Assert(clerks[place].handle != NULL && !OidIsValid(clerks[place].database));
 	shared_lock();
+	Assert(!OidIsValid(shared->calls[place].database) && OidIsValid(database));
 	shared->calls[place].database = database;
 	shared->calls[place].just_started = just_started;
 	shared_unlock();
