@@ -318,7 +318,7 @@ check_target_privileges(const Recipe *recipe)
 	List	   *outputs = existing_output_names(recipe);
 	bool		updates = recipe->job->write_mode == WRITE_UPSERT;
 
-	/* Rows that foreign keys refer to are updated where their keys come back: see store_replace. */
+	/* Rows that foreign keys refer to are updated where their keys come back: see store_write.c. */
 	if (recipe->job->write_mode == WRITE_OVERWRITE)
 		updates = recipe->target_has_key && relation_is_referenced(recipe->target);
 

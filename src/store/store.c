@@ -18,10 +18,8 @@
 
 #include "catalog/catalog_change.h"
 #include "catalog/catalog_job.h"
-#include "common/relation.h"
 #include "server/mask.h"
 #include "store/failed_rows.h"
-#include "store/store_sql.h"
 #include "store/store_write.h"
 
 struct Store
@@ -301,21 +299,10 @@ store_failed(Store *store)
 void
 store_replace(Store *store)
 {
-	const Recipe *recipe = store->recipe;
-	bool		in_place = recipe->target_has_key && relation_is_referenced(recipe->target);
 	MemoryContext old;
 
-	catalog_set_replaced(recipe->job->id);
+	catalog_set_replaced(store->recipe->job->id);
 	old = MemoryContextSwitchTo(store->work);
-	SPI_connect();
-	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
-	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
-		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name),
-					false, 0) < 0 ||
-		SPI_execute(store_sql_delete_replaced(recipe, in_place), false, 0) < 0 ||
-		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0 ||
-		SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) < 0)
-		elog(ERROR, "could not replace the rows of %s", recipe->target_name);
-	SPI_finish();
+	store_writer_replace(store->writer);
 	MemoryContextSwitchTo(old);
 }

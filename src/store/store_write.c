@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "common/relation.h"
 #include "convert/convert.h"
 #include "server/mask.h"
 #include "store/store_plan.h"
@@ -392,4 +393,22 @@ store_writer_write(StoreWriter *writer, StoreItem *items, int count)
 		start = end + 1;
 	}
 	return written;
+}
+
+void
+store_writer_replace(StoreWriter *writer)
+{
+	const Recipe *recipe = writer->recipe;
+	bool		in_place = recipe->target_has_key && relation_is_referenced(recipe->target);
+
+	SPI_connect();
+	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
+	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
+		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name),
+					false, 0) < 0 ||
+		SPI_execute(store_sql_delete_replaced(recipe, in_place), false, 0) < 0 ||
+		SPI_execute(store_sql_insert_collected(recipe, in_place), false, 0) < 0 ||
+		SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) < 0)
+		elog(ERROR, "could not replace the rows of %s", recipe->target_name);
+	SPI_finish();
 }

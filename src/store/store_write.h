@@ -35,4 +35,7 @@ extern StoreWriter *store_writer_make(const Recipe *recipe);
  */
 extern int64 store_writer_write(StoreWriter *writer, StoreItem *items, int count);
 
+/* Replace the target's rows by those that were collected, in the current transaction. */
+extern void store_writer_replace(StoreWriter *writer);
+
 #endif							/* PG_ENRICH_STORE_WRITE_H */
