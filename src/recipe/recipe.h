@@ -128,7 +128,7 @@ extern void recipe_check_source(const Recipe *recipe);
 /* Parts of recipe_make, in files of their own. */
 extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_check_placeholders(const Recipe *recipe);	/* recipe_output.c */
-extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_output.c */
+extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_fingerprint.c */
 extern void recipe_resolve_target(Recipe *recipe);
 extern void recipe_compile_shape(Recipe *recipe);
 

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * recipe_output.c
- *	  Reading the parameter output: columns, their types, paths or placeholders;
- *	  and what a row's fingerprint begins with.
+ *	  Reading the parameter output: columns, their types, paths or placeholders.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,13 +9,11 @@
 
 #include <ctype.h>
 
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "parser/parse_type.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -479,60 +476,4 @@ recipe_describe_misfit(const OutputColumn *output, JsonSlice value, const char *
 	}
 	return psprintf("column \"%s\" cannot take %s%s from %s: %s", output->name, shown,
 					cut ? "..." : "", output->path, reason);
-}
-
-/* The output that stores the fingerprint; -1: none. */
-static int
-fingerprint_output(const Recipe *recipe)
-{
-	for (int i = 0; i < recipe->output_count; i++)
-		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
-			return i;
-	return -1;
-}
-
-/*
- * The part of a row's fingerprint that is the same for all rows: md5 of what is
- * sent besides the row, and of what is made of the answer.
- */
-void
-recipe_make_fingerprint_seed(Recipe *recipe)
-{
-	const Job  *job = recipe->job;
-	const Server *server = recipe->server;
-	int			output = fingerprint_output(recipe);
-	StringInfoData parts;
-	bool		is_preferred;
-	char		category;
-
-	if (output < 0 && job->rows != ROWS_CHANGED)
-		return;
-	if (output < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("rows => 'changed' needs an output column for the fingerprint"),
-				errhint("Add one to output: {\"fingerprint text\": \"{{fingerprint}}\"}."));
-	get_type_category_preferred(recipe->outputs[output].type, &category, &is_preferred);
-	if (category != TYPCATEGORY_STRING)
-		ereport(ERROR,
-				errcode(ERRCODE_DATATYPE_MISMATCH),
-				errmsg("fingerprint column \"%s\" is of type %s", recipe->outputs[output].name,
-					   format_type_be(recipe->outputs[output].type)),
-				errhint("Use text."));
-	initStringInfo(&parts);
-	appendStringInfo(&parts, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n", server->url,
-					 job->path ? job->path : "",
-					 job->request ? job->request : server->request ? server->request : "",
-					 job->content ? job->content : server->content ? server->content : "",
-					 job->results ? job->results : server->results ? server->results : "",
-					 job->result_index
-					 ? job->result_index
-					 : server->result_index ? server->result_index : "",
-					 job->result_key ? job->result_key : "");
-	if (recipe->many)
-		appendStringInfoString(&parts, "many\n");
-	for (int i = 0; i < recipe->output_count; i++)
-		appendStringInfo(&parts, "%s\n%s\n", recipe->outputs[i].name, recipe->outputs[i].path);
-	recipe->fingerprint_seed =
-		TextDatumGetCString(DirectFunctionCall1(md5_text, CStringGetTextDatum(parts.data)));
 }
