@@ -13,6 +13,8 @@
  */
 #include "worker/claims.h"
 
+#include "miscadmin.h"
+
 #include "catalog/catalog_bucket.h"
 
 /*
@@ -97,6 +99,7 @@ register_claim(Claims *claims, int64 first, int64 total, int count, Claim *claim
 	registered = skip_claimed(slot->job_index, first) == first;
 	if (registered)
 	{
+		Assert(slot->claim_count < SHARED_MAX_CLAIMS && first <= total && count > 0);
 		claim->first = first;
 		claim->last = end_of_claim(slot->job_index, first, Min(total, first + count - 1));
 		claims->open_buckets[slot->claim_count] = 0;
@@ -112,6 +115,7 @@ remove_claim(Claims *claims, int position)
 	WorkerSlot *slot = &shared->slots[claims->slot_index];
 
 	shared_lock();
+	Assert(position >= 0 && position < slot->claim_count);
 	slot->claim_count--;
 	memmove(&slot->claims[position], &slot->claims[position + 1],
 			sizeof(Claim) * (slot->claim_count - position));
@@ -162,6 +166,7 @@ take(Claims *claims, const Job *job, int count)
 	uint32		rescans;
 	int64		from;
 
+	Assert(slot->pid == MyProcPid && !shared_is_locked());
 	remove_unread_claims(claims);
 	from = begin_look(slot, job->id, &rescans);
 	while (slot->claim_count < SHARED_MAX_CLAIMS)
@@ -204,7 +209,7 @@ claims_confirm(Claims *claims, int open)
 {
 	int			last = shared->slots[claims->slot_index].claim_count - 1;
 
-	Assert(last >= 0 && claims->open_buckets[last] == 0);
+	Assert(last >= 0 && claims->open_buckets[last] == 0 && open > 0);
 	claims->open_buckets[last] = open;
 }
 
@@ -216,6 +221,7 @@ claims_release(Claims *claims, int64 bucket)
 	for (int i = 0; i < slot->claim_count; i++)
 		if (slot->claims[i].first <= bucket && bucket <= slot->claims[i].last)
 		{
+			Assert(claims->open_buckets[i] > 0);
 			if (--claims->open_buckets[i] == 0)
 				remove_claim(claims, i);
 			return;

@@ -195,6 +195,7 @@ take_earliest(Outbox *outbox)
 	Request    *earliest = heap[0];
 	int			i = 0;
 
+	Assert(outbox->delayed_count > 0);
 	heap[0] = heap[--outbox->delayed_count];
 	for (;;)
 	{
@@ -244,6 +245,7 @@ outbox_pop(Outbox *outbox)
 		remove_first(&outbox->first_part, &outbox->last_part);
 	else
 		remove_first(&outbox->first, &outbox->last);
+	Assert(outbox->ready > 0);
 	outbox->ready--;
 }
 

@@ -54,6 +54,7 @@ request_make(Row **rows, int count, int64 tokens)
 static void
 release_pair(Pair *pair)
 {
+	Assert(pair == NULL || pair->members > 0);
 	if (pair != NULL && --pair->members == 0)
 		free(pair);
 }
