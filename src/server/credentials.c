@@ -102,9 +102,9 @@ open_token_file(const Server *server, const char *path, Credentials *credentials
 		complain_file(server, path);
 	if (!S_ISREG(status.st_mode))
 		complain_content(server, path, "It is not a regular file.");
-	credentials->token_file = pstrdup(path);
-	credentials->token_stamp = stamp_of(&status);
-	credentials->token_is_fresh = time(NULL) - status.st_ctim.tv_sec < STAMP_SETTLES_S;
+	credentials->token_file.path = pstrdup(path);
+	credentials->token_file.stamp = stamp_of(&status);
+	credentials->token_file.is_fresh = time(NULL) - status.st_ctim.tv_sec < STAMP_SETTLES_S;
 	return descriptor;
 }
 
@@ -188,21 +188,20 @@ bool
 credentials_equal(const Credentials *a, const Credentials *b)
 {
 	return same_strings(a->headers, b->headers) && same_strings(a->query, b->query) &&
-		same_text(a->userpwd, b->userpwd) && same_text(a->token_file, b->token_file);
+		same_text(a->userpwd, b->userpwd) && same_text(a->token_file.path, b->token_file.path);
 }
 
 TokenFileState
-credentials_look(const Credentials *credentials)
+credentials_look(const TokenFile *file)
 {
 	struct stat status;
 	FileStamp	stamp;
 
-	if (credentials->token_file == NULL)
+	if (file->path == NULL)
 		return TOKEN_FILE_SAME;
-	if (stat(credentials->token_file, &status) != 0 || status.st_size == 0)
+	if (stat(file->path, &status) != 0 || status.st_size == 0)
 		return TOKEN_FILE_UNUSABLE;
 	stamp = stamp_of(&status);
-	return credentials->token_is_fresh ||
-		memcmp(&stamp, &credentials->token_stamp, sizeof(stamp)) != 0
+	return file->is_fresh || memcmp(&stamp, &file->stamp, sizeof(stamp)) != 0
 		? TOKEN_FILE_CHANGED : TOKEN_FILE_SAME;
 }

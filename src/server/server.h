@@ -63,15 +63,21 @@ typedef struct FileStamp
 	struct timespec changed;
 } FileStamp;
 
+/* A file that holds a token, as it was when it was read. */
+typedef struct TokenFile
+{
+	char	   *path;			/* NULL: there is none */
+	FileStamp	stamp;
+	bool		is_fresh;		/* it had just been written: its stamp may not tell */
+} TokenFile;
+
 /* What a user mapping adds to a request.  Never logged, never shown. */
 typedef struct Credentials
 {
 	List	   *headers;		/* of char *: "Name: value" */
 	char	   *userpwd;		/* "user:password", or NULL */
 	List	   *query;			/* of char *: "name=value", both percent-encoded */
-	char	   *token_file;		/* where a token came from, or NULL */
-	FileStamp	token_stamp;	/* when it was read */
-	bool		token_is_fresh; /* the file had just been written: its stamp may not tell */
+	TokenFile	token_file;		/* where a token came from */
 } Credentials;
 
 /*
@@ -104,7 +110,7 @@ typedef enum TokenFileState
 	TOKEN_FILE_UNUSABLE			/* not there, or empty: perhaps it is being replaced */
 } TokenFileState;
 
-/* A look at the token's file, which reads nothing. */
-extern TokenFileState credentials_look(const Credentials *credentials);
+/* A look at a token's file, which reads nothing. */
+extern TokenFileState credentials_look(const TokenFile *file);
 
 #endif							/* PG_ENRICH_SERVER_H */

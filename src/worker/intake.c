@@ -59,6 +59,7 @@ adopt(Worker *worker, Server *server, Credentials *credentials)
 {
 	worker->setup.server = server;
 	worker->setup.credentials = credentials;
+	worker->token_file.file = credentials->token_file;
 	call_settings(&worker->setup.http_settings, server);
 	worker->setup.generation++;
 }
@@ -196,8 +197,8 @@ intake_server_step(Worker *worker, void *arg pg_attribute_unused())
 	}
 	else
 	{
-		worker->setup.credentials->token_stamp = credentials->token_stamp;
-		worker->setup.credentials->token_is_fresh = credentials->token_is_fresh;
+		worker->token_file.file.stamp = credentials->token_file.stamp;
+		worker->token_file.file.is_fresh = credentials->token_file.is_fresh;
 	}
 	MemoryContextSwitchTo(old);
 	if (worker->setup.credentials != credentials)

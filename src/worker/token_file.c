@@ -19,7 +19,7 @@
 bool
 token_file_is_awaited(Worker *worker)
 {
-	if (credentials_look(worker->setup.credentials) != TOKEN_FILE_UNUSABLE)
+	if (credentials_look(&worker->token_file.file) != TOKEN_FILE_UNUSABLE)
 		return false;
 	if (worker->token_file.bad_since == 0)
 		worker->token_file.bad_since = clock_now();
@@ -32,11 +32,11 @@ token_file_look(Worker *worker)
 	int64		now = clock_now();
 	TokenFileState state;
 
-	if (worker->setup.credentials->token_file == NULL ||
+	if (worker->token_file.file.path == NULL ||
 		now - worker->token_file.looked_at < FILE_LOOK_US)
 		return;
 	worker->token_file.looked_at = now;
-	state = credentials_look(worker->setup.credentials);
+	state = credentials_look(&worker->token_file.file);
 	if (state == TOKEN_FILE_UNUSABLE)
 	{
 		/* The old token may be good for a while yet. */

@@ -10,10 +10,12 @@
 
 #include "postgres.h"
 
+#include "server/server.h"
 #include "worker/worker_place.h"
 
 typedef struct TokenFileWatch
 {
+	TokenFile	file;			/* as it was when it was last read */
 	int64		looked_at;		/* clock of the last look */
 	int64		bad_since;		/* clock of when it was first found unusable; 0: it is usable */
 } TokenFileWatch;
