@@ -30,7 +30,7 @@ SERVER = $(addprefix common/, encoding relation settings) \
 	$(addprefix catalog/, catalog_array catalog_bucket catalog_change catalog_clerk \
 		catalog_counters catalog_extension catalog_failure catalog_insert catalog_job \
 		catalog_statement job leftovers) \
-	$(addprefix recipe/, call match recipe recipe_fingerprint recipe_output recipe_shape \
+	$(addprefix recipe/, call endpoint match recipe recipe_fingerprint recipe_output recipe_paths \
 		recipe_target) \
 	$(addprefix staging/, bucket bucketize bucketize_check staging) \
 	$(addprefix store/, failed_rows store store_plan store_sql store_write) \

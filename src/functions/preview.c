@@ -41,8 +41,8 @@
 
 typedef struct Preview
 {
-	Recipe	   *recipe;
-	Credentials *credentials;
+	const Recipe *recipe;
+	const Endpoint *endpoint;
 	int			row_count;
 	RequestRow *rows;
 	char	  **keys;			/* JSON objects */
@@ -75,9 +75,10 @@ fields_column(HeapTuple tuple, int column)
 
 /* The source query, with the key as a JSON object in place of its columns. */
 static char *
-preview_query(const Recipe *recipe)
+preview_query(const Endpoint *endpoint)
 {
-	int64		limit = recipe->batch_size;
+	const Recipe *recipe = endpoint->recipe;
+	int64		limit = endpoint->batch_size;
 	StringInfoData sql;
 
 	if (recipe->job->max_rows >= 0)
@@ -90,7 +91,7 @@ preview_query(const Recipe *recipe)
 	appendStringInfoString(&sql, "), input, fields");
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, ", key_%d", i + 1);
-	appendStringInfo(&sql, " FROM (%s) q(", bucketize_source_query(recipe, limit));
+	appendStringInfo(&sql, " FROM (%s) q(", bucketize_source_query(endpoint, limit));
 	for (int i = 0; i < recipe->key_count; i++)
 		appendStringInfo(&sql, "key_%d, ", i + 1);
 	appendStringInfoString(&sql, "input, truncated, fields, fingerprint)");
@@ -130,7 +131,7 @@ read_rows(Preview *preview)
 	MemoryContext context = CurrentMemoryContext;
 
 	SPI_connect();
-	if (SPI_execute(preview_query(preview->recipe), false, 0) != SPI_OK_SELECT)
+	if (SPI_execute(preview_query(preview->endpoint), false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the source");
 	MemoryContextSwitchTo(context);
 	preview->rows = palloc0(sizeof(RequestRow) * Max(SPI_processed, 1));
@@ -159,7 +160,7 @@ build(Preview *preview)
 	RequestScope scope = {0, 1, preview->rows, preview->row_count};
 	const char *why;
 
-	if (!call_build(preview->recipe, &scope, &preview->url, &preview->body, &why))
+	if (!call_build(preview->endpoint, &scope, &preview->url, &preview->body, &why))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("the request cannot be made: %s", why[0] != '\0' ? why : "out of memory"),
@@ -191,14 +192,11 @@ wait_for_answer(Http *http, HttpResult *result)
 static void
 ask(Preview *preview)
 {
-	HttpSettings settings;
 	Http	   *http = call_open(4);
 
-	call_settings(&settings, preview->recipe->server);
 	PG_TRY();
 	{
-		if (!call_start(http, &settings, preview->recipe, preview->credentials, 0,
-						&preview->url, &preview->body, NULL))
+		if (!call_start(http, preview->endpoint, &preview->url, &preview->body, NULL))
 			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 		wait_for_answer(http, &preview->result);
 	}
@@ -293,7 +291,7 @@ item_fault(const Preview *preview, const Response *response, Converter **convert
 		why = try_convert(converters[i], value);
 		if (why != NULL)
 			return text_to_utf8(recipe_describe_misfit(output, value, why,
-													   preview->credentials));
+													   preview->endpoint->credentials));
 	}
 	return NULL;
 }
@@ -400,10 +398,10 @@ append_rows(ByteBuffer *out, const Preview *preview, const Response *response)
 static bool
 is_no_result(const Preview *preview)
 {
-	const Recipe *recipe = preview->recipe;
+	const Endpoint *endpoint = preview->endpoint;
 
-	return preview->row_count == 1 && template_single_row_placeholder(recipe->url) != NULL &&
-		list_member_int(recipe->server->not_found, preview->result.status);
+	return preview->row_count == 1 && template_single_row_placeholder(endpoint->url) != NULL &&
+		list_member_int(endpoint->server->not_found, preview->result.status);
 }
 
 /* What would be written, or why not, as JSON text. */
@@ -430,15 +428,15 @@ describe_results(Preview *preview)
 	if (result->status / 100 != 2)
 	{
 		response_error_text(result->body.data, result->body.length, said, sizeof(said));
-		reason = mask_text(said, preview->credentials);
+		reason = mask_text(said, preview->endpoint->credentials);
 		append_error(out, psprintf("HTTP status %d: %.*s", result->status,
 								   (int) utf8_valid_prefix(reason, Min(strlen(reason),
 																	   MAX_REASON_BYTES)),
 								   reason));
 		return;
 	}
-	response_decode(result->body.data, result->body.length, &recipe->shape, preview->row_count,
-					response);
+	response_decode(result->body.data, result->body.length, &preview->endpoint->shape,
+					preview->row_count, response);
 	if (response->status == RESPONSE_OK && recipe->matcher != NULL)
 		matcher_assign(recipe->matcher, preview->key_values, recipe->many, response);
 	if (response->status != RESPONSE_OK)
@@ -476,14 +474,15 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 		elog(ERROR, "return type must be a row type");
 	/* without a row there is no request to show */
 	nulls[0] = nulls[1] = preview->row_count == 0;
-	nulls[2] = nulls[0] || preview->recipe->body == NULL;
+	nulls[2] = nulls[0] || preview->endpoint->body == NULL;
 	if (!nulls[0])
 	{
 		values[0] = CStringGetTextDatum(mask_url(from_utf8(valid_text(preview->url.data,
 																	  preview->url.length)),
-												 preview->credentials));
-		values[1] = CStringGetTextDatum(mask_headers(preview->recipe->server, preview->credentials,
-													 preview->recipe->body != NULL));
+												 preview->endpoint->credentials));
+		values[1] = CStringGetTextDatum(mask_headers(preview->endpoint->server,
+													 preview->endpoint->credentials,
+													 preview->endpoint->body != NULL));
 	}
 	if (!nulls[2])
 		values[2] = CStringGetTextDatum(from_utf8(valid_text(preview->body.data,
@@ -494,12 +493,12 @@ form_result(FunctionCallInfo fcinfo, Preview *preview)
 	if (!nulls[4])
 		values[4] = CStringGetTextDatum(from_utf8(mask_text(valid_text(answer->data,
 																	   answer->length),
-															preview->credentials)));
+															preview->endpoint->credentials)));
 	if (preview->row_count == 0)
 		append_error(&preview->results, "no row would be sent");
 	else
 		describe_results(preview);
-	values[5] = jsonb_of_utf8(&preview->results, preview->credentials);
+	values[5] = jsonb_of_utf8(&preview->results, preview->endpoint->credentials);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
@@ -532,6 +531,7 @@ enrich_preview(PG_FUNCTION_ARGS)
 	Preview    *preview = palloc0(sizeof(Preview));
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 	Job		   *job;
+	Server	   *server;
 
 	if (InSecurityRestrictedOperation())
 		ereport(ERROR,
@@ -542,12 +542,15 @@ enrich_preview(PG_FUNCTION_ARGS)
 	callback->arg = preview;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 	job = start_read_arguments(fcinfo);
-	preview->recipe = recipe_make(job, server_load(job->server, false));
+	server = server_load(job->server, false);
+	server_check_usage(server, GetUserId());
+	preview->recipe = recipe_make(job);
+	preview->endpoint = endpoint_make(preview->recipe, server,
+									  credentials_load(server, GetUserId()), NULL);
 	preview->as_jsonb = converter_create("results", JSONBOID, -1);
-	preview->credentials = credentials_load(preview->recipe->server, GetUserId());
 	if (has_missing_columns(preview->recipe))
 		job->rows = ROWS_ALL;	/* what start would make holds no row's result yet */
-	bucketize_check_query(preview->recipe);
+	bucketize_check_query(preview->endpoint);
 	read_rows(preview);
 	if (preview->row_count > 0)
 	{

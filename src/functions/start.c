@@ -304,7 +304,9 @@ Datum
 enrich_start(PG_FUNCTION_ARGS)
 {
 	Job		   *job;
+	Server	   *server;
 	Recipe	   *recipe;
+	Endpoint   *endpoint;
 	int64		id;
 
 	check_caller();
@@ -313,9 +315,12 @@ enrich_start(PG_FUNCTION_ARGS)
 	if (id != 0)
 		PG_RETURN_INT64(id);
 
-	recipe = recipe_make(job, server_load(job->server, false));
+	server = server_load(job->server, false);
+	server_check_usage(server, GetUserId());
+	recipe = recipe_make(job);
+	endpoint = endpoint_make(recipe, server, NULL, NULL);
 	recipe_make_target(recipe);
-	bucketize_check_query(recipe);
+	bucketize_check_query(endpoint);
 	warn_of_publications();
 	if (job->write_mode != WRITE_UPDATE)
 		job->target = recipe->target_name;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * call.c
- *	  From a recipe and rows to an HTTP call on its way: workers and preview alike.
+ *	  From an endpoint and rows to an HTTP call on its way: workers and preview alike.
  *
  * Here, and nowhere else, secrets join a request.
  *
@@ -38,26 +38,13 @@ call_open(int max_connections)
 	return http;
 }
 
-void
-call_settings(HttpSettings *settings, const Server *server)
-{
-	settings->timeout_ms = server->timeout_ms;
-	settings->connect_timeout_ms = server->connect_timeout_ms;
-	settings->max_response_size = server->max_response_size;
-	settings->http_version = server->http_version;
-	settings->proxy = server->proxy;
-	settings->ca_file = server->ca_file;
-	settings->verify_tls = server->verify_tls;
-	settings->follow_redirects = server->follow_redirects;
-}
-
 bool
-call_build(const Recipe *recipe, const RequestScope *scope, ByteBuffer *url, ByteBuffer *body,
+call_build(const Endpoint *endpoint, const RequestScope *scope, ByteBuffer *url, ByteBuffer *body,
 		   const char **why)
 {
 	*why = "";
-	return template_fill(recipe->url, scope, url, why) &&
-		(recipe->body == NULL || template_fill(recipe->body, scope, body, why));
+	return template_fill(endpoint->url, scope, url, why) &&
+		(endpoint->body == NULL || template_fill(endpoint->body, scope, body, why));
 }
 
 /* The URL with what the credentials add to its query. */
@@ -92,27 +79,26 @@ header_lines(const Server *server, const Credentials *credentials, int *count)
 }
 
 bool
-call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
-		   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
-		   const ByteBuffer *body, void *tag)
+call_start(Http *http, const Endpoint *endpoint, const ByteBuffer *url, const ByteBuffer *body,
+		   void *tag)
 {
 	HttpRequest call = {0};
 	ByteBuffer	full = {0};
 	bool		started;
 
-	append_url(&full, url, credentials);
-	call.method = recipe->server->method;
+	append_url(&full, url, endpoint->credentials);
+	call.method = endpoint->server->method;
 	call.url = full.data;
-	call.headers = header_lines(recipe->server, credentials, &call.header_count);
-	call.userpwd = credentials->userpwd;
-	if (recipe->body != NULL)
+	call.headers = header_lines(endpoint->server, endpoint->credentials, &call.header_count);
+	call.userpwd = endpoint->credentials->userpwd;
+	if (endpoint->body != NULL)
 	{
 		call.body = body->data;
 		call.body_length = body->length;
 	}
-	call.profile = profile;
+	call.profile = endpoint->generation;
 	call.tag = tag;
-	started = !full.failed && http_start(http, settings, &call);
+	started = !full.failed && http_start(http, &endpoint->http, &call);
 	buffer_free(&full);
 	return started;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * call.h
- *	  From a recipe and rows to an HTTP call on its way: workers and preview alike.
+ *	  From an endpoint and rows to an HTTP call on its way: workers and preview alike.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,8 +11,7 @@
 #include "postgres.h"
 
 #include "http/http.h"
-#include "recipe/recipe.h"
-#include "server/server.h"
+#include "recipe/endpoint.h"
 
 /*
  * Raises feature_not_supported where the libcurl that is loaded is one of those that cannot
@@ -26,23 +25,18 @@ extern void call_check_library(void);
  */
 extern Http *call_open(int max_connections);
 
-/* How to reach a server, from its options, whose strings it refers to. */
-extern void call_settings(HttpSettings *settings, const Server *server);
-
 /*
  * Fill the templates: the url, and the body where one is sent.  Both come empty
  * and hold no secret.  False: *why says why not (static, or "" for want of memory).
  */
-extern bool call_build(const Recipe *recipe, const RequestScope *scope,
+extern bool call_build(const Endpoint *endpoint, const RequestScope *scope,
 					   ByteBuffer *url, ByteBuffer *body, const char **why);
 
 /*
- * Send it, with what the credentials add to headers and query.  The body must
- * outlive the call; tag comes back with the result; profile: see http.h.
- * False: out of memory.
+ * Send it, with what the credentials add to headers and query.  Endpoint and body must
+ * outlive the call; tag comes back with the result.  False: out of memory.
  */
-extern bool call_start(Http *http, const HttpSettings *settings, const Recipe *recipe,
-					   const Credentials *credentials, unsigned profile, const ByteBuffer *url,
+extern bool call_start(Http *http, const Endpoint *endpoint, const ByteBuffer *url,
 					   const ByteBuffer *body, void *tag);
 
 #endif							/* PG_ENRICH_CALL_H */

@@ -329,26 +329,13 @@ recipe_check_source(const Recipe *recipe)
 	relation_require_privilege(recipe->job->source, ACL_SELECT, columns);
 }
 
-/* Templates are malloc'd: they go with the memory context of their recipe. */
-static void
-free_with_context(void *recipe)
-{
-	recipe_free(recipe);
-}
-
 Recipe *
-recipe_make(Job *job, const Server *server)
+recipe_make(Job *job)
 {
 	Recipe	   *recipe = palloc0(sizeof(Recipe));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
 	Assert(IsTransactionState());
-	callback->func = free_with_context;
-	callback->arg = recipe;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	server_check_usage(server, GetUserId());
 	recipe->job = job;
-	recipe->server = server;
 	check_source(job->source);	/* before its key is looked for */
 	recipe->source = relation_quoted_name(job->source);
 	recipe->many = strcmp(job->result_rows, "many") == 0;
@@ -361,14 +348,7 @@ recipe_make(Job *job, const Server *server)
 	recipe_read_outputs(recipe);
 	recipe_resolve_target(recipe);
 	recipe_check_placeholders(recipe);
-	recipe_compile_shape(recipe);
+	recipe_compile_paths(recipe);
+	recipe_check_fingerprint(recipe);
 	return recipe;
-}
-
-void
-recipe_free(Recipe *recipe)
-{
-	template_free(recipe->body);
-	template_free(recipe->url);
-	recipe->body = recipe->url = NULL;
 }

@@ -2,10 +2,10 @@
  *
  * recipe.h
  *	  A job's parameters resolved against the database: columns with their
- *	  types, compiled templates and paths, the target.
+ *	  types, paths of values, the target.
  *
  * Made by start (which checks everything by making it), by preview, and by
- * each worker.
+ * each worker.  What depends on the server, too, is an Endpoint (endpoint.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +21,6 @@
 #include "recipe/match.h"
 #include "response/response.h"
 #include "server/server.h"
-#include "template/template.h"
 
 typedef struct KeyColumn
 {
@@ -59,7 +58,6 @@ typedef struct OutputColumn
 typedef struct Recipe
 {
 	const Job  *job;
-	const Server *server;
 
 	char	   *source;			/* qualified and quoted */
 	const char *source_alias;	/* what its columns are qualified with: its bare name, quoted */
@@ -73,9 +71,7 @@ typedef struct Recipe
 	 */
 	int			field_count;
 	char	  **fields;
-	bool		stage_fields;	/* a template or an output needs them */
-	bool		send_fields;	/* a template does */
-	char	   *fingerprint_seed;	/* of templates and paths; NULL: no fingerprint wanted */
+	bool		stores_fields;	/* an output needs them */
 
 	int			output_count;
 	OutputColumn *outputs;
@@ -85,14 +81,8 @@ typedef struct Recipe
 	bool		target_has_key; /* a unique index on the key, and item with many */
 	bool		many;			/* a row has any number of target rows, told apart by column item */
 
-	bool		sends_body;
-	Template   *body;			/* NULL when no body is sent */
-	Template   *url;
-	int			batch_size;		/* rows in a request, never more than bucket_size */
-	ResponseShape shape;
+	ResponseShape items;		/* key and outputs; an endpoint's shape says where items are */
 	Matcher    *matcher;		/* of items by their keys; NULL: by position */
-	bool		evaluates;		/* decoding takes a transaction: for keys, or paths that are not plain */
-	Path		usage;			/* where an answer reports tokens spent */
 } Recipe;
 
 /*
@@ -100,13 +90,7 @@ typedef struct Recipe
  * errors with hints for whatever is wrong.  job->key is filled in with the
  * primary key when it is NIL, job->target made canonical.
  */
-extern Recipe *recipe_make(Job *job, const Server *server);
-
-/*
- * Free the templates, before they are compiled anew; at last they go with the
- * recipe's memory context.
- */
-extern void recipe_free(Recipe *recipe);
+extern Recipe *recipe_make(Job *job);
 
 /* The paths of outputs, for messages. */
 extern char *recipe_list_paths(const Recipe *recipe);
@@ -128,9 +112,15 @@ extern void recipe_check_source(const Recipe *recipe);
 /* Parts of recipe_make, in files of their own. */
 extern void recipe_read_outputs(Recipe *recipe);	/* recipe_output.c */
 extern void recipe_check_placeholders(const Recipe *recipe);	/* recipe_output.c */
-extern void recipe_make_fingerprint_seed(Recipe *recipe);	/* recipe_fingerprint.c */
-extern void recipe_resolve_target(Recipe *recipe);
-extern void recipe_compile_shape(Recipe *recipe);
+extern void recipe_resolve_target(Recipe *recipe);	/* recipe_target.c */
+extern void recipe_compile_paths(Recipe *recipe);	/* recipe_paths.c */
+extern void recipe_check_fingerprint(const Recipe *recipe); /* recipe_fingerprint.c */
+
+/*
+ * The part of a row's fingerprint that is the same for all rows that are sent to a server: md5
+ * of what is sent besides the row, and of what is made of the answer.  NULL: none is wanted.
+ */
+extern char *recipe_fingerprint_seed(const Recipe *recipe, const Server *server);
 
 /* The operator that compares values of a key column, as SQL: OPERATOR(schema.=). */
 extern char *recipe_key_equality(const KeyColumn *key);

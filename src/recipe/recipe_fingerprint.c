@@ -23,27 +23,20 @@ fingerprint_output(const Recipe *recipe)
 	return -1;
 }
 
-/*
- * The part of a row's fingerprint that is the same for all rows: md5 of what is
- * sent besides the row, and of what is made of the answer.
- */
 void
-recipe_make_fingerprint_seed(Recipe *recipe)
+recipe_check_fingerprint(const Recipe *recipe)
 {
-	const Job  *job = recipe->job;
-	const Server *server = recipe->server;
 	int			output = fingerprint_output(recipe);
-	StringInfoData parts;
 	bool		is_preferred;
 	char		category;
 
-	if (output < 0 && job->rows != ROWS_CHANGED)
-		return;
-	if (output < 0)
+	if (output < 0 && recipe->job->rows == ROWS_CHANGED)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("rows => 'changed' needs an output column for the fingerprint"),
 				errhint("Add one to output: {\"fingerprint text\": \"{{fingerprint}}\"}."));
+	if (output < 0)
+		return;
 	get_type_category_preferred(recipe->outputs[output].type, &category, &is_preferred);
 	if (category != TYPCATEGORY_STRING)
 		ereport(ERROR,
@@ -51,6 +44,16 @@ recipe_make_fingerprint_seed(Recipe *recipe)
 				errmsg("fingerprint column \"%s\" is of type %s", recipe->outputs[output].name,
 					   format_type_be(recipe->outputs[output].type)),
 				errhint("Use text."));
+}
+
+char *
+recipe_fingerprint_seed(const Recipe *recipe, const Server *server)
+{
+	const Job  *job = recipe->job;
+	StringInfoData parts;
+
+	if (fingerprint_output(recipe) < 0)
+		return NULL;
 	initStringInfo(&parts);
 	appendStringInfo(&parts, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n", server->url,
 					 job->path ? job->path : "",
@@ -65,6 +68,5 @@ recipe_make_fingerprint_seed(Recipe *recipe)
 		appendStringInfoString(&parts, "many\n");
 	for (int i = 0; i < recipe->output_count; i++)
 		appendStringInfo(&parts, "%s\n%s\n", recipe->outputs[i].name, recipe->outputs[i].path);
-	recipe->fingerprint_seed =
-		TextDatumGetCString(DirectFunctionCall1(md5_text, CStringGetTextDatum(parts.data)));
+	return TextDatumGetCString(DirectFunctionCall1(md5_text, CStringGetTextDatum(parts.data)));
 }

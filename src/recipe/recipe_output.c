@@ -385,7 +385,8 @@ recipe_read_outputs(Recipe *recipe)
 	{
 		read_output(recipe, &recipe->outputs[recipe->output_count], name, value);
 		read_placeholder(recipe, &recipe->outputs[recipe->output_count]);
-		check_output_name(recipe, recipe->output_count++);
+		check_output_name(recipe, recipe->output_count);
+		recipe->stores_fields |= recipe->outputs[recipe->output_count++].kind == OUTPUT_FIELD;
 	}
 }
 

@@ -182,15 +182,16 @@ text_column_to_utf8(HeapTuple tuple, TupleDesc descriptor, int column, size_t *l
 }
 
 static void
-read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descriptor, int column,
+read_fields(const Endpoint *endpoint, Row *row, HeapTuple tuple, TupleDesc descriptor, int column,
 			Slice *slice)
 {
+	const Recipe *recipe = endpoint->recipe;
 	bool		is_null;
 	Datum		array = SPI_getbinval(tuple, descriptor, column, &is_null);
 	int			count;
 	char	  **fields;
 
-	if (is_null && recipe->stage_fields)
+	if (is_null && endpoint->needs_fields)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("the server's request names columns, which"
@@ -214,8 +215,10 @@ read_fields(const Recipe *recipe, Row *row, HeapTuple tuple, TupleDesc descripto
 
 /* Copy a result row into the slice, whose context is current. */
 static void
-read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, TupleDesc descriptor)
+read_row(const Endpoint *endpoint, Slice *slice, Bucket *bucket, HeapTuple tuple,
+		 TupleDesc descriptor)
 {
+	const Recipe *recipe = endpoint->recipe;
 	Row		   *row = &slice->rows[slice->row_count++];
 	int			keys = recipe->key_count;
 	size_t		fingerprint_length;
@@ -246,7 +249,7 @@ read_row(const Recipe *recipe, Slice *slice, Bucket *bucket, HeapTuple tuple, Tu
 	row->is_unsendable = utf8_valid_prefix(row->request.input, row->request.input_length)
 		< row->request.input_length;
 	slice->bytes += sizeof(Row) + row->request.input_length;
-	read_fields(recipe, row, tuple, descriptor, 4 + keys, slice);
+	read_fields(endpoint, row, tuple, descriptor, 4 + keys, slice);
 	row->fingerprint = text_column_to_utf8(tuple, descriptor, 5 + keys, &fingerprint_length);
 }
 
@@ -268,8 +271,9 @@ bucket_of(const Recipe *recipe, List *buckets, int *position, int64 row_number)
 
 /* Read what was fetched; less of it if so many bytes are at hand before.  True: all. */
 static bool
-read_rows(const Recipe *recipe, List *buckets, Size max_bytes, Slice *slice, int *position)
+read_rows(const Endpoint *endpoint, List *buckets, Size max_bytes, Slice *slice, int *position)
 {
+	const Recipe *recipe = endpoint->recipe;
 	MemoryContext scratch = CurrentMemoryContext;
 
 	check_columns(recipe, SPI_tuptable->tupdesc);
@@ -285,7 +289,7 @@ read_rows(const Recipe *recipe, List *buckets, Size max_bytes, Slice *slice, int
 		if (row_is_finished(bucket, number))
 			continue;
 		MemoryContextSwitchTo(slice->context);
-		read_row(recipe, slice, bucket, tuple, SPI_tuptable->tupdesc);
+		read_row(endpoint, slice, bucket, tuple, SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(scratch);
 	}
 	return slice->bytes < max_bytes;
@@ -293,7 +297,7 @@ read_rows(const Recipe *recipe, List *buckets, Size max_bytes, Slice *slice, int
 
 /* Run one of the two queries.  True: it was read to its end. */
 static bool
-run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Size max_bytes,
+run_query(const Endpoint *endpoint, List *buckets, bool by_blocks, int max_rows, Size max_bytes,
 		  Slice *slice)
 {
 	const Bucket *first = linitial(buckets);
@@ -308,7 +312,7 @@ run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Siz
 	values[0] = Int64GetDatum(first->next_row);
 	values[1] = Int64GetDatum(last->row.first_row + last->row.row_count - 1);
 	nest_level = settings_without_query_ids();
-	portal = SPI_cursor_open_with_args(NULL, load_query(recipe, buckets, by_blocks),
+	portal = SPI_cursor_open_with_args(NULL, load_query(endpoint->recipe, buckets, by_blocks),
 									   2, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
 	AtEOXact_GUC(true, nest_level);
 	do
@@ -317,7 +321,7 @@ run_query(const Recipe *recipe, List *buckets, bool by_blocks, int max_rows, Siz
 
 		SPI_cursor_fetch(portal, true, wanted);
 		at_end = SPI_processed < (uint64) wanted;
-		at_end &= read_rows(recipe, buckets, max_bytes, slice, &position);
+		at_end &= read_rows(endpoint, buckets, max_bytes, slice, &position);
 		SPI_freetuptable(SPI_tuptable);
 	} while (!at_end && slice->row_count < max_rows && slice->bytes < max_bytes);
 	SPI_cursor_close(portal);
@@ -397,25 +401,26 @@ rewind_buckets(List *buckets, int64 next_row)
 
 /* Where they should lie, and where nothing of the kind is found, anywhere. */
 static void
-load_rows(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, Slice *slice)
+load_rows(const Endpoint *endpoint, List *buckets, int max_rows, Size max_bytes, Slice *slice)
 {
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	int64		expected = rows_to_load(buckets);
 
 	make_room(slice, Min(max_rows, expected), max_bytes);
 	SPI_connect();
-	if (run_query(recipe, buckets, true, max_rows, max_bytes, slice) && slice->row_count < expected)
+	if (run_query(endpoint, buckets, true, max_rows, max_bytes, slice) &&
+		slice->row_count < expected)
 	{
 		slice->row_count = 0;
 		slice->bytes = 0;
 		rewind_buckets(buckets, next_row);
-		if (run_query(recipe, buckets, false, max_rows, max_bytes, slice) &&
+		if (run_query(endpoint, buckets, false, max_rows, max_bytes, slice) &&
 			slice->row_count < expected)
 			ereport(ERROR,
 					errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("staging rows of job " INT64_FORMAT " are missing: %d of " INT64_FORMAT
 						   " found from row " INT64_FORMAT " on",
-						   recipe->job->id, slice->row_count, expected, next_row),
+						   endpoint->recipe->job->id, slice->row_count, expected, next_row),
 					errhint("Somebody changed the staging table. Cancel the job and start it"
 							" again."));
 	}
@@ -423,7 +428,8 @@ load_rows(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, Sli
 }
 
 Slice *
-bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, MemoryContext parent)
+bucket_load(const Endpoint *endpoint, List *buckets, int max_rows, Size max_bytes,
+			MemoryContext parent)
 {
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	Slice	   *slice = make_slice(parent);
@@ -431,7 +437,7 @@ bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes, M
 	Assert(IsTransactionState() && buckets != NIL && max_rows > 0);
 	PG_TRY();
 	{
-		load_rows(recipe, buckets, max_rows, max_bytes, slice);
+		load_rows(endpoint, buckets, max_rows, max_bytes, slice);
 	}
 	PG_CATCH();
 	{

@@ -13,7 +13,7 @@
 #include "nodes/pg_list.h"
 
 #include "catalog/catalog_bucket.h"
-#include "recipe/recipe.h"
+#include "recipe/endpoint.h"
 
 /* A claimed bucket, from its claim until all its rows are finished and stored. */
 typedef struct Bucket
@@ -56,12 +56,12 @@ extern void bucket_free(Bucket *bucket);
 extern bool bucket_is_loaded(const Bucket *bucket);
 
 /*
- * Load rows of buckets (List of Bucket *, consecutive) from staging, as the
+ * Load rows of buckets (List of Bucket *, consecutive) from staging, for an endpoint, as the
  * current user, until all are loaded or so many rows or bytes are at hand; at
  * least one row.  Returns a slice in a context of its own below parent, and
  * moves each bucket's next_row on.  Raises data_corrupted when rows are missing.
  */
-extern Slice *bucket_load(const Recipe *recipe, List *buckets, int max_rows, Size max_bytes,
+extern Slice *bucket_load(const Endpoint *endpoint, List *buckets, int max_rows, Size max_bytes,
 						  MemoryContext parent);
 
 /* As if the buckets had not been loaded; next_row: of the first one, before it was. */

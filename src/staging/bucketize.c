@@ -51,6 +51,7 @@ typedef struct Bucketizer
 {
 	DestReceiver receiver;		/* first: the executor knows us by it */
 	const Recipe *recipe;
+	const Endpoint *endpoint;
 	BucketizeProgress progress;
 	void	   *progress_state;
 	Bucketized	found;
@@ -159,8 +160,9 @@ append_missing(StringInfo sql, const Recipe *recipe)
 
 /* SELECT key_1, …, input, fields of the rows wanted: where_clause sees nothing but the source. */
 static void
-append_wanted_rows(StringInfo sql, const Recipe *recipe)
+append_wanted_rows(StringInfo sql, const Endpoint *endpoint)
 {
+	const Recipe *recipe = endpoint->recipe;
 	const Job  *job = recipe->job;
 
 	appendStringInfoString(sql, "SELECT ");
@@ -168,7 +170,7 @@ append_wanted_rows(StringInfo sql, const Recipe *recipe)
 		appendStringInfo(sql, "%s.%s AS key_%d, ", recipe->source_alias,
 						 quote_identifier(recipe->keys[i].name), i + 1);
 	appendStringInfo(sql, "%s AS input", input_expression(recipe));
-	if (recipe->stage_fields)
+	if (endpoint->needs_fields)
 	{
 		appendStringInfoString(sql, ", ARRAY[");
 		for (int i = 0; i < recipe->field_count; i++)
@@ -222,21 +224,23 @@ fields_in_order(const Recipe *recipe)
 
 /* md5 of all that decides on the row's result: templates, paths, and the row as it is sent. */
 static char *
-fingerprint_expression(const Recipe *recipe)
+fingerprint_expression(const Endpoint *endpoint)
 {
-	if (recipe->fingerprint_seed == NULL)
+	if (endpoint->fingerprint_seed == NULL)
 		return "NULL::pg_catalog.text";
 	return psprintf("pg_catalog.md5(pg_catalog.concat('%s|', prepared.input, %s))",
-					recipe->fingerprint_seed,
-					recipe->send_fields
-					? psprintf("'|', %s::pg_catalog.text", fields_in_order(recipe))
+					endpoint->fingerprint_seed,
+					endpoint->sends_fields
+					? psprintf("'|', %s::pg_catalog.text", fields_in_order(endpoint->recipe))
 					: "''");
 }
 
 /* Rows whose result was made from what they hold now have its fingerprint beside it. */
 static void
-append_changed(StringInfo sql, const Recipe *recipe)
+append_changed(StringInfo sql, const Endpoint *endpoint)
 {
+	const Recipe *recipe = endpoint->recipe;
+
 	appendStringInfo(sql, " WHERE NOT EXISTS (SELECT FROM %s pg_enrich_target WHERE ",
 					 recipe->target_name);
 	for (int i = 0; i < recipe->key_count; i++)
@@ -248,13 +252,14 @@ append_changed(StringInfo sql, const Recipe *recipe)
 		if (recipe->outputs[i].kind == OUTPUT_FINGERPRINT)
 			appendStringInfo(sql, "pg_enrich_target.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s)",
 							 quote_identifier(recipe->outputs[i].name),
-							 fingerprint_expression(recipe));
+							 fingerprint_expression(endpoint));
 }
 
 /* SELECT key_1, …, input, truncated, fields: what is sent of each row. */
 static void
-append_prepared_rows(StringInfo sql, const Recipe *recipe)
+append_prepared_rows(StringInfo sql, const Endpoint *endpoint)
 {
+	const Recipe *recipe = endpoint->recipe;
 	int			length = recipe->job->max_input_length;
 
 	appendStringInfoString(sql, "SELECT ");
@@ -266,13 +271,14 @@ append_prepared_rows(StringInfo sql, const Recipe *recipe)
 	else
 		appendStringInfoString(sql, "input, false AS truncated");
 	appendStringInfoString(sql, ", fields FROM (");
-	append_wanted_rows(sql, recipe);
+	append_wanted_rows(sql, endpoint);
 	appendStringInfoString(sql, ") wanted");
 }
 
 char *
-bucketize_source_query(const Recipe *recipe, int64 limit)
+bucketize_source_query(const Endpoint *endpoint, int64 limit)
 {
+	const Recipe *recipe = endpoint->recipe;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -282,11 +288,11 @@ bucketize_source_query(const Recipe *recipe, int64 limit)
 	appendStringInfo(&sql,
 					 "prepared.input, prepared.truncated, prepared.fields, %s AS fingerprint"
 					 " FROM (",
-					 fingerprint_expression(recipe));
-	append_prepared_rows(&sql, recipe);
+					 fingerprint_expression(endpoint));
+	append_prepared_rows(&sql, endpoint);
 	appendStringInfoString(&sql, ") prepared");
 	if (recipe->job->rows == ROWS_CHANGED)
-		append_changed(&sql, recipe);
+		append_changed(&sql, endpoint);
 	if (limit >= 0)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
 	return sql.data;
@@ -505,7 +511,7 @@ run_source_query(Bucketizer *state)
 	int			result;
 
 	/* Without CURSOR_OPT_PARALLEL_OK: tables cannot be made while in parallel mode. */
-	plan = SPI_prepare(bucketize_source_query(state->recipe, state->recipe->job->max_rows), 0,
+	plan = SPI_prepare(bucketize_source_query(state->endpoint, state->recipe->job->max_rows), 0,
 					   NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the source query: %s", SPI_result_code_string(SPI_result));
@@ -559,8 +565,9 @@ make_slots(Bucketizer *state)
 }
 
 Bucketized
-bucketize(const Recipe *recipe, BucketizeProgress progress, void *progress_state)
+bucketize(const Endpoint *endpoint, BucketizeProgress progress, void *progress_state)
 {
+	const Recipe *recipe = endpoint->recipe;
 	Bucketizer *state = palloc0(sizeof(Bucketizer));
 
 	state->receiver.receiveSlot = receive_row;
@@ -569,6 +576,7 @@ bucketize(const Recipe *recipe, BucketizeProgress progress, void *progress_state
 	state->receiver.rDestroy = end_receiving;
 	state->receiver.mydest = DestNone;
 	state->recipe = recipe;
+	state->endpoint = endpoint;
 	state->progress = progress;
 	state->progress_state = progress_state;
 	state->context = CurrentMemoryContext;

@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-#include "recipe/recipe.h"
+#include "recipe/endpoint.h"
 
 /* What bucketizing tells while it goes on; raises an error to end it. */
 typedef void (*BucketizeProgress) (int64 rows, void *state);
@@ -29,18 +29,18 @@ typedef struct Bucketized
  * unique_violation for a key that is no key, naming it, and whatever reading
  * the source raises.
  */
-extern Bucketized bucketize(const Recipe *recipe, BucketizeProgress progress, void *state);
+extern Bucketized bucketize(const Endpoint *endpoint, BucketizeProgress progress, void *state);
 
 /*
  * The query that reads a job's source: key columns, input, was it truncated,
  * fields, fingerprint.  Raises syntax and name errors of where_clause when prepared.
  */
-extern char *bucketize_source_query(const Recipe *recipe, int64 limit);
+extern char *bucketize_source_query(const Endpoint *endpoint, int64 limit);
 
 /*
  * Parse and plan that query, for its errors: names, types, privileges, and
  * temporary tables, which no worker sees.
  */
-extern void bucketize_check_query(const Recipe *recipe);
+extern void bucketize_check_query(const Endpoint *endpoint);
 
 #endif							/* PG_ENRICH_BUCKETIZE_H */

@@ -113,9 +113,10 @@ check_input_expression(const Recipe *recipe, const char *expression)
 }
 
 void
-bucketize_check_query(const Recipe *recipe)
+bucketize_check_query(const Endpoint *endpoint)
 {
-	char	   *sql = bucketize_source_query(recipe, recipe->job->max_rows);
+	const Recipe *recipe = endpoint->recipe;
+	char	   *sql = bucketize_source_query(endpoint, recipe->job->max_rows);
 	ListCell   *cell;
 
 	SPI_connect();

@@ -22,7 +22,6 @@
 
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_job.h"
-#include "recipe/call.h"
 #include "worker/worker.h"
 
 bool		intake_server_changed = false;
@@ -53,15 +52,13 @@ intake_watch_changes(void)
 	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 }
 
-/* Server, which has its place among those in use, and credentials from now on. */
+/* Requests go to this one from now on. */
 static void
-adopt(Worker *worker, Server *server, Credentials *credentials)
+adopt(Worker *worker, const Endpoint *endpoint)
 {
-	worker->setup.server = server;
-	worker->setup.credentials = credentials;
-	worker->token_file.file = credentials->token_file;
-	call_settings(&worker->setup.http_settings, server);
-	worker->setup.generation++;
+	worker->setup.endpoint = endpoint;
+	worker->setup.evaluates |= endpoint->evaluates;
+	worker->token_file.file = endpoint->credentials->token_file;
 }
 
 /* Bucketizing needs no credentials: they can still be mended when it is done. */
@@ -108,14 +105,16 @@ intake_job(Worker *worker)
 		Server	   *server = server_load(job->server, false);
 		Credentials *credentials;
 		Recipe	   *recipe;
+		Endpoint   *endpoint;
 
 		server_check_usage(server, GetUserId());
 		credentials = credentials_of(job, server);
-		recipe = recipe_make(job, server);
+		recipe = recipe_make(job);
 		if (worker->setup.recipe != NULL)
 			require_same_keys(worker->setup.recipe, recipe);
+		endpoint = endpoint_make(recipe, server, credentials, worker->setup.endpoint);
 		permits_use_server(worker->place.slot_index, server);
-		adopt(worker, server, credentials);
+		adopt(worker, endpoint);
 		worker->setup.recipe = recipe;
 		worker->setup.context = context;
 		MemoryContextSetParent(context, worker->context);
@@ -124,45 +123,30 @@ intake_job(Worker *worker)
 	MemoryContextSwitchTo(old);
 }
 
-/* Rows on their way have no fields if none were asked for: nulls would go out in their place. */
-static void
-require_staged_fields(const Recipe *before, const Recipe *after)
+void
+intake_renew(Worker *worker)
 {
-	if (after->stage_fields && !before->stage_fields)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("the server's request names columns now, which "
-					   "job " INT64_FORMAT " has not staged",
-					   after->job->id),
-				errhint("Change the server back, or cancel the job and start it again."));
+	const Endpoint *before = worker->setup.endpoint;
+	MemoryContext old = MemoryContextSwitchTo(worker->setup.context);
+
+	worker->setup.endpoint = endpoint_renew(before, before->credentials);
+	MemoryContextSwitchTo(old);
 }
 
-/*
- * Templates and paths by a server that has changed: all of them, or none where
- * that fails, for what is in flight is decoded by them.
- */
-static void
-recompile(Worker *worker, const Server *server)
+/* The endpoint that server and credentials make now; NULL: they are as they were. */
+static Endpoint *
+changed_endpoint(Worker *worker, const Server *server, const Credentials *credentials)
 {
-	Recipe	   *changed = palloc(sizeof(Recipe));
+	const Endpoint *before = worker->setup.endpoint;
+	Endpoint   *endpoint;
 
-	*changed = *worker->setup.recipe;
-	changed->server = server;
-	changed->body = changed->url = NULL;
-	PG_TRY();
-	{
-		recipe_compile_shape(changed);
-		require_staged_fields(worker->setup.recipe, changed);
-	}
-	PG_CATCH();
-	{
-		recipe_free(changed);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	recipe_free(worker->setup.recipe);
-	*worker->setup.recipe = *changed;
-	pfree(changed);
+	if (server->oid == before->server->oid &&
+		strcmp(server->definition, before->server->definition) == 0)
+		return credentials_equal(credentials, before->credentials) ? NULL
+			: endpoint_renew(before, credentials);
+	endpoint = endpoint_make(worker->setup.recipe, server, credentials, before);
+	permits_use_server(worker->place.slot_index, server);
+	return endpoint;
 }
 
 /*
@@ -173,27 +157,20 @@ recompile(Worker *worker, const Server *server)
 void
 intake_server_step(Worker *worker, void *arg pg_attribute_unused())
 {
-	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich set-up",
+	MemoryContext context = AllocSetContextCreate(worker->turn, "pg_enrich endpoint",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Server	   *server = server_load(worker->setup.job->server, false);
-	Credentials *credentials;
-	bool		same_server;
+	const Server *server = server_load(worker->setup.job->server, false);
+	const Credentials *credentials;
+	const Endpoint *endpoint;
 
 	server_check_usage(server, GetUserId());
 	credentials = credentials_load(server, GetUserId());
-	same_server = server->oid == worker->setup.server->oid &&
-		strcmp(server->definition, worker->setup.server->definition) == 0;
-	if (!same_server)
-	{
-		/* First, as it may fail: what is compiled refers to the server, which must be kept then. */
-		permits_use_server(worker->place.slot_index, server);
-		recompile(worker, server);
-	}
-	if (!same_server || !credentials_equal(credentials, worker->setup.credentials))
+	endpoint = changed_endpoint(worker, server, credentials);
+	if (endpoint != NULL)
 	{
 		MemoryContextSetParent(context, worker->setup.context);
-		adopt(worker, same_server ? worker->setup.server : server, credentials);
+		adopt(worker, endpoint);
 	}
 	else
 	{
@@ -201,16 +178,16 @@ intake_server_step(Worker *worker, void *arg pg_attribute_unused())
 		worker->token_file.file.is_fresh = credentials->token_file.is_fresh;
 	}
 	MemoryContextSwitchTo(old);
-	if (worker->setup.credentials != credentials)
+	if (endpoint == NULL)
 		MemoryContextDelete(context);
 }
 
 bool
 intake_refresh(Worker *worker)
 {
-	unsigned	before = worker->setup.generation;
+	const Endpoint *before = worker->setup.endpoint;
 
-	return worker_try(worker, intake_server_step, NULL) && worker->setup.generation != before;
+	return worker_try(worker, intake_server_step, NULL) && worker->setup.endpoint != before;
 }
 
 bool

@@ -11,20 +11,17 @@
 #include "postgres.h"
 
 #include "catalog/job.h"
-#include "http/http.h"
-#include "recipe/recipe.h"
+#include "recipe/endpoint.h"
 #include "worker/worker_place.h"
 
 typedef struct WorkerSetup
 {
 	Job		   *job;			/* NULL: it is gone */
-	Server	   *server;
-	Credentials *credentials;
-	HttpSettings http_settings;
 	Recipe	   *recipe;
-	MemoryContext context;		/* of all that */
-	unsigned	generation;		/* of server and credentials: it is another one when they have
-								 * changed, or the job was resumed */
+	const Endpoint *endpoint;	/* that requests are sent to by now: it is another one when server
+								 * or credentials have changed, or the job was resumed */
+	MemoryContext context;		/* of all that, and of the endpoints before */
+	bool		evaluates;		/* some answer may take a transaction to read */
 	bool		is_stale;		/* once the job goes on, all is to be read again */
 } WorkerSetup;
 
@@ -33,6 +30,9 @@ extern void intake_job(Worker *worker);
 
 /* A step: server and credentials, where they have changed. */
 extern void intake_server_step(Worker *worker, void *arg);
+
+/* The job was resumed: what failed before that was with another endpoint. */
+extern void intake_renew(Worker *worker);
 
 /* Read server and credentials again, now.  True: they had changed. */
 extern bool intake_refresh(Worker *worker);

@@ -70,10 +70,10 @@ free_cut(const Outbox *cut, Outcome *unsent)
 }
 
 static void
-cut(Outbox *outbox, const Recipe *recipe, Slice *slice, Outcome *volatile *unsent)
+cut(Outbox *outbox, const Endpoint *endpoint, Slice *slice, Outcome *volatile *unsent)
 {
-	Row		  **batch = palloc(sizeof(Row *) * recipe->batch_size);
-	int64		limit = recipe->server->max_request_tokens;
+	Row		  **batch = palloc(sizeof(Row *) * endpoint->batch_size);
+	int64		limit = endpoint->server->max_request_tokens;
 	int64		tokens = 0;
 	int			count = 0;
 
@@ -88,7 +88,7 @@ cut(Outbox *outbox, const Recipe *recipe, Slice *slice, Outcome *volatile *unsen
 			continue;
 		}
 		more = request_estimate_tokens(row);
-		if (count > 0 && (count == recipe->batch_size || batch[0]->bucket != row->bucket ||
+		if (count > 0 && (count == endpoint->batch_size || batch[0]->bucket != row->bucket ||
 						  (limit > 0 && tokens + more > limit)))
 		{
 			outbox_put(outbox, request_make(batch, count, tokens));
@@ -104,14 +104,14 @@ cut(Outbox *outbox, const Recipe *recipe, Slice *slice, Outcome *volatile *unsen
 }
 
 Outcome *
-outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice)
+outbox_cut(Outbox *outbox, const Endpoint *endpoint, Slice *slice)
 {
 	Outbox		made = {0};
 	Outcome    *volatile unsent = NULL;
 
 	PG_TRY();
 	{
-		cut(&made, recipe, slice, &unsent);
+		cut(&made, endpoint, slice, &unsent);
 	}
 	PG_CATCH();
 	{

@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-#include "recipe/recipe.h"
+#include "recipe/endpoint.h"
 #include "worker/request.h"
 
 /*
@@ -35,7 +35,7 @@ typedef struct Outbox
  * are returned as a list: empty inputs are skipped, inputs that cannot be
  * written in UTF-8 fail.
  */
-extern Outcome *outbox_cut(Outbox *outbox, const Recipe *recipe, Slice *slice);
+extern Outcome *outbox_cut(Outbox *outbox, const Endpoint *endpoint, Slice *slice);
 
 /* Put a request back, to be sent at not_before. */
 extern void outbox_put(Outbox *outbox, Request *request);

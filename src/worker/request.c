@@ -115,7 +115,8 @@ request_into_outcome(Request *request, OutcomeKind kind)
 	outcome->row_count = request->row_count;
 	outcome->rows = request->rows;
 	outcome->attempts = request->attempts;
-	outcome->credentials = request->credentials;
+	if (request->endpoint != NULL)
+		outcome->credentials = request->endpoint->credentials;
 	request->rows = NULL;
 	request_free(request);
 	return outcome;

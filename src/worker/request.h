@@ -34,8 +34,7 @@ typedef struct Request
 	int64		failed_at;		/* clock of that, where it is not known yet whose fault it was */
 	int64		sent_at;		/* monotonic microseconds, last */
 	int64		tokens_taken;	/* with the permit to send it last */
-	unsigned	setup;			/* the worker's when it was last sent, and with which credentials */
-	const Credentials *credentials;
+	const Endpoint *endpoint;	/* that it was last sent to; NULL: it was not yet */
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
 	Pair	   *pair;			/* of halves of a request that was refused; or NULL */

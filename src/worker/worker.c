@@ -223,7 +223,7 @@ bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 		worker_enter(worker, WORKER_LEAVING);	/* canceled, or dropped, while it was queued */
 		return;
 	}
-	found = bucketize(worker->setup.recipe, bucketize_progress, &progress);
+	found = bucketize(worker->setup.endpoint, bucketize_progress, &progress);
 	/* Before the commit does: what takes long of that is bucketizing, as bucketized_at says. */
 	XLogFlush(XactLastRecEnd);
 	if (!catalog_set_bucketized(worker->setup.job->id, found.rows, found.buckets,
@@ -425,14 +425,11 @@ reopen_job(Worker *worker)
 		return false;
 	/* Bucketizing may wait for locks; what follows is not to. */
 	worker_set("lock_timeout", "1s");
-	if (worker->setup.recipe != NULL)
-		recipe_free(worker->setup.recipe);
 	if (worker->setup.context != NULL)
 		MemoryContextDelete(worker->setup.context);
 	worker->setup.context = NULL;
 	worker->setup.job = NULL;
-	worker->setup.server = NULL;
-	worker->setup.credentials = NULL;
+	worker->setup.endpoint = NULL;
 	worker->setup.recipe = NULL;
 	worker->start_counted = false;
 	return open_job(worker) && worker->setup.job->state == JOB_RUNNING;

@@ -26,7 +26,7 @@ may_read(Worker *worker)
 	worker->memory.unread &= !outcome_queue_is_empty(&worker->outcomes);
 	if (worker->memory.unread)
 		return false;
-	return !worker->setup.recipe->evaluates || !http_has_finished(worker->http) ||
+	return !worker->setup.evaluates || !http_has_finished(worker->http) ||
 		worker_can_begin(worker, STEP_READ);
 }
 
@@ -156,7 +156,7 @@ take_results(Worker *worker)
 	int64		began = clock_now();
 	HttpResult	result;
 
-	while ((worker->attempts[STEP_READ].failed == 0 || !worker->setup.recipe->evaluates) &&
+	while ((worker->attempts[STEP_READ].failed == 0 || !worker->setup.evaluates) &&
 		   worker_may_read_on(began) && http_next_finished(worker->http, &result))
 	{
 		if (result.fault == HTTP_NOT_SENT)

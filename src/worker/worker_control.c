@@ -102,7 +102,7 @@ worker_note_cancel(Worker *worker)
 bool
 worker_is_spared(const Worker *worker)
 {
-	return worker->setup.server->max_concurrency == 0;
+	return worker->setup.endpoint->server->max_concurrency == 0;
 }
 
 bool

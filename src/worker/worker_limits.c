@@ -44,7 +44,7 @@ worker_check_paths(Worker *worker)
 	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done > worker->counters.storing.buckets_done || sum.rows_done == 0 ||
-		worker->setup.recipe->shape.output_count == 0)
+		worker->setup.recipe->items.output_count == 0)
 		return;
 	/*
 	 * Without a single item (all 404, say) no path could find anything, and it

@@ -31,7 +31,7 @@
 static int
 requests_of_bucket(const Worker *worker)
 {
-	int			batch = worker->setup.recipe->batch_size;
+	int			batch = worker->setup.endpoint->batch_size;
 
 	return (worker->setup.job->bucket_size + batch - 1) / batch;
 }
@@ -57,7 +57,7 @@ wanted_requests(Worker *worker)
 
 	if (cap == 0 || worker->outbox.ready > cap + cap / LOAD_URGENT_SHARE)
 		return 0;
-	return 2 * cap + LOAD_MIN_ROWS / worker->setup.recipe->batch_size - worker->outbox.ready;
+	return 2 * cap + LOAD_MIN_ROWS / worker->setup.endpoint->batch_size - worker->outbox.ready;
 }
 
 /* The last buckets are shared, too: no worker is to be done long before the others. */
@@ -92,7 +92,7 @@ claim(Worker *worker)
 static List *
 choose_buckets(Worker *worker, int *rows)
 {
-	int			batch = worker->setup.recipe->batch_size;
+	int			batch = worker->setup.endpoint->batch_size;
 	bool		starting = worker->outbox.ready == 0 && http_in_flight(worker->http) == 0;
 	int			limit = Max((starting ? LOAD_MIN_ROWS : LOAD_ROWS) / batch, 1) * batch;
 	const Bucket *first = linitial(worker->unloaded);
@@ -138,7 +138,7 @@ cut_or_unload(Worker *worker, List *buckets, int64 next_row, Slice *slice)
 
 	PG_TRY();
 	{
-		unsent = outbox_cut(&worker->outbox, worker->setup.recipe, slice);
+		unsent = outbox_cut(&worker->outbox, worker->setup.endpoint, slice);
 	}
 	PG_CATCH();
 	{
@@ -158,7 +158,7 @@ load_step(Worker *worker, void *arg pg_attribute_unused())
 	Outcome    *unsent;
 	Slice	   *slice;
 
-	server_check_usage(worker->setup.server, GetUserId());
+	server_check_usage(worker->setup.endpoint->server, GetUserId());
 	recipe_check_source(worker->setup.recipe);
 	if (worker->unloaded == NIL)
 		claim(worker);
@@ -166,7 +166,7 @@ load_step(Worker *worker, void *arg pg_attribute_unused())
 		return;
 	buckets = choose_buckets(worker, &rows);
 	next_row = ((Bucket *) linitial(buckets))->next_row;
-	slice = bucket_load(worker->setup.recipe, buckets, rows, worker_memory_limit(worker) / 8,
+	slice = bucket_load(worker->setup.endpoint, buckets, rows, worker_memory_limit(worker) / 8,
 						worker->context);
 	unsent = cut_or_unload(worker, buckets, next_row, slice);
 	forget_loaded(worker, buckets);

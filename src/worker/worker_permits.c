@@ -58,7 +58,7 @@ learn_tokens(WorkerPermits *permits, int64 estimated, int64 reported)
 static void
 log_outage_end(const Worker *worker)
 {
-	ereport(LOG, errmsg("server \"%s\" answers again", worker->setup.server->name));
+	ereport(LOG, errmsg("server \"%s\" answers again", worker->setup.endpoint->server->name));
 }
 
 void
@@ -123,7 +123,7 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 
 	if (charge.outage_begins)
 		ereport(LOG,
-				errmsg("server \"%s\" gives nothing but failures: %s", worker->setup.server->name,
+				errmsg("server \"%s\" gives nothing but failures: %s", worker->setup.endpoint->server->name,
 					   trial.failure),
 				errdetail("It is tried with one request at a time, and no row fails meanwhile."));
 	if (charge.outage_ends)
@@ -145,12 +145,12 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 		request->attempts--;
 	*wait_us = 0;
 	/* What fails in an outage, and counts, is charged for good: see HEALTH_PATIENCE_US. */
-	if (charge.counts && request->attempts >= worker->setup.server->max_attempts)
+	if (charge.counts && request->attempts >= worker->setup.endpoint->server->max_attempts)
 		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
 	/* While a server is paused, that alone says who sends when. */
 	if (sign == HEALTH_THROTTLED || charge.out)
 		return JUDGED_AGAIN;
 	request->failures++;
-	*wait_us = Max(backoff_after(worker->setup.server, request->failures), trial.wait_us);
+	*wait_us = Max(backoff_after(worker->setup.endpoint->server, request->failures), trial.wait_us);
 	return JUDGED_AGAIN;
 }

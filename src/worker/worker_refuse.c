@@ -110,9 +110,9 @@ part_in_samples(Worker *worker, Request *request)
 void
 worker_fit_request(Worker *worker, Request *request)
 {
-	for (int i = 0; i < request->row_count; i += worker->setup.recipe->batch_size)
+	for (int i = 0; i < request->row_count; i += worker->setup.endpoint->batch_size)
 		outbox_put_part(&worker->outbox,
-						request_part(request, i, Min(worker->setup.recipe->batch_size,
+						request_part(request, i, Min(worker->setup.endpoint->batch_size,
 													 request->row_count - i)));
 	request_free(request);
 }

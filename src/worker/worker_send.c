@@ -34,7 +34,7 @@ build(Worker *worker, Request *request, const char **why)
 		rows[i] = request->rows[i]->request;
 	buffer_reset(&request->url);
 	buffer_reset(&request->body);
-	built = call_build(worker->setup.recipe, &scope, &request->url, &request->body, why);
+	built = call_build(worker->setup.endpoint, &scope, &request->url, &request->body, why);
 	pfree(rows);
 	return built;
 }
@@ -46,8 +46,7 @@ note_sent(Worker *worker, Request *request)
 		request->bucket->started_at = GetCurrentTimestamp();
 	request->bucket->row.attempts++;
 	worker->memory.body_bytes += request->body.capacity;
-	request->setup = worker->send.generation = worker->setup.generation;
-	request->credentials = worker->setup.credentials;
+	request->endpoint = worker->send.endpoint = worker->setup.endpoint;
 	worker->counters.unsaved.requests++;
 	request->attempts++;
 	request->sent_at = clock_now();
@@ -59,12 +58,10 @@ note_sent(Worker *worker, Request *request)
 static void
 send_request(Worker *worker, Request *request)
 {
-	const WorkerSetup *setup = &worker->setup;
 	const char *why = "";
 
 	if (build(worker, request, &why) &&
-		call_start(worker->http, &setup->http_settings, setup->recipe, setup->credentials,
-				   setup->generation, &request->url, &request->body, request))
+		call_start(worker->http, worker->setup.endpoint, &request->url, &request->body, request))
 	{
 		note_sent(worker, request);
 		return;
@@ -87,7 +84,7 @@ turn_recall(Worker *worker)
 	if (http_unsent(worker->http) == 0)
 		return;
 	all = !worker_may_send(worker) || worker_is_steered(worker) ||
-		worker->send.generation != worker->setup.generation;
+		worker->send.endpoint != worker->setup.endpoint;
 	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->place.slot_index));
 }
 
@@ -113,7 +110,7 @@ send_ready(Worker *worker)
 		Refusal		refusal;
 
 		/* Requests may have become smaller since it was cut: its server was changed. */
-		if (request->row_count > worker->setup.recipe->batch_size)
+		if (request->row_count > worker->setup.endpoint->batch_size)
 		{
 			outbox_pop(&worker->outbox);
 			worker_fit_request(worker, request);

@@ -10,11 +10,12 @@
 
 #include "postgres.h"
 
+#include "recipe/endpoint.h"
 #include "worker/worker_place.h"
 
 typedef struct SendStage
 {
-	unsigned	generation;		/* of the set-up that requests were last sent with */
+	const Endpoint *endpoint;	/* that requests were last sent to */
 	int64		permit_not_before;	/* no permit before this, unless woken */
 	bool		more;			/* the next turn is not to wait: there is room for more */
 } SendStage;

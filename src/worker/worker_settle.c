@@ -88,25 +88,25 @@ find_tokens(JsonSlice found, void *tokens)
  * all reason is cut, lest sums overflow and the answer could not be stored.
  */
 static int64
-reported_tokens(const Worker *worker, Response *response)
+reported_tokens(const Endpoint *endpoint, Response *response)
 {
 	int64_t		tokens = 0;
 
 	if (response->root.start != NULL)
-		(void) path_find(&worker->setup.recipe->usage, response->root, &response->arena,
-						 find_tokens, &tokens);
+		(void) path_find(&endpoint->usage, response->root, &response->arena, find_tokens, &tokens);
 	return Min(Max(tokens, 0), PG_INT32_MAX);
 }
 
 /* Items that say by their keys which rows they belong to. */
 static void
-match_items(Worker *worker, const Request *request, Response *response)
+match_items(const Request *request, Response *response)
 {
+	const Recipe *recipe = request->endpoint->recipe;
 	Datum	  **keys = palloc(sizeof(Datum *) * request->row_count);
 
 	for (int i = 0; i < request->row_count; i++)
 		keys[i] = request->rows[i]->keys;
-	matcher_assign(worker->setup.recipe->matcher, keys, worker->setup.recipe->many, response);
+	matcher_assign(recipe->matcher, keys, recipe->many, response);
 }
 
 /* An answer that is read, and what is found there. */
@@ -119,16 +119,17 @@ typedef struct Reading
 } Reading;
 
 static void
-read_step(Worker *worker, void *arg)
+read_step(Worker *worker pg_attribute_unused(), void *arg)
 {
 	Reading    *reading = arg;
+	const Request *request = reading->request;
 	Response   *response = &reading->response;
 
 	response_decode(reading->result->body.data, reading->result->body.length,
-					&worker->setup.recipe->shape, reading->request->row_count, response);
-	reading->tokens = reported_tokens(worker, response);
-	if (worker->setup.recipe->matcher != NULL && response->status == RESPONSE_OK)
-		match_items(worker, reading->request, response);
+					&request->endpoint->shape, request->row_count, response);
+	reading->tokens = reported_tokens(request->endpoint, response);
+	if (request->endpoint->recipe->matcher != NULL && response->status == RESPONSE_OK)
+		match_items(request, response);
 }
 
 /*
@@ -138,7 +139,7 @@ read_step(Worker *worker, void *arg)
 static bool
 read_answer(Worker *worker, Reading *reading)
 {
-	if (!worker->setup.recipe->evaluates)
+	if (!reading->request->endpoint->evaluates)
 		read_step(worker, reading);
 	else if (!worker_try_as(worker, STEP_READ, read_step, reading))
 	{
@@ -157,12 +158,13 @@ static void
 settle_unread(Worker *worker, Request *request, const HttpResult *result)
 {
 	const Attempts *attempts = &worker->attempts[STEP_READ];
+	const Server *server = worker->setup.endpoint->server;
 	bool		charged = attempts->failed > 0 && attempts->last != ERROR_CANCELED;
 
 	/* Others had the memory: that passes, and costs something only if it does not. */
 	if (attempts->lacked_memory && !result->reached && request->failures++ < MAX_LACKS)
 		charged = false;
-	if (charged && request->attempts >= worker->setup.server->max_attempts)
+	if (charged && request->attempts >= server->max_attempts)
 	{
 		outcome_queue_fail(&worker->outcomes, request, result->status,
 						   "the answer could not be read: the server log says why");
@@ -170,8 +172,7 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	}
 	if (!charged)
 		request->attempts--;
-	put_back(worker, request,
-			 charged ? worker->setup.server->backoff_base_ms * INT64CONST(1000) : 0);
+	put_back(worker, request, charged ? server->backoff_base_ms * INT64CONST(1000) : 0);
 }
 
 /*
@@ -195,7 +196,7 @@ static void
 settle_unusable(Worker *worker, Request *request, const HttpResult *result,
 				const Response *response, Settled *settled)
 {
-	const char *reason = mask_text(response->error, request->credentials);
+	const char *reason = mask_text(response->error, request->endpoint->credentials);
 
 	if (response->status == RESPONSE_MISMATCHED)
 		worker_refuse(worker, request, REFUSED_MISMATCH, result->status, reason);
@@ -207,14 +208,14 @@ settle_unusable(Worker *worker, Request *request, const HttpResult *result,
 static void
 settle_answered(Worker *worker, Request *request, HttpResult *result, Response *response)
 {
+	const Endpoint *endpoint = request->endpoint;
 	Outcome    *outcome;
 
 	worker_note_answered(worker, request->row_count);
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
-	if (!response_detach(response, &worker->setup.recipe->shape, result->body.data,
-						 result->body.length))
+	if (!response_detach(response, &endpoint->shape, result->body.data, result->body.length))
 	{
 		outcome->answer = result->body;
 		memset(&result->body, 0, sizeof(result->body));
@@ -260,7 +261,7 @@ static void
 settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 					 const char *error, const char *hint)
 {
-	unsigned	setup = request->setup;
+	bool		is_past = request->endpoint != worker->setup.endpoint;
 
 	request->bucket->http_status = result->status;
 	request->attempts--;
@@ -270,7 +271,7 @@ settle_configuration(Worker *worker, Request *request, const HttpResult *result,
 		return;
 	}
 	put_back(worker, request, 0);
-	if (worker->control.mode == WORKER_WORKING && setup == worker->setup.generation &&
+	if (worker->control.mode == WORKER_WORKING && !is_past &&
 		!intake_refresh(worker))
 		worker_pause(worker, "configuration", worker_message(worker, error), hint);
 }
@@ -301,8 +302,8 @@ judge(const Worker *worker, const Request *request, const HttpResult *result)
 	ended.body = result->body.data;
 	ended.body_length = result->body.length;
 	ended.names_row = request->row_count == 1 &&
-		template_single_row_placeholder(worker->setup.recipe->url) != NULL;
-	ended.is_not_found = list_member_int(worker->setup.server->not_found, result->status);
+		template_single_row_placeholder(request->endpoint->url) != NULL;
+	ended.is_not_found = list_member_int(request->endpoint->server->not_found, result->status);
 	return verdict_of(&ended);
 }
 
@@ -319,7 +320,7 @@ describe_end(const Request *request, const HttpResult *result)
 	if (result->fault != HTTP_ANSWERED)
 		return result->error;
 	response_error_text(result->body.data, result->body.length, said, sizeof(said));
-	reason = mask_text(said, request->credentials);
+	reason = mask_text(said, request->endpoint->credentials);
 	if (reason[0] == '\0')
 		return psprintf("HTTP status %d", result->status);
 	return psprintf("HTTP status %d: %.*s", result->status,

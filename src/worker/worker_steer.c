@@ -43,7 +43,7 @@ static void
 begin_anew(Worker *worker)
 {
 	worker->control.canceled = false;
-	worker->setup.generation++;
+	intake_renew(worker);
 	worker_doubt_anew(worker);
 	worker_forget_attempts(worker);
 }

@@ -56,7 +56,7 @@ too_many_failed(const Worker *worker)
 static bool
 nothing_found_yet(const Worker *worker)
 {
-	return worker->setup.recipe->shape.output_count > 0 && !worker->outcomes.found_any;
+	return worker->setup.recipe->items.output_count > 0 && !worker->outcomes.found_any;
 }
 
 /*

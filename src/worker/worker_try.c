@@ -215,7 +215,7 @@ worker_write_pause(Worker *worker)
 static char *
 masked(const Worker *worker, char *text)
 {
-	return text == NULL ? NULL : mask_text(text, worker->setup.credentials);
+	return text == NULL ? NULL : mask_text(text, worker->setup.endpoint->credentials);
 }
 
 static void

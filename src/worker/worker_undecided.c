@@ -57,7 +57,7 @@ has_sent_all(const Worker *worker)
 static bool
 is_final(const Worker *worker, const Request *request)
 {
-	int64		timeout_us = worker->setup.server->timeout_ms * INT64CONST(1000);
+	int64		timeout_us = worker->setup.endpoint->server->timeout_ms * INT64CONST(1000);
 
 	return !permits_server_is_asked(worker->place.slot_index) ||
 		clock_now() - request->failed_at >= timeout_us;
