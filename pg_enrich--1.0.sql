@@ -35,6 +35,22 @@ CREATE FOREIGN DATA WRAPPER pg_enrich NO HANDLER VALIDATOR enrich.pg_enrich_fdw_
 COMMENT ON FOREIGN DATA WRAPPER pg_enrich IS 'HTTP APIs that pg_enrich sends rows through';
 
 /*
+ * What the states of a job mean, told here alone.  The planner puts the lists in
+ * place of the calls, in indexes and in queries alike, so that these fit those.
+ */
+CREATE FUNCTION enrich.is_unfinished(state text) RETURNS boolean
+	LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+	RETURN state IN ('queued', 'bucketizing', 'running', 'paused');
+COMMENT ON FUNCTION enrich.is_unfinished(text) IS
+	'may a job in that state still go on by itself or by enrich.resume; used by tables, views and workers';
+
+CREATE FUNCTION enrich.is_finished(state text) RETURNS boolean
+	LANGUAGE SQL IMMUTABLE PARALLEL SAFE
+	RETURN state IN ('completed', 'failed', 'canceled');
+COMMENT ON FUNCTION enrich.is_finished(text) IS
+	'has a job in that state ended; used by tables, views and workers';
+
+/*
  * The catalog: tables whose names begin with catalog_.  Nobody is granted
  * anything on them: whoever could insert a job could have it run by its owner of
  * choice.  The views show them.
@@ -78,7 +94,7 @@ CREATE TABLE enrich.catalog_job (
 	database oid NOT NULL,
 	-- control: see the states in src/README.md
 	state text NOT NULL DEFAULT 'queued'
-		CHECK (state IN ('queued', 'bucketizing', 'running', 'paused', 'completed', 'failed', 'canceled')),
+		CHECK (enrich.is_unfinished(state) OR enrich.is_finished(state)),
 	reason text
 		CHECK (reason IN ('user', 'budget', 'failures', 'configuration', 'crash', 'copy')),
 	error text,
@@ -98,14 +114,14 @@ CREATE TABLE enrich.catalog_job (
 	-- microseconds that workers have been at work on it, when its state last changed; see catalog_job_counters
 	elapsed bigint NOT NULL DEFAULT 0,
 	CHECK ((state = 'paused') = (reason IS NOT NULL)),
-	CHECK ((state IN ('completed', 'failed', 'canceled')) = (finished_at IS NOT NULL))
+	CHECK (enrich.is_finished(state) = (finished_at IS NOT NULL))
 );
 COMMENT ON TABLE enrich.catalog_job IS 'one row per job: its parameters and its state; shown by enrich.jobs';
 CREATE UNIQUE INDEX catalog_job_name_key ON enrich.catalog_job (owner, name)
-	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
+	WHERE enrich.is_unfinished(state);
 -- what clerks look for: of all the jobs that are kept they read those
 CREATE INDEX catalog_job_unfinished_idx ON enrich.catalog_job (job)
-	WHERE state IN ('queued', 'bucketizing', 'running', 'paused');
+	WHERE enrich.is_unfinished(state);
 CREATE INDEX catalog_job_finished_at_idx ON enrich.catalog_job (finished_at);
 
 CREATE TABLE enrich.catalog_job_counters (
@@ -323,7 +339,7 @@ CREATE FUNCTION enrich.job_activity(
 	OUT elapsed bigint)
 	RETURNS SETOF record LANGUAGE C STRICT ROWS 20 AS 'MODULE_PATHNAME', 'enrich_job_activity';
 COMMENT ON FUNCTION enrich.job_activity() IS
-	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.progress and enrich.jobs';
+	'the jobs of this database that have or want workers, as shared memory knows them; used by enrich.job_status';
 
 CREATE FUNCTION enrich.server_activity(
 	OUT server oid,
@@ -350,9 +366,9 @@ COMMENT ON FUNCTION enrich.server_activity() IS
 	'what was sent to the servers of this database since the statistics began; used by enrich.servers';
 
 CREATE FUNCTION enrich.clerk_waits() RETURNS boolean
-	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'enrich_clerk_waits';
+	LANGUAGE C STABLE STRICT AS 'MODULE_PATHNAME', 'enrich_clerk_waits';
 COMMENT ON FUNCTION enrich.clerk_waits() IS
-	'is no background worker free to look for jobs; used by enrich.progress and enrich.jobs';
+	'is no background worker free to look for jobs; used by enrich.job_status';
 
 CREATE FUNCTION enrich.may_see(owner oid) RETURNS boolean
 	LANGUAGE SQL STABLE PARALLEL SAFE
@@ -376,6 +392,26 @@ CREATE VIEW enrich.server_cap AS
 COMMENT ON VIEW enrich.server_cap IS
 	'the max_concurrency of each server that has one; used by the views of jobs, progress and servers';
 
+CREATE VIEW enrich.job_status AS
+	SELECT j.*,
+		CASE WHEN enrich.is_unfinished(j.state) AND j.state <> 'paused' THEN
+			COALESCE(a.waiting_for, CASE
+				WHEN j.state = 'running' AND (j.concurrency = 0 OR l.cap = 0) THEN 'cap'
+				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
+		END AS waiting_for,
+		-- what workers run into stands in shared memory: a full disk lets nobody write it down
+		COALESCE(j.error, CASE WHEN enrich.is_unfinished(j.state) THEN a.error END) AS error_now,
+		CASE WHEN j.error IS NOT NULL THEN j.hint
+			WHEN enrich.is_unfinished(j.state) THEN a.hint END AS hint_now,
+		a.elapsed AS elapsed_now,
+		a.rows_staged, a.in_flight, l.cap, a.effective_concurrency, a.rows_per_second,
+		a.pids, a.memory
+	FROM enrich.catalog_job j
+		LEFT JOIN enrich.job_activity() a ON a.job = j.job
+		LEFT JOIN enrich.server_cap l ON l.server = j.server;
+COMMENT ON VIEW enrich.job_status IS
+	'every job, with what shared memory knows of it; used by enrich.progress and enrich.jobs';
+
 CREATE VIEW enrich.jobs WITH (security_barrier) AS
 	SELECT j.job, j.name, COALESCE(r.rolname, '(dropped)') AS owner,
 		j.source_name AS source, j.server, j.input, j.output::json AS output, j.path,
@@ -384,44 +420,27 @@ CREATE VIEW enrich.jobs WITH (security_barrier) AS
 		CASE WHEN j.write_mode <> 'update' THEN j.write_mode END AS write_mode,
 		j.row_selection AS rows, j.where_clause, j.max_rows, j.max_tokens, j.bucket_size,
 		j.batch_size, j.max_input_length, j.separator, j.concurrency, j.workers,
-		j.max_failed_rows, j.state, j.reason,
-		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
-			COALESCE(a.waiting_for, CASE
-				WHEN j.state = 'running' AND (j.concurrency = 0 OR l.cap = 0) THEN 'cap'
-				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
-		END AS waiting_for,
-		COALESCE(j.error, e.error) AS error,
-		CASE WHEN j.error IS NULL THEN e.hint ELSE j.hint END AS hint,
+		j.max_failed_rows, j.state, j.reason, j.waiting_for,
+		j.error_now AS error, j.hint_now AS hint,
 		j.rows_total, j.rows_truncated, c.tokens,
 		j.created_at, j.started_at, j.bucketized_at, j.finished_at
-	FROM enrich.catalog_job j
+	FROM enrich.job_status j
 		LEFT JOIN pg_catalog.pg_roles r ON r.oid = j.owner
-		LEFT JOIN enrich.job_activity() a ON a.job = j.job
-		LEFT JOIN enrich.server_cap l ON l.server = j.server
 		LEFT JOIN LATERAL (SELECT COALESCE(sum(k.tokens), 0)::bigint AS tokens
 			FROM enrich.catalog_job_counters k WHERE k.job = j.job) c ON true
-		CROSS JOIN LATERAL (
-			-- what workers run into stands in shared memory: a full disk lets nobody write it down
-			SELECT CASE WHEN j.finished_at IS NULL THEN a.error END AS error,
-				CASE WHEN j.finished_at IS NULL THEN a.hint END AS hint) e
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.jobs IS 'every job with its parameters, owner, times, state and error';
 
 CREATE VIEW enrich.progress WITH (security_barrier) AS
-	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason,
-		CASE WHEN j.state IN ('queued', 'bucketizing', 'running') THEN
-			COALESCE(a.waiting_for, CASE
-				WHEN j.state = 'running' AND (j.concurrency = 0 OR l.cap = 0) THEN 'cap'
-				WHEN a.job IS NULL AND enrich.clerk_waits() THEN 'slot' END)
-		END AS waiting_for,
+	SELECT j.job, j.name, j.source_name AS source, j.server, j.state, j.reason, j.waiting_for,
 		p.percent,
 		'[' || repeat('#', (p.percent / 5)::integer) || repeat('.', 20 - (p.percent / 5)::integer) || ']' AS bar,
-		COALESCE(j.rows_total, a.rows_staged, 0) AS rows_total,
+		COALESCE(j.rows_total, j.rows_staged, 0) AS rows_total,
 		c.rows_done, c.rows_failed, c.rows_skipped,
 		COALESCE(j.buckets_total, 0) AS buckets_total, c.buckets_done,
-		COALESCE(a.in_flight, 0) AS in_flight,
+		COALESCE(j.in_flight, 0) AS in_flight,
 		j.concurrency,
-		COALESCE(a.effective_concurrency, LEAST(j.concurrency, l.cap)) AS effective_concurrency,
+		COALESCE(j.effective_concurrency, LEAST(j.concurrency, j.cap)) AS effective_concurrency,
 		c.requests, c.retries, c.throttled, c.tokens,
 		round(s.speed::numeric, 1) AS rows_per_second,
 		date_trunc('milliseconds', t.elapsed) AS elapsed,
@@ -429,12 +448,10 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 			THEN date_trunc('second', make_interval(secs => LEAST(
 				(j.rows_total - c.rows_done - c.rows_failed - c.rows_skipped) / s.speed, 3e9)))
 		END AS eta,
-		COALESCE(j.error, e.error) AS error,
-		COALESCE(a.pids, '{}') AS pids,
-		COALESCE(a.memory, 0) AS memory
-	FROM enrich.catalog_job j
-		LEFT JOIN enrich.job_activity() a ON a.job = j.job
-		LEFT JOIN enrich.server_cap l ON l.server = j.server
+		j.error_now AS error,
+		COALESCE(j.pids, '{}') AS pids,
+		COALESCE(j.memory, 0) AS memory
+	FROM enrich.job_status j
 		LEFT JOIN LATERAL (
 			SELECT COALESCE(sum(k.rows_done), 0)::bigint AS rows_done,
 				COALESCE(sum(k.rows_failed), 0)::bigint AS rows_failed,
@@ -453,17 +470,13 @@ CREATE VIEW enrich.progress WITH (security_barrier) AS
 					trunc(100.0 * (c.rows_done + c.rows_failed + c.rows_skipped) / j.rows_total, 1)
 				ELSE 0.0 END AS percent) p
 		CROSS JOIN LATERAL (
-			SELECT make_interval(secs => GREATEST(j.elapsed, c.elapsed, a.elapsed) / 1e6::double precision) AS elapsed) t
+			SELECT make_interval(secs => GREATEST(j.elapsed, c.elapsed, j.elapsed_now) / 1e6::double precision) AS elapsed) t
 		CROSS JOIN LATERAL (
 			SELECT CASE
-				WHEN j.state = 'running' THEN a.rows_per_second
+				WHEN j.state = 'running' THEN j.rows_per_second
 				WHEN j.state = 'completed' AND t.elapsed > '0' THEN
 					c.rows_done / extract(epoch FROM t.elapsed)::double precision
 				END AS speed) s
-		CROSS JOIN LATERAL (
-			-- what workers run into stands in shared memory: a full disk lets nobody write it down
-			SELECT CASE WHEN j.finished_at IS NULL THEN a.error END AS error,
-				CASE WHEN j.finished_at IS NULL THEN a.hint END AS hint) e
 	WHERE enrich.may_see(j.owner);
 COMMENT ON VIEW enrich.progress IS 'a line per job: how far it is, how fast, and what it waits for';
 

@@ -18,7 +18,7 @@
 static Statement unfinished_jobs = {
 	"SELECT job, owner, state, concurrency, workers, buckets_total IS NOT NULL,"
 	" system_identifier" OP_NE "$1 OR database" OP_NE "$2, server FROM enrich.catalog_job"
-	" WHERE state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused']) ORDER BY job",
+	" WHERE enrich.is_unfinished(state) ORDER BY job",
 	2, {INT8OID, OIDOID}, NULL
 };
 

@@ -225,7 +225,7 @@ catalog_lock_name(Oid owner, const char *name)
 
 static Statement find_job = {
 	"SELECT job FROM enrich.catalog_job WHERE owner" OP_EQ "$1 AND name" OP_EQ "$2"
-	" AND state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'running', 'paused'])",
+	" AND enrich.is_unfinished(state)",
 	2, {OIDOID, TEXTOID}, NULL
 };
 
@@ -253,7 +253,7 @@ static Statement change_state = {
 	" started_at = CASE WHEN $2" OP_EQ "'bucketizing'"
 	" THEN COALESCE(started_at, GREATEST(created_at, pg_catalog.clock_timestamp()))"
 	" ELSE started_at END,"
-	" finished_at = CASE WHEN $2" OP_EQ "ANY (ARRAY['completed', 'failed', 'canceled'])"
+	" finished_at = CASE WHEN enrich.is_finished($2)"
 	" THEN GREATEST(created_at, started_at, bucketized_at, pg_catalog.clock_timestamp()) END,"
 	" elapsed = GREATEST(elapsed, $7)"
 	" WHERE job" OP_EQ "$1 AND state" OP_EQ "ANY ($6)",
