@@ -31,11 +31,22 @@ seconds_of(int64 microseconds)
 	return Float8GetDatum((double) microseconds / 1e6);
 }
 
+/* Only a retry takes back what was counted. */
+static bool pg_attribute_unused()
+is_addition(int worker, const Counters *add)
+{
+	return worker == CATALOG_CORRECTIONS ||
+		(add->rows_done >= 0 && add->rows_failed >= 0 && add->rows_skipped >= 0 &&
+		 add->buckets_done >= 0 && add->requests >= 0 && add->retries >= 0 &&
+		 add->tokens >= 0 && add->throttled_us >= 0);
+}
+
 void
 catalog_add_counters(int64 job, int worker, const Counters *add)
 {
 	Arguments	a = {0};
 
+	Assert(is_addition(worker, add));
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int32GetDatum(worker));
 	argument_add(&a, Int64GetDatum(add->rows_done));
@@ -62,6 +73,7 @@ catalog_note_counters(int64 job, int worker, const Counters *add)
 {
 	Arguments	a = {0};
 
+	Assert(is_addition(worker, add));
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int32GetDatum(worker));
 	argument_add(&a, Int64GetDatum(add->requests));
@@ -94,6 +106,7 @@ catalog_sum_counters(int64 job, Counters *sum)
 	sum->retries = column_int64(0, 6, 0);
 	sum->tokens = column_int64(0, 7, 0);
 	statement_end();
+	Assert(sum->rows_failed >= 0 && sum->buckets_done >= 0);
 }
 
 static Statement select_elapsed = {

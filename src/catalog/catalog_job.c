@@ -420,12 +420,11 @@ catalog_set_replaced(int64 job)
 	statement_run(&set_replaced, &a);
 }
 
-static Statement set_bucketized = {
+static Statement set_totals = {
 	"UPDATE enrich.catalog_job SET rows_total = $2, buckets_total = $3, rows_truncated = $4,"
 	" bucketized_at = GREATEST(created_at, started_at, pg_catalog.clock_timestamp()),"
-	" elapsed = GREATEST(elapsed, $5),"
-	" state = CASE WHEN state" OP_EQ "'paused' THEN state ELSE 'running' END"
-	" WHERE job" OP_EQ "$1 AND state" OP_EQ "ANY (ARRAY['queued', 'bucketizing', 'paused'])"
+	" elapsed = GREATEST(elapsed, $5)"
+	" WHERE job" OP_EQ "$1 AND enrich.is_unfinished(state) AND state" OP_NE "'running'"
 	" RETURNING state",
 	5, {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, NULL
 };
@@ -435,20 +434,28 @@ catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 rows_truncate
 {
 	Arguments	a = {0};
 	MemoryContext context;
-	char	   *state = NULL;
+	bool		found;
+	JobState	state = JOB_PAUSED;
 
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int64GetDatum(rows));
 	argument_add(&a, Int64GetDatum(buckets));
 	argument_add(&a, Int64GetDatum(rows_truncated));
 	argument_add(&a, Int64GetDatum(shared_job_elapsed(MyDatabaseId, job)));
-	context = statement_begin(&set_bucketized, &a);
-	if (SPI_processed > 0)
-		state = column_text(0, 1, context);
+	context = statement_begin(&set_totals, &a);
+	found = SPI_processed > 0;
+	if (found)
+		state = job_state_of(column_text(0, 1, context));
 	statement_end();
-	if (state != NULL && job_state_of(state) == JOB_RUNNING)
-		notify_state(job, JOB_RUNNING);
-	return state != NULL;
+	if (state != JOB_PAUSED)
+	{
+		/* Its row is ours now: nobody else has changed it. */
+		bool		changed = catalog_transition(job, JOB_RUNNING, NULL, NULL, NULL, NULL);
+
+		Assert(changed);
+		(void) changed;
+	}
+	return found;
 }
 
 static Statement delete_job[] = {

@@ -21,7 +21,8 @@
 #include "common/pg_enrich.h"
 #include "common/settings.h"
 
-/* Who we were before statement_begin. */
+/* The statement under way, if there is one, and who we were before it. */
+static bool in_statement = false;
 static Oid	caller_user = InvalidOid;
 static int	caller_context = 0;
 
@@ -115,12 +116,32 @@ execute(Statement *statement, const Arguments *arguments)
 	AtEOXact_GUC(true, nest_level);
 }
 
+/* SPI's memory goes: at statement_end, or with the transaction that an error has ended. */
+static void
+leave_statement(void *argument pg_attribute_unused())
+{
+	in_statement = false;
+}
+
+/* To be followed by leave_statement, whatever happens. */
+static void
+enter_statement(void)
+{
+	static MemoryContextCallback callback = {leave_statement, NULL, NULL};
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &callback);
+	in_statement = true;
+}
+
 MemoryContext
 statement_begin(Statement *statement, const Arguments *arguments)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			owner = catalog_owner();
 
+	Assert(!in_statement);
 	if (!OidIsValid(owner))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -130,8 +151,7 @@ statement_begin(Statement *statement, const Arguments *arguments)
 		   : arguments->count == statement->argument_count);
 	GetUserIdAndSecContext(&caller_user, &caller_context);
 	SetUserIdAndSecContext(owner, caller_context | SECURITY_LOCAL_USERID_CHANGE);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	enter_statement();
 	execute(statement, arguments);
 	return context;
 }
@@ -139,6 +159,7 @@ statement_begin(Statement *statement, const Arguments *arguments)
 void
 statement_end(void)
 {
+	Assert(in_statement);
 	SPI_finish();
 	SetUserIdAndSecContext(caller_user, caller_context);
 }
@@ -159,6 +180,7 @@ column_datum(int row, int column)
 {
 	bool		is_null;
 
+	Assert(in_statement);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
 }
 

@@ -65,7 +65,7 @@ extern List *strings_of_array(Datum array);
 /*
  * statement_begin runs a statement as the extension's owner and leaves SPI
  * connected, with SPI_processed and SPI_tuptable, until statement_end, which
- * frees all that; results are copied out between the two, into the context
+ * frees all that.  No other one begins in between.  Results are copied out between the two, into the context
  * statement_begin was called in (it is returned).
  */
 extern MemoryContext statement_begin(Statement *statement, const Arguments *arguments);

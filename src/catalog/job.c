@@ -46,7 +46,8 @@ job_may_become(JobState from, JobState to)
 	switch (from)
 	{
 		case JOB_QUEUED:
-			return to == JOB_BUCKETIZING || to == JOB_PAUSED || to == JOB_CANCELED;
+			return to == JOB_BUCKETIZING || to == JOB_RUNNING || to == JOB_PAUSED ||
+				to == JOB_CANCELED;
 		case JOB_BUCKETIZING:
 			return to == JOB_RUNNING || to == JOB_FAILED || to == JOB_PAUSED ||
 				to == JOB_CANCELED || to == JOB_QUEUED;

@@ -16,14 +16,15 @@
 /*
  * The states of a job, each with those that may follow it.
  *
- * queued: bucketizing, paused, canceled
+ * queued: bucketizing, running (a worker was still bucketizing), paused, canceled
  * bucketizing: running, failed, paused, canceled, queued (resumed while a worker still bucketizes)
  * running: completed, paused, canceled
  * paused: queued (not bucketized yet), running, canceled
  * completed: running (by retry)
  * failed, canceled: none
  *
- * job_may_become() knows the same; catalog_transition() is the only one to change a state.
+ * job_may_become() knows the same; catalog_insert_job() makes a job queued, and
+ * catalog_transition() is the only one to change a state.
  */
 typedef enum JobState
 {
