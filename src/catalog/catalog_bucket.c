@@ -15,7 +15,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "catalog/catalog_array.h"
 #include "catalog/catalog_counters.h"
 #include "catalog/catalog_statement.h"
 #include "catalog/leftovers.h"
@@ -29,20 +28,28 @@ static Statement insert_run = {
 	5, {INT8OID, INT8OID, INT8OID, INT2OID, INT4ARRAYOID}, NULL
 };
 
+/* The block that each bucket begins in, and the one that the last ends in. */
+static Datum
+blocks_of(const BucketRow *buckets, int count)
+{
+	Datum	   *blocks = palloc(sizeof(Datum) * (count + 1));
+
+	for (int i = 0; i < count; i++)
+		blocks[i] = UInt32GetDatum(buckets[i].first_block);
+	blocks[count] = UInt32GetDatum(buckets[count - 1].last_block);
+	return PointerGetDatum(construct_array(blocks, count + 1, INT4OID, 4, true, TYPALIGN_INT));
+}
+
 static void
 write_run(int64 job, const BucketRow *buckets, int count)
 {
-	ArrayColumn blocks = column_make(&int4_column, count + 1);
 	Arguments	a = {0};
 
-	for (int i = 0; i < count; i++)
-		column_set(&blocks, i, UInt32GetDatum(buckets[i].first_block), false);
-	column_set(&blocks, count, UInt32GetDatum(buckets[count - 1].last_block), false);
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int64GetDatum(buckets[count - 1].bucket));
 	argument_add(&a, Int64GetDatum(buckets[0].bucket));
 	argument_add(&a, Int16GetDatum((int16) buckets[0].partition));
-	argument_add_column(&a, &blocks, count + 1);
+	argument_add(&a, blocks_of(buckets, count));
 	statement_run(&insert_run, &a);
 }
 

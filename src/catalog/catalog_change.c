@@ -57,6 +57,17 @@ static Statement change_buckets = {
 	INT4ARRAYOID, TIMESTAMPTZARRAYOID}, NULL
 };
 
+/* $2 to $8. */
+static const Field change_fields[] = {
+	FIELD("bucket", FIELD_INT8, BucketChange, bucket),
+	FIELD("before", FIELD_BYTEA, BucketChange, before),
+	FIELD("after", FIELD_BYTEA, BucketChange, after),
+	FIELD("done", FIELD_BOOL, BucketChange, finished),
+	FIELD("attempts", FIELD_INT4, BucketChange, attempts),
+	FIELD("http_status", FIELD_INT4_OR_0, BucketChange, http_status),
+	FIELD("started_at", FIELD_TIME, BucketChange, started_at)
+};
+
 static void
 set_accepted(BucketChange **changes, int count, int64 bucket, bool accepted)
 {
@@ -69,32 +80,11 @@ set_accepted(BucketChange **changes, int count, int64 bucket, bool accepted)
 static void
 update_buckets(int64 job, BucketChange **changes, int count)
 {
-	ArrayColumn columns[7];
 	Arguments	a = {0};
 
-	columns[0] = column_make(&int8_column, count);
-	columns[1] = column_make(&bytea_column, count);
-	columns[2] = column_make(&bytea_column, count);
-	columns[3] = column_make(&bool_column, count);
-	columns[4] = column_make(&int4_column, count);
-	columns[5] = column_make(&int4_column, count);
-	columns[6] = column_make(&time_column, count);
-	for (int i = 0; i < count; i++)
-	{
-		const BucketChange *change = changes[i];
-
-		column_set(&columns[0], i, Int64GetDatum(change->bucket), false);
-		column_set(&columns[1], i, PointerGetDatum(change->before), change->before == NULL);
-		column_set(&columns[2], i, PointerGetDatum(change->after), false);
-		column_set(&columns[3], i, BoolGetDatum(change->finished), false);
-		column_set(&columns[4], i, Int32GetDatum(change->attempts), false);
-		column_set(&columns[5], i, Int32GetDatum(change->http_status), change->http_status == 0);
-		column_set(&columns[6], i, TimestampTzGetDatum(change->started_at),
-				   change->started_at == 0);
-	}
 	argument_add(&a, Int64GetDatum(job));
-	for (int i = 0; i < 7; i++)
-		argument_add_column(&a, &columns[i], count);
+	argument_add_fields(&a, change_fields, lengthof(change_fields),
+						(const void *const *) changes, count);
 	statement_begin(&change_buckets, &a);
 	if (SPI_processed == (uint64) count)
 		for (int i = 0; i < count; i++)
@@ -118,7 +108,6 @@ static Statement find_buckets = {
 static void
 check_unbegun(int64 job, BucketChange **changes, int count)
 {
-	ArrayColumn buckets = column_make(&int8_column, count);
 	Arguments	job_argument = {0};
 	Arguments	a = {0};
 
@@ -126,12 +115,9 @@ check_unbegun(int64 job, BucketChange **changes, int count)
 	if (statement_run(&job_is_there, &job_argument) == 0)
 		return;
 	for (int i = 0; i < count; i++)
-	{
 		changes[i]->accepted = true;
-		column_set(&buckets, i, Int64GetDatum(changes[i]->bucket), false);
-	}
 	argument_add(&a, Int64GetDatum(job));
-	argument_add_column(&a, &buckets, count);
+	argument_add_fields(&a, &change_fields[0], 1, (const void *const *) changes, count);
 	statement_begin(&find_buckets, &a);
 	for (int i = 0; i < (int) SPI_processed; i++)
 		set_accepted(changes, count, column_int64(i, 1, 0), false);
@@ -206,29 +192,25 @@ static Statement mark_buckets_failed = {
 	4, {INT8OID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID}, NULL
 };
 
+/* $2 to $4. */
+static const Field mark_fields[] = {
+	FIELD("bucket", FIELD_INT8, FailureRow, bucket),
+	FIELD("error", FIELD_TEXT, FailureRow, error),
+	FIELD("http_status", FIELD_INT4_OR_0, FailureRow, http_status)
+};
+
 void
 catalog_mark_buckets_failed(int64 job, const FailureRow *failures, int count)
 {
-	ArrayColumn columns[3];
+	const void **first = palloc(sizeof(void *) * count);
 	Arguments	a = {0};
 	int			buckets = 0;
 
-	columns[0] = column_make(&int8_column, count);
-	columns[1] = column_make(&text_column, count);
-	columns[2] = column_make(&int4_column, count);
+	/* Failures come bucket by bucket: the first of each speaks for it. */
 	for (int i = 0; i < count; i++)
-	{
-		/* Failures come bucket by bucket: the first of each speaks for it. */
-		if (i > 0 && failures[i].bucket == failures[i - 1].bucket)
-			continue;
-		column_set(&columns[0], buckets, Int64GetDatum(failures[i].bucket), false);
-		column_set(&columns[1], buckets, CStringGetTextDatum(failures[i].error), false);
-		column_set(&columns[2], buckets, Int32GetDatum(failures[i].http_status),
-				   failures[i].http_status == 0);
-		buckets++;
-	}
+		if (i == 0 || failures[i].bucket != failures[i - 1].bucket)
+			first[buckets++] = &failures[i];
 	argument_add(&a, Int64GetDatum(job));
-	for (int i = 0; i < 3; i++)
-		argument_add_column(&a, &columns[i], buckets);
+	argument_add_fields(&a, mark_fields, lengthof(mark_fields), first, buckets);
 	statement_run(&mark_buckets_failed, &a);
 }

@@ -24,35 +24,27 @@ static Statement insert_failures = {
 	TEXTARRAYOID, INT4ARRAYOID}, NULL
 };
 
+/* $2 to $8, and the columns. */
+static const Field failure_fields[] = {
+	FIELD("row_number", FIELD_INT8, FailureRow, row_number),
+	FIELD("bucket", FIELD_INT8, FailureRow, bucket),
+	FIELD("key", FIELD_JSONB, FailureRow, key),
+	FIELD("input", FIELD_TEXT, FailureRow, input),
+	FIELD("http_status", FIELD_INT4_OR_0, FailureRow, http_status),
+	FIELD("error", FIELD_TEXT, FailureRow, error),
+	FIELD("attempts", FIELD_INT4, FailureRow, attempts)
+};
+
 void
 catalog_insert_failures(int64 job, const FailureRow *failures, int count)
 {
-	ArrayColumn columns[7];
+	const void **rows = palloc(sizeof(void *) * count);
 	Arguments	a = {0};
 
-	columns[0] = column_make(&int8_column, count);
-	columns[1] = column_make(&int8_column, count);
-	columns[2] = column_make(&jsonb_column, count);
-	columns[3] = column_make(&text_column, count);
-	columns[4] = column_make(&int4_column, count);
-	columns[5] = column_make(&text_column, count);
-	columns[6] = column_make(&int4_column, count);
 	for (int i = 0; i < count; i++)
-	{
-		const FailureRow *row = &failures[i];
-
-		column_set(&columns[0], i, Int64GetDatum(row->row_number), false);
-		column_set(&columns[1], i, Int64GetDatum(row->bucket), false);
-		column_set(&columns[2], i, row->key, false);
-		column_set(&columns[3], i, row->input ? CStringGetTextDatum(row->input) : (Datum) 0,
-				   row->input == NULL);
-		column_set(&columns[4], i, Int32GetDatum(row->http_status), row->http_status == 0);
-		column_set(&columns[5], i, CStringGetTextDatum(row->error), false);
-		column_set(&columns[6], i, Int32GetDatum(row->attempts), false);
-	}
+		rows[i] = &failures[i];
 	argument_add(&a, Int64GetDatum(job));
-	for (int i = 0; i < 7; i++)
-		argument_add_column(&a, &columns[i], count);
+	argument_add_fields(&a, failure_fields, lengthof(failure_fields), rows, count);
 	statement_run(&insert_failures, &a);
 }
 
@@ -167,14 +159,15 @@ take_row(const Job *job, FailedBucket *held, int count, int64 bucket, int64 row_
 static int64
 take_rows(const Job *job, FailedBucket *held, int count)
 {
-	ArrayColumn buckets = column_make(&int8_column, count);
+	static const Field bucket = FIELD("bucket", FIELD_INT8, FailedBucket, bucket);
+	const void **buckets = palloc(sizeof(void *) * count);
 	Arguments	a = {0};
 	int64		rows;
 
 	for (int i = 0; i < count; i++)
-		column_set(&buckets, i, Int64GetDatum(held[i].bucket), false);
+		buckets[i] = &held[i];
 	argument_add(&a, Int64GetDatum(job->id));
-	argument_add_column(&a, &buckets, count);
+	argument_add_fields(&a, &bucket, 1, buckets, count);
 	statement_begin(&take_failures, &a);
 	rows = (int64) SPI_processed;
 	for (int i = 0; i < (int) rows; i++)

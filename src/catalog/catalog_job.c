@@ -24,6 +24,7 @@
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_statement.h"
 #include "catalog/leftovers.h"
+#include "common/field.h"
 #include "shared/shared.h"
 
 static void

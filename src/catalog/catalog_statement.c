@@ -11,9 +11,7 @@
  */
 #include "catalog/catalog_statement.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -57,34 +55,6 @@ argument_add_positive(Arguments *arguments, int64 value)
 		argument_add_null(arguments);
 	else
 		argument_add(arguments, Int64GetDatum(value));
-}
-
-Datum
-text_array_of(List *strings)
-{
-	Datum	   *values = palloc(sizeof(Datum) * (list_length(strings) + 1));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, strings)
-		values[count++] = CStringGetTextDatum((char *) lfirst(cell));
-	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-List *
-strings_of_array(Datum array)
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-	List	   *strings = NIL;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
-					  &values, &nulls, &count);
-	for (int i = 0; i < count; i++)
-		if (!nulls[i])
-			strings = lappend(strings, TextDatumGetCString(values[i]));
-	return strings;
 }
 
 static void

@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "nodes/pg_list.h"
 
 /* Whatever search_path is in force, these are the operators meant. */
 #define OP_EQ " OPERATOR(pg_catalog.=) "
@@ -55,12 +54,6 @@ extern void argument_add(Arguments *arguments, Datum value);
 extern void argument_add_null(Arguments *arguments);
 extern void argument_add_text(Arguments *arguments, const char *text);	/* NULL: null */
 extern void argument_add_positive(Arguments *arguments, int64 value);	/* bigint; negative: null */
-
-/* A text[] of the strings of a List; NIL gives an empty array. */
-extern Datum text_array_of(List *strings);
-
-/* The strings of a text[]. */
-extern List *strings_of_array(Datum array);
 
 /*
  * statement_begin runs a statement as the extension's owner and leaves SPI
