@@ -29,17 +29,17 @@ SERVER = $(addprefix common/, encoding field relation settings) \
 		shared_elapsed shared_jobs shared_visits wal_flush) \
 	$(addprefix catalog/, catalog_array catalog_bucket catalog_change catalog_clerk \
 		catalog_counters catalog_extension catalog_failure catalog_insert catalog_job \
-		catalog_statement job leftovers) \
-	$(addprefix recipe/, call endpoint match recipe recipe_fingerprint recipe_output recipe_paths \
-		recipe_target) \
+		catalog_statement job job_columns leftovers) \
+	$(addprefix recipe/, call endpoint match recipe recipe_fingerprint recipe_output \
+		recipe_paths recipe_target) \
 	$(addprefix staging/, bucket bucketize bucketize_check staging) \
 	$(addprefix store/, failed_rows store store_plan store_sql store_write) \
 	$(addprefix worker/, claims clerk intake launcher launcher_clerks outbox outcome_queue \
 		process request server_watch token_file vacuum worker worker_collect worker_control \
-		worker_counters worker_error worker_limits worker_load worker_loop worker_memory \
-		worker_pace worker_permits worker_place worker_refuse worker_send worker_settle \
-		worker_setup worker_steer worker_store worker_tick worker_try worker_undecided) \
-	$(addprefix functions/, activity functions preview start wait) \
+		worker_counters worker_error worker_limits worker_load worker_loop worker_memory worker_pace \
+		worker_permits worker_place worker_refuse worker_send worker_settle worker_setup \
+		worker_steer worker_store worker_tick worker_try worker_undecided) \
+	$(addprefix functions/, activity arguments functions preview start tables wait) \
 	pg_enrich
 
 OBJS = $(addprefix src/, $(addsuffix .o, $(PURE) $(SERVER)))
@@ -48,8 +48,8 @@ PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir)/src/core
 PG_CFLAGS = -Wall -Wextra $(WERROR) -MMD -MP
 SHLIB_LINK = -lcurl
 
-REGRESS = setup server start_errors template_errors path_errors output_errors start_nologin target \
-	matching steer preview
+REGRESS = setup parameters server start_errors template_errors path_errors output_errors \
+	start_nologin target matching steer preview
 REGRESS_OPTS = --inputdir=. --load-extension=pg_enrich
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl

@@ -8,103 +8,156 @@
 #include "catalog/catalog_counters.h"
 
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 
 #include "catalog/catalog_statement.h"
+#include "common/field.h"
 
-static Statement add_counters = {
-	"INSERT INTO enrich.catalog_job_counters AS c (job, worker, rows_done, rows_failed,"
-	" rows_skipped, buckets_done, requests, retries, tokens, throttled)"
-	" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.make_interval(secs => $10)"
-	" WHERE EXISTS (SELECT FROM enrich.catalog_job WHERE job" OP_EQ "$1)"
-	" ON CONFLICT (job, worker) DO UPDATE SET rows_done = c.rows_done" OP_PLUS "$3,"
-	" rows_failed = c.rows_failed" OP_PLUS "$4, rows_skipped = c.rows_skipped" OP_PLUS "$5,"
-	" buckets_done = c.buckets_done" OP_PLUS "$6, requests = c.requests" OP_PLUS "$7,"
-	" retries = c.retries" OP_PLUS "$8, tokens = c.tokens" OP_PLUS "$9,"
-	" throttled = c.throttled" OP_PLUS "pg_catalog.make_interval(secs => $10), starts = 0",
-	10, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
-	FLOAT8OID}, NULL
+/*
+ * The first of them are progress, which is made by stores alone.  What is written is
+ * added, and none is lost: a worker does not read its row.
+ */
+const Field catalog_counter_fields[] = {
+	FIELD("rows_done", FIELD_INT8, Counters, rows_done),
+	FIELD("rows_failed", FIELD_INT8, Counters, rows_failed),
+	FIELD("rows_skipped", FIELD_INT8, Counters, rows_skipped),
+	FIELD("buckets_done", FIELD_INT8, Counters, buckets_done),
+	FIELD("requests", FIELD_INT8, Counters, requests),
+	FIELD("retries", FIELD_INT8, Counters, retries),
+	FIELD("tokens", FIELD_INT8, Counters, tokens),
+	FIELD("throttled", FIELD_INTERVAL, Counters, throttled_us)
 };
 
-static Datum
-seconds_of(int64 microseconds)
+#define COUNTERS ((int) lengthof(catalog_counter_fields))
+#define COUNTERS_OF_PROGRESS 4
+
+const int	catalog_counter_count = COUNTERS;
+
+/* "name = c.name + $3", and so on, for the counters from the first one given. */
+static void
+append_additions(StringInfo sql, int first)
 {
-	return Float8GetDatum((double) microseconds / 1e6);
+	for (int i = first; i < COUNTERS; i++)
+	{
+		const char *name = catalog_counter_fields[i].name;
+
+		appendStringInfo(sql, "%s%s = c.%s" OP_PLUS "$%d", i > first ? ", " : "", name, name,
+						 i - first + 3);
+	}
 }
+
+/* $1, the job; $2, the worker; and the counters from the first one given. */
+static void
+add_types(Statement *statement, int first)
+{
+	statement_add_type(statement, INT8OID);
+	statement_add_type(statement, INT4OID);
+	for (int i = first; i < COUNTERS; i++)
+		statement_add_type(statement, field_type(&catalog_counter_fields[i]));
+}
+
+static void
+build_add(StringInfo sql, Statement *statement)
+{
+	appendStringInfoString(sql, "INSERT INTO enrich.catalog_job_counters AS c (job, worker");
+	for (int i = 0; i < COUNTERS; i++)
+		appendStringInfo(sql, ", %s", catalog_counter_fields[i].name);
+	appendStringInfoString(sql, ") SELECT $1, $2");
+	for (int i = 0; i < COUNTERS; i++)
+		appendStringInfo(sql, ", $%d", i + 3);
+	appendStringInfoString(sql, " WHERE EXISTS"
+						   " (SELECT FROM enrich.catalog_job WHERE job" OP_EQ "$1)"
+						   " ON CONFLICT (job, worker) DO UPDATE SET ");
+	append_additions(sql, 0);
+	appendStringInfoString(sql, ", starts = 0");
+	add_types(statement, 0);
+}
+
+static void
+build_note(StringInfo sql, Statement *statement)
+{
+	appendStringInfoString(sql, "UPDATE enrich.catalog_job_counters AS c SET ");
+	append_additions(sql, COUNTERS_OF_PROGRESS);
+	appendStringInfoString(sql, " WHERE job" OP_EQ "$1 AND worker" OP_EQ "$2");
+	add_types(statement, COUNTERS_OF_PROGRESS);
+}
+
+static bool
+is_summed(const Field *field)
+{
+	return field->type == FIELD_INT8;
+}
+
+static void
+build_sum(StringInfo sql, Statement *statement)
+{
+	const char *separator = "SELECT ";
+
+	for (int i = 0; i < COUNTERS; i++)
+		if (is_summed(&catalog_counter_fields[i]))
+		{
+			appendStringInfo(sql, "%spg_catalog.sum(%s)::bigint", separator,
+							 catalog_counter_fields[i].name);
+			separator = ", ";
+		}
+	appendStringInfoString(sql, " FROM enrich.catalog_job_counters WHERE job" OP_EQ "$1");
+	statement_add_type(statement, INT8OID);
+}
+
+static BuiltStatement add_counters = {"add_counters", build_add, {NULL, 0, {0}, NULL}};
+static BuiltStatement note_counters = {"note_counters", build_note, {NULL, 0, {0}, NULL}};
+static BuiltStatement sum_counters = {"sum_counters", build_sum, {NULL, 0, {0}, NULL}};
+
+BuiltStatement *const catalog_counters_built[] = {
+	&add_counters, &note_counters, &sum_counters, NULL
+};
 
 /* Only a retry takes back what was counted. */
 static bool pg_attribute_unused()
-is_addition(int worker, const Counters *add)
+is_addition(const Counters *add)
 {
-	return worker == CATALOG_CORRECTIONS ||
-		(add->rows_done >= 0 && add->rows_failed >= 0 && add->rows_skipped >= 0 &&
-		 add->buckets_done >= 0 && add->requests >= 0 && add->retries >= 0 &&
-		 add->tokens >= 0 && add->throttled_us >= 0);
+	for (int i = 0; i < COUNTERS; i++)
+		if (*(const int64 *) ((const char *) add + catalog_counter_fields[i].offset) < 0)
+			return false;
+	return true;
 }
 
-void
-catalog_add_counters(int64 job, int worker, const Counters *add)
-{
-	Arguments	a = {0};
-
-	Assert(is_addition(worker, add));
-	argument_add(&a, Int64GetDatum(job));
-	argument_add(&a, Int32GetDatum(worker));
-	argument_add(&a, Int64GetDatum(add->rows_done));
-	argument_add(&a, Int64GetDatum(add->rows_failed));
-	argument_add(&a, Int64GetDatum(add->rows_skipped));
-	argument_add(&a, Int64GetDatum(add->buckets_done));
-	argument_add(&a, Int64GetDatum(add->requests));
-	argument_add(&a, Int64GetDatum(add->retries));
-	argument_add(&a, Int64GetDatum(add->tokens));
-	argument_add(&a, seconds_of(add->throttled_us));
-	statement_run(&add_counters, &a);
-}
-
-static Statement note_counters = {
-	"UPDATE enrich.catalog_job_counters AS c SET requests = c.requests" OP_PLUS "$3,"
-	" retries = c.retries" OP_PLUS "$4, tokens = c.tokens" OP_PLUS "$5,"
-	" throttled = c.throttled" OP_PLUS "pg_catalog.make_interval(secs => $6)"
-	" WHERE job" OP_EQ "$1 AND worker" OP_EQ "$2",
-	6, {INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, FLOAT8OID}, NULL
-};
-
-void
-catalog_note_counters(int64 job, int worker, const Counters *add)
+static void
+add_to_row(BuiltStatement *statement, int64 job, int worker, const Counters *amounts, int first)
 {
 	Arguments	a = {0};
 
-	Assert(is_addition(worker, add));
+	Assert(worker == CATALOG_CORRECTIONS || is_addition(amounts));
 	argument_add(&a, Int64GetDatum(job));
 	argument_add(&a, Int32GetDatum(worker));
-	argument_add(&a, Int64GetDatum(add->requests));
-	argument_add(&a, Int64GetDatum(add->retries));
-	argument_add(&a, Int64GetDatum(add->tokens));
-	argument_add(&a, seconds_of(add->throttled_us));
-	statement_run(&note_counters, &a);
+	for (int i = first; i < COUNTERS; i++)
+		argument_add_field(&a, &catalog_counter_fields[i], amounts);
+	statement_run(statement_built(statement), &a);
 }
 
-static Statement sum_counters = {
-	"SELECT pg_catalog.sum(rows_done)::bigint, pg_catalog.sum(rows_failed)::bigint,"
-	" pg_catalog.sum(rows_skipped)::bigint, pg_catalog.sum(buckets_done)::bigint,"
-	" pg_catalog.sum(requests)::bigint, pg_catalog.sum(retries)::bigint,"
-	" pg_catalog.sum(tokens)::bigint FROM enrich.catalog_job_counters WHERE job" OP_EQ "$1",
-	1, {INT8OID}, NULL
-};
+void
+catalog_add_counters(int64 job, int worker, const Counters *amounts)
+{
+	add_to_row(&add_counters, job, worker, amounts, 0);
+}
+
+void
+catalog_note_counters(int64 job, int worker, const Counters *amounts)
+{
+	add_to_row(&note_counters, job, worker, amounts, COUNTERS_OF_PROGRESS);
+}
 
 void
 catalog_sum_counters(int64 job, Counters *sum)
 {
 	Arguments	a = {0};
+	int			column = 1;
 
 	argument_add(&a, Int64GetDatum(job));
-	statement_begin(&sum_counters, &a);
-	sum->rows_done = column_int64(0, 1, 0);
-	sum->rows_failed = column_int64(0, 2, 0);
-	sum->rows_skipped = column_int64(0, 3, 0);
-	sum->buckets_done = column_int64(0, 4, 0);
-	sum->requests = column_int64(0, 5, 0);
-	sum->retries = column_int64(0, 6, 0);
-	sum->tokens = column_int64(0, 7, 0);
+	statement_begin(statement_built(&sum_counters), &a);
+	for (int i = 0; i < COUNTERS; i++)
+		if (is_summed(&catalog_counter_fields[i]))
+			column_read(0, column++, &catalog_counter_fields[i], sum);
 	statement_end();
 	Assert(sum->rows_failed >= 0 && sum->buckets_done >= 0);
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "common/field.h"
+
 /* In place of a worker's number: the counters that a retry has corrected. */
 #define CATALOG_CORRECTIONS (-1)
 
@@ -26,11 +28,17 @@ typedef struct Counters
 	int64		throttled_us;	/* waited for a throttled server */
 } Counters;
 
-/* Of stores: what was done is progress. */
-extern void catalog_add_counters(int64 job, int worker, const Counters *add);
+/* Each as a column of the table of counters. */
+extern const Field catalog_counter_fields[];
+extern const int catalog_counter_count;
 
-/* The same of what is no progress: requests, retries, tokens, time throttled. */
-extern void catalog_note_counters(int64 job, int worker, const Counters *add);
+/* Add what a store has done to a worker's counters, for a job that is still there. */
+extern void catalog_add_counters(int64 job, int worker, const Counters *amounts);
+
+/* Add what is no progress, requests, retries, tokens, time throttled, where there is a row. */
+extern void catalog_note_counters(int64 job, int worker, const Counters *amounts);
+
+/* What all of a job's workers have done, but for throttled_us, which is left alone. */
 extern void catalog_sum_counters(int64 job, Counters *sum);
 
 /* How long the job has taken, in microseconds, as far as that was written down; and do that. */
@@ -41,5 +49,9 @@ extern void catalog_note_elapsed(int64 job, int worker, int64 elapsed_us);
 extern int	catalog_count_start(int64 job, int worker);
 extern void catalog_uncount_start(int64 job, int worker);	/* ... and ended in good order */
 extern void catalog_forget_starts(int64 job);
+
+/* Its statements that follow a table, up to a NULL: for tests. */
+struct BuiltStatement;
+extern struct BuiltStatement *const catalog_counters_built[];
 
 #endif							/* PG_ENRICH_CATALOG_COUNTERS_H */

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "common/hashfn.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -23,6 +24,7 @@
 #include "catalog/catalog_counters.h"
 #include "catalog/catalog_extension.h"
 #include "catalog/catalog_statement.h"
+#include "catalog/job_columns.h"
 #include "catalog/leftovers.h"
 #include "common/field.h"
 #include "shared/shared.h"
@@ -41,29 +43,45 @@ notify_state(int64 job, JobState state)
 		shared_touch_at_commit(job);
 }
 
-static Statement insert_job = {
-	"INSERT INTO enrich.catalog_job (name, owner, source, source_name, server, input, output, path,"
-	" request,"
-	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
-	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
-	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
-	" $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) RETURNING job",
-	31,
-	{TEXTOID, OIDOID, OIDOID, TEXTOID, NAMEOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID,
-		TEXTOID, TEXTOID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID,
-	TEXTOID, INT4OID, INT4OID, INT8OID, TEXTARRAYOID, INT8OID, OIDOID}, NULL
-};
+static bool
+is_inserted(const JobColumn *column)
+{
+	return column->kind != JOB_CONTROL;
+}
 
 static void
-argument_add_count(Arguments *arguments, int count)
+build_insert(StringInfo sql, Statement *statement)
 {
-	if (count == 0)
-		argument_add_null(arguments);
-	else
-		argument_add(arguments, Int32GetDatum(count));
+	StringInfoData values;
+
+	initStringInfo(&values);
+	appendStringInfoString(sql, "INSERT INTO enrich.catalog_job (");
+	for (int i = 0; i < job_column_count; i++)
+		if (is_inserted(&job_columns[i]))
+		{
+			const char *separator = statement->argument_count > 0 ? ", " : "";
+
+			appendStringInfo(sql, "%s%s", separator, job_columns[i].field.name);
+			statement_add_type(statement, field_type(&job_columns[i].field));
+			appendStringInfo(&values, "%s$%d", separator, statement->argument_count);
+		}
+	appendStringInfo(sql, ") VALUES (%s) RETURNING job", values.data);
+	pfree(values.data);
 }
+
+static void
+build_select(StringInfo sql, Statement *statement)
+{
+	for (int i = 0; i < job_column_count; i++)
+		appendStringInfo(sql, "%s%s", i > 0 ? ", " : "SELECT ", job_columns[i].field.name);
+	appendStringInfoString(sql, " FROM enrich.catalog_job WHERE job" OP_EQ "$1");
+	statement_add_type(statement, INT8OID);
+}
+
+static BuiltStatement insert_job = {"insert_job", build_insert, {NULL, 0, {0}, NULL}};
+static BuiltStatement select_job = {"select_job", build_select, {NULL, 0, {0}, NULL}};
+
+BuiltStatement *const catalog_job_built[] = {&insert_job, &select_job, NULL};
 
 int64
 catalog_insert_job(const Job *job)
@@ -71,121 +89,32 @@ catalog_insert_job(const Job *job)
 	Arguments	a = {0};
 	int64		id;
 
-	argument_add_text(&a, job->name);
-	argument_add(&a, ObjectIdGetDatum(job->owner));
-	argument_add(&a, ObjectIdGetDatum(job->source));
-	argument_add_text(&a, job->source_name);
-	argument_add(&a, DirectFunctionCall1(namein, CStringGetDatum(job->server)));
-	argument_add(&a, text_array_of(job->input));
-	argument_add_text(&a, job->output);
-	argument_add_text(&a, job->path);
-	argument_add_text(&a, job->request);
-	argument_add_text(&a, job->content);
-	argument_add_text(&a, job->results);
-	argument_add_text(&a, job->result_index);
-	argument_add_text(&a, job->result_key);
-	argument_add_text(&a, job->result_rows);
-	argument_add(&a, text_array_of(job->key));
-	argument_add_text(&a, job->target);
-	argument_add_text(&a, write_mode_name(job->write_mode));
-	argument_add_text(&a, row_selection_name(job->rows));
-	argument_add_text(&a, job->where_clause);
-	argument_add_positive(&a, job->max_rows);
-	argument_add_positive(&a, job->max_tokens);
-	argument_add(&a, Int32GetDatum(job->bucket_size));
-	argument_add_count(&a, job->batch_size);
-	argument_add_count(&a, job->max_input_length);
-	argument_add_text(&a, job->separator);
-	argument_add(&a, Int32GetDatum(job->concurrency));
-	argument_add(&a, Int32GetDatum(job->workers));
-	argument_add_positive(&a, job->max_failed_rows);
-	argument_add(&a, text_array_of(job->settings));
-	argument_add(&a, Int64GetDatum(job->system_identifier));
-	argument_add(&a, ObjectIdGetDatum(job->database));
-
-	statement_begin(&insert_job, &a);
+	for (int i = 0; i < job_column_count; i++)
+		if (is_inserted(&job_columns[i]))
+			argument_add_field(&a, &job_columns[i].field, job);
+	statement_begin(statement_built(&insert_job), &a);
 	id = column_int64(0, 1, 0);
 	statement_end();
 	notify_state(id, JOB_QUEUED);
 	return id;
 }
 
-static Statement select_job = {
-	"SELECT job, name, owner, source, source_name, server, input, output, path, request,"
-	" content, results, result_index, result_key, result_rows, key_columns, target, write_mode,"
-	" row_selection, where_clause, max_rows, max_tokens, bucket_size, batch_size, max_input_length,"
-	" separator, concurrency, workers, max_failed_rows, settings, system_identifier, database,"
-	" state, failures_accepted, loss_accepted, replaced, rows_total, buckets_total, refused"
-	" FROM enrich.catalog_job WHERE job" OP_EQ "$1",
-	1, {INT8OID}, NULL
-};
-
-/* The parameters: columns 1 to 32 of select_job. */
-static void
-read_parameters(Job *job, MemoryContext context)
-{
-	MemoryContext old;
-	char	   *write_mode = column_text(0, 18, context);
-
-	job->id = column_int64(0, 1, 0);
-	job->name = column_text(0, 2, context);
-	job->owner = DatumGetObjectId(column_datum(0, 3));
-	job->source = DatumGetObjectId(column_datum(0, 4));
-	job->source_name = column_text(0, 5, context);
-	job->server = column_text(0, 6, context);
-	job->output = column_text(0, 8, context);
-	job->path = column_text(0, 9, context);
-	job->request = column_text(0, 10, context);
-	job->content = column_text(0, 11, context);
-	job->results = column_text(0, 12, context);
-	job->result_index = column_text(0, 13, context);
-	job->result_key = column_text(0, 14, context);
-	job->result_rows = column_text(0, 15, context);
-	job->target = column_text(0, 17, context);
-	if (!write_mode_of(write_mode, &job->write_mode))
-		job->write_mode = WRITE_UPDATE;
-	row_selection_of(column_text(0, 19, context), &job->rows);
-	job->where_clause = column_text(0, 20, context);
-	job->max_rows = column_int64(0, 21, -1);
-	job->max_tokens = column_int64(0, 22, -1);
-	job->bucket_size = column_int32(0, 23, 0);
-	job->batch_size = column_int32(0, 24, 0);
-	job->max_input_length = column_int32(0, 25, 0);
-	job->separator = column_text(0, 26, context);
-	job->concurrency = column_int32(0, 27, 0);
-	job->workers = column_int32(0, 28, 0);
-	job->max_failed_rows = column_int64(0, 29, -1);
-	job->system_identifier = column_int64(0, 31, 0);
-	job->database = DatumGetObjectId(column_datum(0, 32));
-
-	old = MemoryContextSwitchTo(context);
-	job->input = strings_of_array(column_datum(0, 7));
-	job->key = strings_of_array(column_datum(0, 16));
-	job->settings = strings_of_array(column_datum(0, 30));
-	MemoryContextSwitchTo(old);
-}
-
 Job *
 catalog_load_job(int64 id)
 {
 	Arguments	a = {0};
-	MemoryContext context;
+	MemoryContext old;
 	Job		   *job = NULL;
 
 	argument_add(&a, Int64GetDatum(id));
-	context = statement_begin(&select_job, &a);
+	old = MemoryContextSwitchTo(statement_begin(statement_built(&select_job), &a));
 	if (SPI_processed > 0)
 	{
-		job = MemoryContextAllocZero(context, sizeof(Job));
-		read_parameters(job, context);
-		job->state = job_state_of(column_text(0, 33, context));
-		job->failures_accepted = column_int64(0, 34, 0);
-		job->loss_accepted = column_bool(0, 35);
-		job->replaced = column_bool(0, 36);
-		job->rows_total = column_int64(0, 37, -1);
-		job->buckets_total = column_int64(0, 38, -1);
-		job->refused = column_bool(0, 39);
+		job = palloc0(sizeof(Job));
+		for (int i = 0; i < job_column_count; i++)
+			column_read(0, i + 1, &job_columns[i].field, job);
 	}
+	MemoryContextSwitchTo(old);
 	statement_end();
 	return job;
 }

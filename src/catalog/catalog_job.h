@@ -71,4 +71,8 @@ extern bool catalog_set_bucketized(int64 job, int64 rows, int64 buckets, int64 r
 /* Forget a job of which nothing more is stored. */
 extern void catalog_delete_job(int64 job);
 
+/* Its statements that follow a table, up to a NULL: for tests. */
+struct BuiltStatement;
+extern struct BuiltStatement *const catalog_job_built[];
+
 #endif							/* PG_ENRICH_CATALOG_JOB_H */

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 #include "catalog/catalog_extension.h"
 #include "common/pg_enrich.h"
@@ -32,8 +33,8 @@ argument_add(Arguments *arguments, Datum value)
 	arguments->values[arguments->count++] = value;
 }
 
-void
-argument_add_null(Arguments *arguments)
+static void
+add_null(Arguments *arguments)
 {
 	argument_add(arguments, (Datum) 0);
 	arguments->nulls[arguments->count - 1] = 'n';
@@ -43,18 +44,45 @@ void
 argument_add_text(Arguments *arguments, const char *text)
 {
 	if (text == NULL)
-		argument_add_null(arguments);
+		add_null(arguments);
 	else
 		argument_add(arguments, CStringGetTextDatum(text));
 }
 
 void
-argument_add_positive(Arguments *arguments, int64 value)
+argument_add_field(Arguments *arguments, const Field *field, const void *record)
 {
-	if (value < 0)
-		argument_add_null(arguments);
+	bool		is_null;
+	Datum		value = field_get(field, record, &is_null);
+
+	if (is_null)
+		add_null(arguments);
 	else
-		argument_add(arguments, Int64GetDatum(value));
+		argument_add(arguments, value);
+}
+
+void
+statement_add_type(Statement *statement, Oid type)
+{
+	Assert(statement->argument_count < STATEMENT_MAX_ARGUMENTS);
+	statement->types[statement->argument_count++] = type;
+}
+
+/* An error on the way leaves it unmade. */
+Statement *
+statement_built(BuiltStatement *built)
+{
+	if (built->statement.sql == NULL)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		built->statement.argument_count = 0;
+		built->build(&sql, &built->statement);
+		built->statement.sql = MemoryContextStrdup(TopMemoryContext, sql.data);
+		pfree(sql.data);
+	}
+	return &built->statement;
 }
 
 static void
@@ -187,4 +215,10 @@ bool
 column_bool(int row, int column)
 {
 	return !column_is_null(row, column) && DatumGetBool(column_datum(row, column));
+}
+
+void
+column_read(int row, int column, const Field *field, void *record)
+{
+	field_set(field, record, column_datum(row, column), column_is_null(row, column));
 }

@@ -20,6 +20,9 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+
+#include "common/field.h"
 
 /* Whatever search_path is in force, these are the operators meant. */
 #define OP_EQ " OPERATOR(pg_catalog.=) "
@@ -31,7 +34,7 @@
 #define OP_PLUS " OPERATOR(pg_catalog.+) "
 #define OP_MINUS " OPERATOR(pg_catalog.-) "
 
-#define STATEMENT_MAX_ARGUMENTS 40
+#define STATEMENT_MAX_ARGUMENTS 64
 
 /* A statement of ours, planned at its first use and kept for the session. */
 typedef struct Statement
@@ -42,6 +45,19 @@ typedef struct Statement
 	SPIPlanPtr	plan;			/* NULL until the first use */
 } Statement;
 
+/* A statement that follows a table of fields: it is made at its first use. */
+typedef struct BuiltStatement
+{
+	const char *name;			/* the variable's */
+	void		(*build) (StringInfo sql, Statement *statement);
+	Statement	statement;
+} BuiltStatement;
+
+extern Statement *statement_built(BuiltStatement *built);
+
+/* For build: one argument more, of that type. */
+extern void statement_add_type(Statement *statement, Oid type);
+
 /* Arguments under construction. */
 typedef struct Arguments
 {
@@ -51,15 +67,14 @@ typedef struct Arguments
 } Arguments;
 
 extern void argument_add(Arguments *arguments, Datum value);
-extern void argument_add_null(Arguments *arguments);
 extern void argument_add_text(Arguments *arguments, const char *text);	/* NULL: null */
-extern void argument_add_positive(Arguments *arguments, int64 value);	/* bigint; negative: null */
+extern void argument_add_field(Arguments *arguments, const Field *field, const void *record);
 
 /*
  * statement_begin runs a statement as the extension's owner and leaves SPI
  * connected, with SPI_processed and SPI_tuptable, until statement_end, which
- * frees all that.  No other one begins in between.  Results are copied out between the two, into the context
- * statement_begin was called in (it is returned).
+ * frees all that.  No other one begins in between.  Results are copied out
+ * between the two, into the context statement_begin was called in (it is returned).
  */
 extern MemoryContext statement_begin(Statement *statement, const Arguments *arguments);
 extern void statement_end(void);
@@ -74,5 +89,8 @@ extern char *column_text(int row, int column, MemoryContext context);	/* NULL: n
 extern int64 column_int64(int row, int column, int64 if_null);
 extern int	column_int32(int row, int column, int if_null);
 extern bool column_bool(int row, int column);
+
+/* Into a field of a struct; what is pointed to is in the current context. */
+extern void column_read(int row, int column, const Field *field, void *record);
 
 #endif							/* PG_ENRICH_CATALOG_STATEMENT_H */

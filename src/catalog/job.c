@@ -7,33 +7,28 @@
  */
 #include "catalog/job.h"
 
-static const char *const state_names[] = {
-	"queued", "bucketizing", "running", "paused", "completed", "failed", "canceled"
+#include "common/field.h"
+
+const char *const job_state_words[] = {
+	"queued", "bucketizing", "running", "paused", "completed", "failed", "canceled", NULL
 };
 
-static const char *const write_mode_names[] = {"update", "insert", "upsert", "overwrite"};
+const char *const result_rows_words[] = {"one", "many", NULL};
 
-static const char *const row_selection_names[] = {"all", "missing", "changed"};
+const char *const write_mode_words[] = {"update", "insert", "upsert", "overwrite", NULL};
 
-static int
-find_name(const char *const *names, int count, const char *name)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(names[i], name) == 0)
-			return i;
-	return -1;
-}
+const char *const row_selection_words[] = {"all", "missing", "changed", NULL};
 
 const char *
 job_state_name(JobState state)
 {
-	return state_names[state];
+	return job_state_words[state];
 }
 
 JobState
 job_state_of(const char *name)
 {
-	int			found = find_name(state_names, lengthof(state_names), name);
+	int			found = field_find_word(job_state_words, name);
 
 	if (found < 0)
 		elog(ERROR, "unknown job state \"%s\"", name);
@@ -73,34 +68,5 @@ job_is_finished(JobState state)
 const char *
 write_mode_name(WriteMode mode)
 {
-	return write_mode_names[mode];
-}
-
-bool
-write_mode_of(const char *name, WriteMode *mode)
-{
-	int			found = find_name(write_mode_names, lengthof(write_mode_names), name);
-
-	/* "update" is not for users: it is what a job without a target does */
-	if (found <= WRITE_UPDATE)
-		return false;
-	*mode = (WriteMode) found;
-	return true;
-}
-
-const char *
-row_selection_name(RowSelection rows)
-{
-	return row_selection_names[rows];
-}
-
-bool
-row_selection_of(const char *name, RowSelection *rows)
-{
-	int			found = find_name(row_selection_names, lengthof(row_selection_names), name);
-
-	if (found < 0)
-		return false;
-	*rows = (RowSelection) found;
-	return true;
+	return write_mode_words[mode];
 }

@@ -42,6 +42,12 @@ typedef enum JobState
 
 #define JOB_STATE_COUNT (JOB_CANCELED + 1)
 
+typedef enum ResultRows
+{
+	RESULT_ROWS_ONE,
+	RESULT_ROWS_MANY
+} ResultRows;
+
 typedef enum WriteMode
 {
 	WRITE_UPDATE,				/* into the source */
@@ -57,6 +63,7 @@ typedef enum RowSelection
 	ROWS_CHANGED
 } RowSelection;
 
+/* What each field is in SQL: job_columns.c. */
 typedef struct Job
 {
 	int64		id;
@@ -67,13 +74,13 @@ typedef struct Job
 	char	   *server;
 	List	   *input;			/* of char *: column names */
 	char	   *output;			/* JSON text */
-	char	   *path;			/* or NULL, as the next four */
+	char	   *path;			/* or NULL, as the next five */
 	char	   *request;		/* JSON text */
 	char	   *content;
 	char	   *results;
 	char	   *result_index;
 	char	   *result_key;
-	char	   *result_rows;
+	ResultRows	result_rows;
 	List	   *key;			/* of char *; resolved: never NIL once stored */
 	char	   *target;			/* qualified and quoted, or NULL: the source */
 	WriteMode	write_mode;
@@ -110,8 +117,11 @@ extern bool job_may_become(JobState from, JobState to);
 extern bool job_is_finished(JobState state);
 
 extern const char *write_mode_name(WriteMode mode);
-extern bool write_mode_of(const char *name, WriteMode *mode);
-extern const char *row_selection_name(RowSelection rows);
-extern bool row_selection_of(const char *name, RowSelection *rows);
+
+/* The names of each enum, in its order, up to a NULL. */
+extern const char *const job_state_words[];
+extern const char *const result_rows_words[];
+extern const char *const write_mode_words[];
+extern const char *const row_selection_words[];
 
 #endif							/* PG_ENRICH_JOB_H */

@@ -29,7 +29,7 @@
 #include "base/clock.h"
 #include "common/pg_compat.h"
 #include "convert/convert.h"
-#include "functions/start.h"
+#include "functions/arguments.h"
 #include "http/http.h"
 #include "recipe/call.h"
 #include "recipe/recipe.h"
@@ -541,7 +541,7 @@ enrich_preview(PG_FUNCTION_ARGS)
 	callback->func = free_buffers;
 	callback->arg = preview;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	job = start_read_arguments(fcinfo);
+	job = arguments_read_job(fcinfo);
 	server = server_load(job->server, false);
 	server_check_usage(server, GetUserId());
 	preview->recipe = recipe_make(job);

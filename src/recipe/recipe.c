@@ -338,7 +338,7 @@ recipe_make(Job *job)
 	recipe->job = job;
 	check_source(job->source);	/* before its key is looked for */
 	recipe->source = relation_quoted_name(job->source);
-	recipe->many = strcmp(job->result_rows, "many") == 0;
+	recipe->many = job->result_rows == RESULT_ROWS_MANY;
 	recipe->source_alias = quote_identifier(get_rel_name(job->source));
 	resolve_key(recipe, job);
 	collect_fields(recipe, job);

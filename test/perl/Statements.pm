@@ -5,13 +5,14 @@ Statements - the statements that pg_enrich runs on its own tables, and how a ser
 
 =head1 SYNOPSIS
 
-  my %sql = Statements::of_sources;
+  my %sql = (Statements::of_sources, Statements::of_server($t));
   my @plans = Statements::plans($log);
 
 =head1 DESCRIPTION
 
 They are read from the sources, so that a test which wants to have seen all of them cannot
-forget a new one.
+forget a new one.  Of those that are made of a table at their first use the sources tell the
+names alone; a server tells their texts.
 
 =cut
 
@@ -66,6 +67,14 @@ sub _macros
 
 A hash: the text of each, to where it stands.
 
+=head2 Statements::built()
+
+A hash: the name of each that is made of a table, to where it stands.
+
+=head2 Statements::of_server($t)
+
+As of_sources, for those; croaks if they are others than the sources name.
+
 =head2 Statements::strays()
 
 Files that name the tables in SQL of theirs, and are not catalog*.c; and those of these whose
@@ -94,6 +103,49 @@ sub of_sources
 	return %statements;
 }
 
+sub _built_in
+{
+	my ($file, $source) = @_;
+	my %builders;
+
+	while ($source =~ /static BuiltStatement (\w+) = \{(.*?)\};/gs)
+	{
+		my ($name, $body) = ($1, $2);
+		my ($text, $builder) = $body =~ /^"(\w+)", (\w+), \{NULL, 0, \{0\}, NULL\}$/
+		  or croak "$file: $name is not understood";
+
+		croak "$file: $name calls itself $text" if $text ne $name;
+		$builders{$name} = $builder;
+	}
+	return %builders;
+}
+
+sub built
+{
+	my %built;
+
+	foreach my $file (glob 'src/catalog/catalog*.c')
+	{
+		my %builders = _built_in($file, slurp_file($file));
+		$built{$_} = "$file: $_" foreach keys %builders;
+	}
+	return %built;
+}
+
+sub of_server
+{
+	my ($t) = @_;
+	my %places = built();
+
+	$t->sql(q(CREATE FUNCTION built_statements(OUT name text, OUT sql text) RETURNS SETOF record
+		LANGUAGE C STRICT AS '$libdir/pg_enrich', 'enrich_built_statements'));
+	my %texts = map { $_->{name} => $_->{sql} } $t->rows('SELECT * FROM built_statements()');
+	$t->sql('DROP FUNCTION built_statements');
+	croak 'the server has others: ' . join ' ', sort keys %texts
+	  if "@{[ sort keys %texts ]}" ne "@{[ sort keys %places ]}";
+	return map { $texts{$_} => $places{$_} } keys %texts;
+}
+
 sub strays
 {
 	my @strays;
@@ -109,6 +161,9 @@ sub strays
 		# parts of statements
 		$code =~ s/^#define (?:[^\n]*\\\n)*[^\n]*$//mg;
 		$code =~ s/static Statement \w+(?:\[\])? = \{\n.*?\n\};//gs;
+		# what makes statements
+		my %builders = _built_in($file, $code);
+		$code =~ s/static void\n$_\(StringInfo sql, Statement \*statement\)\n\{\n.*?\n\}\n//s foreach values %builders;
 		push @strays, $file if $code =~ /\bStatement \w+(?:\[\])?\s*=|"[^"\n]*(?:FROM|INTO|UPDATE|JOIN) $tables/;
 	}
 	return @strays;

@@ -135,7 +135,7 @@ sub buffers
 	return $plan->{'Shared Hit Blocks'} + $plan->{'Shared Read Blocks'} - $plan->{'Actual Rows'};
 }
 
-my %known = Statements::of_sources;
+my %known = (Statements::of_sources, Statements::of_server($t));
 # What is done for a claim, or by a clerk who finds nothing to do.  What it reads is bounded
 my $bounded = qr/: (?:first_kept|look_at_buckets|begun_buckets|select_runs|unfinished_jobs|jobs_to_clean|expired_jobs|next_expiry)$/;
 
@@ -162,6 +162,7 @@ sub check
 }
 
 cmp_ok(scalar keys %known, '>', 40, 'statements in the sources');
+cmp_ok(scalar(my %built = Statements::built), '>', 3, '... some of them made of a table');
 is_deeply([ Statements::strays() ], [], '... and none elsewhere');
 
 foreach my $case ([ 'never analyzed', 1_000_000, '' ], [ 'analyzed when empty', 100_000, 'ANALYZE' ])

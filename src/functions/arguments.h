@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * start.h
+ * arguments.h
  *	  The parameters of enrich.start and enrich.preview.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PG_ENRICH_START_H
-#define PG_ENRICH_START_H
+#ifndef PG_ENRICH_ARGUMENTS_H
+#define PG_ENRICH_ARGUMENTS_H
 
 #include "postgres.h"
 
@@ -19,6 +19,9 @@
  * current user, in the current context.  Raises errors for values that are NULL
  * or out of range; the rest is recipe_make's to check.
  */
-extern Job *start_read_arguments(FunctionCallInfo fcinfo);
+extern Job *arguments_read_job(FunctionCallInfo fcinfo);
 
-#endif							/* PG_ENRICH_START_H */
+/* The argument that follows those, if_not_exists. */
+extern bool arguments_if_not_exists(FunctionCallInfo fcinfo);
+
+#endif							/* PG_ENRICH_ARGUMENTS_H */
