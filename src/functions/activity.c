@@ -8,18 +8,16 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 #include "base/clock.h"
+#include "common/field.h"
 #include "common/pg_compat.h"
 #include "shared/permits.h"
 #include "shared/shared.h"
@@ -31,16 +29,75 @@ typedef struct JobActivity
 	int			in_flight;
 	int			effective;		/* -1: no worker knows its server yet */
 	double		rows_per_second;
-	Size		memory_used;
+	int64		memory_used;
 	int64		elapsed_us;
 	WaitingFor	waiting_for;
 	bool		holds_back;		/* a worker does not receive all that is in flight */
 	Trouble		trouble;
 	int64		failing_since;	/* clock, while its server is out; else 0 */
 	char		failure[256];	/* then the last one */
+	int		   *pids;			/* room for as many as there are slots */
 	int			pid_count;
-	Datum	   *pids;
+
+	/* Made of these once the lock is no longer held */
+	List	   *pid_list;
+	const char *waiting_name;	/* or NULL, as the next two */
+	const char *error;
+	const char *hint;
 } JobActivity;
+
+/* The columns of enrich.job_activity(). */
+static const Field job_fields[] = {
+	FIELD("job", FIELD_INT8, JobActivity, entry.job),
+	FIELD("in_flight", FIELD_INT4, JobActivity, in_flight),
+	FIELD("effective_concurrency", FIELD_INT4_OR_MINUS, JobActivity, effective),
+	FIELD("waiting_for", FIELD_TEXT, JobActivity, waiting_name),
+	FIELD("rows_staged", FIELD_INT8, JobActivity, entry.rows_staged),
+	FIELD("rows_per_second", FIELD_FLOAT8, JobActivity, rows_per_second),
+	FIELD("pids", FIELD_INT4S, JobActivity, pid_list),
+	FIELD("error", FIELD_TEXT, JobActivity, error),
+	FIELD("hint", FIELD_TEXT, JobActivity, hint),
+	FIELD("memory", FIELD_INT8, JobActivity, memory_used),
+	FIELD("elapsed", FIELD_INT8, JobActivity, elapsed_us)
+};
+
+/* What a server's entry says. */
+typedef struct ServerActivity
+{
+	ServerEntry entry;
+	int			in_flight;
+
+	/* Made of these once the lock is no longer held */
+	int			effective;
+	TimestampTz paused_until;	/* 0: it is not */
+	int64		latency_p50;	/* microseconds; -1: not known, as the next two */
+	int64		latency_p95;
+	int64		latency_p99;
+	int64		throttled_us;
+} ServerActivity;
+
+/* The columns of enrich.server_activity(). */
+static const Field server_fields[] = {
+	FIELD("server", FIELD_OID, ServerActivity, entry.server),
+	FIELD("in_flight", FIELD_INT4, ServerActivity, in_flight),
+	FIELD("effective_concurrency", FIELD_INT4, ServerActivity, effective),
+	FIELD("paused_until", FIELD_TIME, ServerActivity, paused_until),
+	FIELD("requests", FIELD_INT8, ServerActivity, entry.requests),
+	FIELD("answers_2xx", FIELD_INT8, ServerActivity, entry.answers[2]),
+	FIELD("answers_3xx", FIELD_INT8, ServerActivity, entry.answers[3]),
+	FIELD("answers_4xx", FIELD_INT8, ServerActivity, entry.answers[4]),
+	FIELD("answers_5xx", FIELD_INT8, ServerActivity, entry.answers[5]),
+	FIELD("throttled", FIELD_INT8, ServerActivity, entry.throttled),
+	FIELD("errors", FIELD_INT8, ServerActivity, entry.errors),
+	FIELD("bytes_in", FIELD_INT8, ServerActivity, entry.bytes_in),
+	FIELD("bytes_out", FIELD_INT8, ServerActivity, entry.bytes_out),
+	FIELD("tokens", FIELD_INT8, ServerActivity, entry.tokens),
+	FIELD("latency_p50", FIELD_INTERVAL, ServerActivity, latency_p50),
+	FIELD("latency_p95", FIELD_INTERVAL, ServerActivity, latency_p95),
+	FIELD("latency_p99", FIELD_INTERVAL, ServerActivity, latency_p99),
+	FIELD("stats_reset", FIELD_TIME, ServerActivity, entry.stats_reset),
+	FIELD("throttled_for", FIELD_INTERVAL, ServerActivity, throttled_us)
+};
 
 static bool
 may_see(Oid owner)
@@ -104,9 +161,9 @@ read_activity(int job_index, JobActivity *activity)
 		capacity += slot->capacity;
 		capacity_known &= slot->capacity > 0;
 		activity->rows_per_second += slot->rows_per_second;
-		activity->memory_used += slot->memory_used;
+		activity->memory_used += (int64) slot->memory_used;
 		activity->holds_back |= slot->holds_back;
-		activity->pids[activity->pid_count++] = Int32GetDatum(slot->pid);
+		activity->pids[activity->pid_count++] = slot->pid;
 		if (slot->waiting_for != WAITING_NOTHING)
 			waiting_for = slot->waiting_for;
 		if (slot->trouble.error[0] != '\0')
@@ -126,51 +183,36 @@ wall_clock(int64 at)
 	return GetCurrentTimestamp() + (at - clock_now());
 }
 
-/* Why a job does not get on, and what to do; NULL: it does, or there is nothing to be said. */
-static const char *
-describe_trouble(const JobActivity *activity, const char **hint)
+/* Why a job does not get on, and what to do; unless it does, or there is nothing to be said. */
+static void
+describe_trouble(JobActivity *activity)
 {
 	const Trouble *trouble = &activity->trouble;
 
-	*hint = trouble->hint;
 	if (trouble->error[0] != '\0')
-		return trouble->error;
-	if (activity->failing_since == 0)
-		return NULL;
-	*hint = "It is tried with one request at a time, and no row fails meanwhile. If it is at another "
-		"address now: ALTER SERVER.";
-	return psprintf("the server has given nothing but failures since %s: %s",
-					timestamptz_to_str(wall_clock(activity->failing_since)), activity->failure);
+	{
+		activity->error = trouble->error;
+		activity->hint = trouble->hint[0] != '\0' ? trouble->hint : NULL;
+	}
+	else if (activity->failing_since != 0)
+	{
+		activity->error = psprintf("the server has given nothing but failures since %s: %s",
+								   timestamptz_to_str(wall_clock(activity->failing_since)),
+								   activity->failure);
+		activity->hint = "It is tried with one request at a time, and no row fails meanwhile. "
+			"If it is at another address now: ALTER SERVER.";
+	}
 }
 
 static void
-put_activity(ReturnSetInfo *result, const JobActivity *activity)
+put_activity(ReturnSetInfo *result, JobActivity *activity)
 {
-	const char *hint;
-	const char *error = describe_trouble(activity, &hint);
-	Datum		values[11];
-	bool		nulls[11] = {false};
-
-	values[0] = Int64GetDatum(activity->entry.job);
-	values[1] = Int32GetDatum(activity->in_flight);
-	values[2] = Int32GetDatum(activity->effective);
-	nulls[2] = activity->effective < 0;
-	nulls[3] = activity->waiting_for == WAITING_NOTHING;
-	values[3] = nulls[3]
-		? (Datum) 0
-		: CStringGetTextDatum(shared_waiting_name(activity->waiting_for));
-	values[4] = Int64GetDatum(activity->entry.rows_staged);
-	values[5] = Float8GetDatum(activity->rows_per_second);
-	values[6] = PointerGetDatum(construct_array(activity->pids, activity->pid_count, INT4OID, 4,
-												true,
-												TYPALIGN_INT));
-	nulls[7] = error == NULL;
-	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(error);
-	nulls[8] = nulls[7] || hint[0] == '\0';
-	values[8] = nulls[8] ? (Datum) 0 : CStringGetTextDatum(hint);
-	values[9] = Int64GetDatum((int64) activity->memory_used);
-	values[10] = Int64GetDatum(activity->elapsed_us);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	for (int i = 0; i < activity->pid_count; i++)
+		activity->pid_list = lappend_int(activity->pid_list, activity->pids[i]);
+	if (activity->waiting_for != WAITING_NOTHING)
+		activity->waiting_name = shared_waiting_name(activity->waiting_for);
+	describe_trouble(activity);
+	field_put_row(result, job_fields, lengthof(job_fields), activity);
 }
 
 PG_FUNCTION_INFO_V1(enrich_job_activity);
@@ -186,7 +228,7 @@ enrich_job_activity(PG_FUNCTION_ARGS)
 	{
 		JobActivity activity = {0};
 
-		activity.pids = palloc(sizeof(Datum) * shared->slot_count);
+		activity.pids = palloc(sizeof(int) * shared->slot_count);
 		shared_lock();
 		read_activity(i, &activity);
 		shared_unlock();
@@ -197,51 +239,20 @@ enrich_job_activity(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-static Datum
-interval_of_us(int64 microseconds)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = microseconds;
-	return IntervalPGetDatum(interval);
-}
-
 static void
-put_latency(const Latency *latency, double share, Datum *value, bool *is_null)
+put_server(ReturnSetInfo *result, ServerActivity *activity)
 {
-	int64		microseconds = latency_percentile(latency, share);
-
-	*is_null = microseconds < 0;
-	*value = interval_of_us(Max(microseconds, 0));
-}
-
-static void
-put_server(ReturnSetInfo *result, const ServerEntry *entry, int in_flight)
-{
-	Datum		values[19];
-	bool		nulls[19] = {false};
-	int			effective = permits_effective(PG_INT32_MAX, entry);
+	const ServerEntry *entry = &activity->entry;
 	int64		now = clock_now();
 
-	values[0] = ObjectIdGetDatum(entry->server);
-	values[1] = Int32GetDatum(in_flight);
-	values[2] = Int32GetDatum(effective);
-	nulls[3] = !entry->health.out && health_pause(&entry->health, now) == 0;
-	values[3] = TimestampTzGetDatum(wall_clock(entry->health.paused_until));
-	values[4] = Int64GetDatum(entry->requests);
-	for (int i = 2; i <= 5; i++)
-		values[3 + i] = Int64GetDatum(entry->answers[i]);
-	values[9] = Int64GetDatum(entry->throttled);
-	values[10] = Int64GetDatum(entry->errors);
-	values[11] = Int64GetDatum(entry->bytes_in);
-	values[12] = Int64GetDatum(entry->bytes_out);
-	values[13] = Int64GetDatum(entry->tokens);
-	put_latency(&entry->latency, 0.50, &values[14], &nulls[14]);
-	put_latency(&entry->latency, 0.95, &values[15], &nulls[15]);
-	put_latency(&entry->latency, 0.99, &values[16], &nulls[16]);
-	values[17] = TimestampTzGetDatum(entry->stats_reset);
-	values[18] = interval_of_us(health_throttled_us(&entry->health, now));
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	activity->effective = permits_effective(PG_INT32_MAX, entry);
+	if (entry->health.out || health_pause(&entry->health, now) > 0)
+		activity->paused_until = wall_clock(entry->health.paused_until);
+	activity->latency_p50 = latency_percentile(&entry->latency, 0.50);
+	activity->latency_p95 = latency_percentile(&entry->latency, 0.95);
+	activity->latency_p99 = latency_percentile(&entry->latency, 0.99);
+	activity->throttled_us = health_throttled_us(&entry->health, now);
+	field_put_row(result, server_fields, lengthof(server_fields), activity);
 }
 
 PG_FUNCTION_INFO_V1(enrich_server_activity);
@@ -249,25 +260,25 @@ Datum
 enrich_server_activity(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ServerEntry *entry = palloc(sizeof(ServerEntry));
+	ServerActivity *activity = palloc(sizeof(ServerActivity));
+	const ServerEntry *entry = &activity->entry;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (shared == NULL)
 		return (Datum) 0;
 	foreach_server(i)
 	{
-		int			in_flight;
-
+		memset(activity, 0, sizeof(*activity));
 		shared_lock();
-		*entry = shared->servers[i];
-		in_flight = permits_in_flight(i);
+		activity->entry = shared->servers[i];
+		activity->in_flight = permits_in_flight(i);
 		shared_unlock();
 		if (!entry->in_use || entry->database != MyDatabaseId ||
 			!SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(entry->server)))
 			continue;
 		if (server_aclcheck(entry->server, GetUserId()) == ACLCHECK_OK ||
 			has_privs_of_role(GetUserId(), get_role_oid("pg_monitor", false)))
-			put_server(result, entry, in_flight);
+			put_server(result, activity);
 	}
 	return (Datum) 0;
 }

@@ -27,6 +27,7 @@
 #include "utils/resowner.h"
 
 #include "base/clock.h"
+#include "common/field.h"
 #include "common/pg_compat.h"
 #include "convert/convert.h"
 #include "functions/arguments.h"
@@ -462,43 +463,62 @@ jsonb_of_utf8(ByteBuffer *json, const Credentials *credentials)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(from_utf8(text)));
 }
 
+/* What is shown of a request and its answer. */
+typedef struct PreviewRow
+{
+	char	   *url;			/* NULL: no request, as the next two */
+	char	   *headers;
+	char	   *body;			/* or NULL: it has none */
+	int			status;			/* 0: no answer */
+	char	   *response;		/* or NULL */
+	Datum		results;		/* jsonb */
+} PreviewRow;
+
+static const Field row_fields[] = {
+	FIELD("request_url", FIELD_TEXT, PreviewRow, url),
+	FIELD("request_headers", FIELD_TEXT, PreviewRow, headers),
+	FIELD("request_body", FIELD_TEXT, PreviewRow, body),
+	FIELD("status", FIELD_INT4_OR_0, PreviewRow, status),
+	FIELD("response", FIELD_TEXT, PreviewRow, response),
+	FIELD("results", FIELD_JSONB, PreviewRow, results)
+};
+
+/* What was asked, if there was a row to ask for. */
+static void
+describe_request(const Preview *preview, PreviewRow *row)
+{
+	const Endpoint *endpoint = preview->endpoint;
+
+	row->url = mask_url(from_utf8(valid_text(preview->url.data, preview->url.length)),
+						endpoint->credentials);
+	row->headers = mask_headers(endpoint->server, endpoint->credentials, endpoint->body != NULL);
+	if (endpoint->body != NULL)
+		row->body = from_utf8(valid_text(preview->body.data, preview->body.length));
+}
+
 static Datum
 form_result(FunctionCallInfo fcinfo, Preview *preview)
 {
 	TupleDesc	descriptor;
-	Datum		values[6] = {0};
-	bool		nulls[6] = {false};
+	PreviewRow	row = {.status = preview->result.status};
 	const ByteBuffer *answer = &preview->result.body;
+	Datum		values[lengthof(row_fields)];
+	bool		nulls[lengthof(row_fields)];
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	/* without a row there is no request to show */
-	nulls[0] = nulls[1] = preview->row_count == 0;
-	nulls[2] = nulls[0] || preview->endpoint->body == NULL;
-	if (!nulls[0])
-	{
-		values[0] = CStringGetTextDatum(mask_url(from_utf8(valid_text(preview->url.data,
-																	  preview->url.length)),
-												 preview->endpoint->credentials));
-		values[1] = CStringGetTextDatum(mask_headers(preview->endpoint->server,
-													 preview->endpoint->credentials,
-													 preview->endpoint->body != NULL));
-	}
-	if (!nulls[2])
-		values[2] = CStringGetTextDatum(from_utf8(valid_text(preview->body.data,
-															 preview->body.length)));
-	nulls[3] = preview->result.status == 0;
-	values[3] = Int32GetDatum(preview->result.status);
-	nulls[4] = answer->data == NULL;
-	if (!nulls[4])
-		values[4] = CStringGetTextDatum(from_utf8(mask_text(valid_text(answer->data,
-																	   answer->length),
-															preview->endpoint->credentials)));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE ||
+		descriptor->natts != lengthof(row_fields))
+		elog(ERROR, "return type must be the row type of preview");
+	if (preview->row_count > 0)
+		describe_request(preview, &row);
+	if (answer->data != NULL)
+		row.response = from_utf8(mask_text(valid_text(answer->data, answer->length),
+										   preview->endpoint->credentials));
 	if (preview->row_count == 0)
 		append_error(&preview->results, "no row would be sent");
 	else
 		describe_results(preview);
-	values[5] = jsonb_of_utf8(&preview->results, preview->endpoint->credentials);
+	row.results = jsonb_of_utf8(&preview->results, preview->endpoint->credentials);
+	field_form(row_fields, lengthof(row_fields), &row, descriptor, values, nulls);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
