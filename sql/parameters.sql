@@ -63,3 +63,8 @@ FROM pg_temp.counters() n
 	LEFT JOIN columns c ON c.relation = 'enrich.progress' AND c.name = n.name
 WHERE c.type IS DISTINCT FROM n.type
 ORDER BY 1;
+
+-- a catalog of another version
+CREATE FUNCTION pg_temp.start(source regclass, server name, input text[], output json)
+	RETURNS bigint LANGUAGE C AS '$libdir/pg_enrich', 'enrich_start';
+SELECT pg_temp.start('pg_class', 'api', '{relname}', '{}');

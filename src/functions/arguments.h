@@ -17,7 +17,8 @@
 /*
  * The job that the arguments of start or preview describe, owned by the
  * current user, in the current context.  Raises errors for values that are NULL
- * or out of range; the rest is recipe_make's to check.
+ * or out of range, and where SQL declares the functions of another version; the rest
+ * is recipe_make's to check.
  */
 extern Job *arguments_read_job(FunctionCallInfo fcinfo);
 
