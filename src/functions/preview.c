@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -24,11 +23,11 @@
 #include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 
 #include "base/clock.h"
 #include "common/field.h"
 #include "common/pg_compat.h"
+#include "common/subtransaction.h"
 #include "convert/convert.h"
 #include "functions/arguments.h"
 #include "http/http.h"
@@ -208,39 +207,29 @@ ask(Preview *preview)
 	PG_END_TRY();
 }
 
+typedef struct Conversion
+{
+	Converter  *converter;
+	JsonSlice	value;
+} Conversion;
+
+static void
+convert(void *arg)
+{
+	Conversion *conversion = arg;
+	bool		is_null;
+
+	(void) converter_apply(conversion->converter, conversion->value, &is_null);
+}
+
 /* Would this value go into its column?  NULL: yes; else why not. */
 static char *
 try_convert(Converter *converter, JsonSlice value)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile why = NULL;
+	Conversion	conversion = {converter, value};
+	ErrorData  *error = subtransaction_run(convert, &conversion, NULL);
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		bool		is_null;
-
-		(void) converter_apply(converter, value, &is_null);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		why = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return why;
+	return error == NULL ? NULL : error->message;
 }
 
 static void

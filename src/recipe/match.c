@@ -12,13 +12,12 @@
  */
 #include "recipe/match.h"
 
-#include "access/xact.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/typcache.h"
 
 #include "common/encoding.h"
+#include "common/subtransaction.h"
 #include "convert/convert.h"
 #include "recipe/recipe.h"
 
@@ -162,54 +161,41 @@ keys_of(const Matcher *matcher, Datum *all, int item)
 	return all + (Size) item * matcher->key_count;
 }
 
-/* Convert the keys of all items; returns why the item *failed has none, or NULL. */
-static const char *
-convert_keys(const Matcher *matcher, const Response *response, Datum *all, volatile int *failed)
+/* The keys of all items, to be converted. */
+typedef struct KeyConversion
 {
-	const char *why = NULL;
+	const Matcher *matcher;
+	const Response *response;
+	Datum	   *all;
+	int			item;			/* the one that comes next, or has failed */
+	const char *why;			/* it has no key; or NULL */
+} KeyConversion;
 
-	for (int i = 0; i < response->item_count && why == NULL; i++)
+static void
+convert_keys(void *arg)
+{
+	KeyConversion *keys = arg;
+	const Response *response = keys->response;
+
+	for (; keys->item < response->item_count; keys->item++)
 	{
-		*failed = i;
-		why = convert_key(matcher, response->keys[i], keys_of(matcher, all, i));
+		keys->why = convert_key(keys->matcher, response->keys[keys->item],
+								keys_of(keys->matcher, keys->all, keys->item));
+		if (keys->why != NULL)
+			return;
 	}
-	return why;
 }
 
-/* The same in a subtransaction, with errors as reasons. */
+/* Converts them; returns why the item *failed has no key, or NULL.  Errors are reasons. */
 static const char *
-try_convert_keys(const Matcher *matcher, const Response *response, Datum *all,
-				 volatile int *failed)
+try_convert_keys(const Matcher *matcher, const Response *response, Datum *all, int *failed)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	const char *volatile why = NULL;
+	KeyConversion keys = {matcher, response, all, 0, NULL};
+	ErrorData  *error = subtransaction_run(convert_keys, &keys, NULL);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		why = convert_keys(matcher, response, all, failed);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		why = psprintf("which cannot be one: %s", text_to_utf8(error->message));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return why;
+	*failed = keys.item;
+	return error == NULL ? keys.why
+		: psprintf("which cannot be one: %s", text_to_utf8(error->message));
 }
 
 /* "item 3 of the answer has the key 17, …" */
@@ -262,7 +248,7 @@ matcher_assign(Matcher *matcher, Datum *const *row_keys, bool many, Response *re
 	Size		count = Max(response->item_count, 1);
 	Datum	   *all = MemoryContextAllocHuge(context, sizeof(Datum) * count * matcher->key_count);
 	int		   *found = palloc(sizeof(int) * count);
-	volatile int failed = 0;
+	int			failed;
 	const char *why;
 
 	Assert(IsTransactionState() && response->row_count > 0);

@@ -16,11 +16,11 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "common/relation.h"
+#include "common/subtransaction.h"
 #include "convert/convert.h"
 #include "server/mask.h"
 #include "store/store_plan.h"
@@ -266,6 +266,15 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
 	return written;
 }
 
+/* What is written in one subtransaction. */
+typedef struct WriteAttempt
+{
+	StoreWriter *writer;
+	const StoreItem *items;
+	int			count;
+	int64		written;
+} WriteAttempt;
+
 /*
  * Is it a row's own fault?  In conversion whatever a type says of the value,
  * which need not be a data exception (an unknown name for regclass, a limit of
@@ -276,7 +285,7 @@ write_items(StoreWriter *writer, const StoreItem *items, int count)
  * place.
  */
 static bool
-is_row_error(const StoreWriter *writer, const ErrorData *error)
+is_row_error(const ErrorData *error, const void *attempt)
 {
 	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname != NULL &&
 		strcmp(error->funcname, "ExecWithCheckOptions") == 0)
@@ -292,7 +301,7 @@ is_row_error(const StoreWriter *writer, const ErrorData *error)
 			return true;
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
-			return writer->converting;
+			return ((const WriteAttempt *) attempt)->writer->converting;
 		default:
 			return false;
 	}
@@ -311,6 +320,14 @@ describe_error(const StoreWriter *writer, const ErrorData *error, const Credenti
 	return mask_message(reason, credentials);
 }
 
+static void
+write_attempt(void *arg)
+{
+	WriteAttempt *attempt = arg;
+
+	attempt->written = write_items(attempt->writer, attempt->items, attempt->count);
+}
+
 /*
  * Write items in a subtransaction.  Returns NULL, and how many rows were
  * written, or the error that one of them raised (described as the first's, for
@@ -319,37 +336,15 @@ describe_error(const StoreWriter *writer, const ErrorData *error, const Credenti
 static char *
 try_items(StoreWriter *writer, const StoreItem *items, int count, int64 *written)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile failure = NULL;
+	WriteAttempt attempt = {writer, items, count, 0};
+	ErrorData  *error = subtransaction_run(write_attempt, &attempt, is_row_error);
+	char	   *failure;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*written = write_items(writer, items, count);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		/* Then there may be none for a copy either. */
-		if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_row_error(writer, error))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		failure = describe_error(writer, error, items[0].outcome->credentials);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	*written = attempt.written;
+	if (error == NULL)
+		return NULL;
+	failure = describe_error(writer, error, items[0].outcome->credentials);
+	FreeErrorData(error);
 	return failure;
 }
 

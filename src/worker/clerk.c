@@ -27,7 +27,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -38,6 +37,7 @@
 #include "catalog/catalog_job.h"
 #include "common/pg_compat.h"
 #include "common/settings.h"
+#include "common/subtransaction.h"
 #include "server/server.h"
 #include "shared/shared.h"
 #include "staging/staging.h"
@@ -84,6 +84,30 @@ is_unable(Oid owner, Trouble *why)
 	return true;
 }
 
+typedef struct Pause
+{
+	const JobSummary *job;
+	const char *reason;
+	const char *error;
+	const char *hint;
+} Pause;
+
+static void
+write_pause(void *arg)
+{
+	const Pause *pause = arg;
+
+	if (!catalog_pause_without_owner(pause->job->id, pause->job->owner))
+		(void) catalog_transition(pause->job->id, JOB_PAUSED, pause->reason, pause->error,
+								  pause->hint, NULL);
+}
+
+static bool
+is_lock_not_available(const ErrorData *error, const void *pause pg_attribute_unused())
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
 /*
  * Pause a job.  Somebody may hold its row in an open transaction: the other
  * jobs do not wait for that, and this one is looked at again.
@@ -92,31 +116,14 @@ static void
 pause_job(const JobSummary *job, const char *reason, const char *error, const char *hint,
 		  bool just_started)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Pause		pause = {job, reason, error, hint};
 
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		if (!catalog_pause_without_owner(job->id, job->owner))
-			(void) catalog_transition(job->id, JOB_PAUSED, reason, error, hint, NULL);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (just_started)		/* must be known to who comes next */
-			shared_note_visit(MyDatabaseId, true);
-		else
-			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	if (subtransaction_run(write_pause, &pause, is_lock_not_available) == NULL)
+		return;
+	if (just_started)			/* must be known to who comes next */
+		shared_note_visit(MyDatabaseId, true);
+	else
+		shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
 }
 
 /* Pause a job that must not go on by itself here.  True: it is not to have workers now. */
