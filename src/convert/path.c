@@ -13,9 +13,6 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
-
-#include "common/pg_compat.h"
 #include "convert/path.h"
 
 #include <ctype.h>
@@ -27,6 +24,9 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "common/pg_compat.h"
+#include "common/subtransaction.h"
+
 /* What separates steps, and what begins and ends names, in a path. */
 #define STEP_CHARACTERS ".[]?(),&|!=<>\"'"
 
@@ -36,6 +36,13 @@ typedef struct Subject
 	const char *text;
 	const char *parameter;
 } Subject;
+
+/* What is evaluated by PostgreSQL. */
+typedef struct CompiledPath
+{
+	const JsonPath *parsed;
+	const Jsonb *variables;		/* none: there is nobody to give them values */
+} CompiledPath;
 
 static bool
 is_word_character(char c)
@@ -260,11 +267,41 @@ visit_finds(Jsonb *finds, Arena *arena, PathVisitor visit, void *state)
 	return true;
 }
 
+/* A path that is evaluated in a value, and where its finds go. */
+typedef struct Evaluation
+{
+	const CompiledPath *path;
+	JsonSlice	value;
+	Arena	   *arena;
+	PathVisitor visit;
+	void	   *state;
+	bool		fits;
+} Evaluation;
+
+static void
+find_all(void *arg)
+{
+	Evaluation *evaluation = arg;
+	int			length = (int) evaluation->value.length;
+	char	   *text = pnstrdup(evaluation->value.start, length);
+	Datum		json = DirectFunctionCall1(jsonb_in,
+										   CStringGetDatum(pg_any_to_server(text, length, PG_UTF8)));
+	Datum		finds = DirectFunctionCall4(jsonb_path_query_array, json,
+											PointerGetDatum(evaluation->path->parsed),
+											PointerGetDatum(evaluation->path->variables),
+											BoolGetDatum(false));
+
+	evaluation->fits = visit_finds(DatumGetJsonbP(finds), evaluation->arena, evaluation->visit,
+								   evaluation->state);
+}
+
 /*
- * PathEvaluator for paths that are not plain: PostgreSQL's own.  Needs a
- * transaction, for time zones and the like; the errors it raises (strict mode,
- * a method that does not fit) hold no resources, and mean that the path does
- * not fit.
+ * PathEvaluator for paths that are not plain: PostgreSQL's own.  Needs a transaction; the
+ * errors it raises (strict mode, a method that does not fit) mean that the path does not fit.
+ *
+ * Each evaluation has a subtransaction of its own, so that only its own row fails.  That takes
+ * 0.3 us of 1.7 us for an item of 40 bytes, and of 5.3 us for one of 1 kB.  (silent => true
+ * would not tell that the path does not fit, and not all errors are silent.)
  */
 static bool
 evaluate(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, void *state)
@@ -272,34 +309,24 @@ evaluate(const Path *path, JsonSlice value, Arena *arena, PathVisitor visit, voi
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pg_enrich jsonpath",
 												  ALLOCSET_DEFAULT_SIZES);
-	volatile bool fits = false;
+	Evaluation	evaluation = {path->compiled, value, arena, visit, state, false};
+	bool		fits;
 
 	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		char	   *text = pnstrdup(value.start, value.length);
-		Datum		json = DirectFunctionCall1(jsonb_in,
-											   CStringGetDatum(pg_any_to_server(text,
-																				(int) value.length,
-																				PG_UTF8)));
-		Datum		vars = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-		Datum		finds = DirectFunctionCall4(jsonb_path_query_array, json,
-												PointerGetDatum(path->compiled), vars,
-												BoolGetDatum(false));
-
-		fits = visit_finds(DatumGetJsonbP(finds), arena, visit, state);
-	}
-	PG_CATCH();
-	{
-		if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_OUT_OF_MEMORY)
-			PG_RE_THROW();
-		FlushErrorState();
-		fits = false;
-	}
-	PG_END_TRY();
+	fits = subtransaction_run(find_all, &evaluation, NULL) == NULL && evaluation.fits;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return fits;
+}
+
+static CompiledPath *
+make_compiled(const JsonPath *parsed)
+{
+	CompiledPath *compiled = palloc(sizeof(CompiledPath));
+
+	compiled->parsed = parsed;
+	compiled->variables = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	return compiled;
 }
 
 static int
@@ -338,7 +365,7 @@ path_compile(const char *text, const char *parameter, Path *path)
 	if (!plain)
 	{
 		path->evaluate = evaluate;
-		path->compiled = parsed;
+		path->compiled = make_compiled(parsed);
 	}
 	path->step_count = plain ? step_count : 0;
 	path->steps = steps;
