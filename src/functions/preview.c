@@ -36,9 +36,6 @@
 #include "server/mask.h"
 #include "staging/bucketize.h"
 
-/* Longest reason of an API that is shown. */
-#define MAX_REASON_BYTES 400
-
 typedef struct Preview
 {
 	const Recipe *recipe;
@@ -384,55 +381,42 @@ append_rows(ByteBuffer *out, const Preview *preview, const Response *response)
 	append_json(out, "]", false);
 }
 
-/* Has the API said that it has no result for the row that the URL names? */
-static bool
-is_no_result(const Preview *preview)
-{
-	const Endpoint *endpoint = preview->endpoint;
-
-	return preview->row_count == 1 && template_single_row_placeholder(endpoint->url) != NULL &&
-		list_member_int(endpoint->server->not_found, preview->result.status);
-}
-
-/* What would be written, or why not, as JSON text. */
+/* The answer's results for the rows, or why it has none. */
 static void
-describe_results(Preview *preview)
+append_answer(ByteBuffer *out, Preview *preview)
 {
 	const Recipe *recipe = preview->recipe;
-	const HttpResult *result = &preview->result;
-	ByteBuffer *out = &preview->results;
+	const ByteBuffer *answer = &preview->result.body;
 	Response   *response = &preview->response;
-	char		said[4000];
-	const char *reason;
 
-	if (result->fault != HTTP_ANSWERED)
-	{
-		append_error(out, result->error);
-		return;
-	}
-	if (is_no_result(preview))
-	{
-		append_rows(out, preview, response);	/* without items: NULLs */
-		return;
-	}
-	if (result->status / 100 != 2)
-	{
-		response_error_text(result->body.data, result->body.length, said, sizeof(said));
-		reason = mask_text(said, preview->endpoint->credentials);
-		append_error(out, psprintf("HTTP status %d: %.*s", result->status,
-								   (int) utf8_valid_prefix(reason, Min(strlen(reason),
-																	   MAX_REASON_BYTES)),
-								   reason));
-		return;
-	}
-	response_decode(result->body.data, result->body.length, &preview->endpoint->shape,
-					preview->row_count, response);
+	response_decode(answer->data, answer->length, &preview->endpoint->shape, preview->row_count, response);
 	if (response->status == RESPONSE_OK && recipe->matcher != NULL)
 		matcher_assign(recipe->matcher, preview->key_values, recipe->many, response);
 	if (response->status != RESPONSE_OK)
 		append_error(out, response->error);
 	else
 		append_rows(out, preview, response);
+}
+
+/* What would be written, or why not, as JSON text. */
+static void
+describe_results(Preview *preview)
+{
+	const HttpResult *result = &preview->result;
+	ByteBuffer *out = &preview->results;
+
+	switch (call_verdict(preview->endpoint, result, preview->row_count, false).kind)
+	{
+		case VERDICT_ANSWERED:
+			append_answer(out, preview);
+			break;
+		case VERDICT_NOTHING:
+			append_rows(out, preview, &preview->response);	/* without items: NULLs */
+			break;
+		default:
+			append_error(out, call_describe_failure(result, preview->endpoint->credentials));
+			break;
+	}
 }
 
 /*

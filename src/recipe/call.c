@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * call.c
- *	  From an endpoint and rows to an HTTP call on its way: workers and preview alike.
+ *	  From an endpoint and rows to an HTTP call on its way, and what its end means: workers and
+ *	  preview alike.
  *
  * Here, and nowhere else, secrets join a request.
  *
@@ -10,6 +11,7 @@
 #include "recipe/call.h"
 
 #include "base/clock.h"
+#include "server/mask.h"
 
 void
 call_check_library(void)
@@ -101,4 +103,35 @@ call_start(Http *http, const Endpoint *endpoint, const ByteBuffer *url, const By
 	started = !full.failed && http_start(http, &endpoint->http, &call);
 	buffer_free(&full);
 	return started;
+}
+
+Verdict
+call_verdict(const Endpoint *endpoint, const HttpResult *result, int row_count, bool others_pass)
+{
+	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
+
+	ended.others_pass = others_pass;
+	ended.proxy_status = result->proxy_status;
+	ended.status = result->status;
+	ended.asks_to_wait = result->retry_after_ms >= 0;
+	ended.body = result->body.data;
+	ended.body_length = result->body.length;
+	ended.names_row = row_count == 1 && template_single_row_placeholder(endpoint->url) != NULL;
+	ended.is_not_found = list_member_int(endpoint->server->not_found, result->status);
+	return verdict_of(&ended);
+}
+
+static const char *
+hide_secrets(const char *text, const void *credentials)
+{
+	return mask_text(text, credentials);
+}
+
+char *
+call_describe_failure(const HttpResult *result, const Credentials *credentials)
+{
+	char	   *text = palloc(HTTP_FAILURE_SIZE);
+
+	describe_http_failure(result, hide_secrets, credentials, text);
+	return text;
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * call.h
- *	  From an endpoint and rows to an HTTP call on its way: workers and preview alike.
+ *	  From an endpoint and rows to an HTTP call on its way, and what its end means: workers and
+ *	  preview alike.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +12,7 @@
 #include "postgres.h"
 
 #include "http/http.h"
+#include "http/verdict.h"
 #include "recipe/endpoint.h"
 
 /*
@@ -38,5 +40,12 @@ extern bool call_build(const Endpoint *endpoint, const RequestScope *scope,
  */
 extern bool call_start(Http *http, const Endpoint *endpoint, const ByteBuffer *url,
 					   const ByteBuffer *body, void *tag);
+
+/* What it means that a request for so many rows has ended so; others_pass: see VerdictCase. */
+extern Verdict call_verdict(const Endpoint *endpoint, const HttpResult *result, int row_count,
+							bool others_pass);
+
+/* Why it was no success, for a person: UTF-8, without secrets, in the current context. */
+extern char *call_describe_failure(const HttpResult *result, const Credentials *credentials);
 
 #endif							/* PG_ENRICH_CALL_H */

@@ -70,6 +70,24 @@ my $results = $t->sql(q{SELECT results->>0 FROM enrich.preview('thing', 'api', '
 	path => '/answer?raw=1', results => '$.items[*]', target => 'nowhere', where_clause => 'id = 1')});
 like($results, qr/"error": "column \\"n\\" cannot take \\"x\\" from \$\.a: invalid input syntax/, 'preview says the same');
 
+foreach my $case ([ 'mock says 502', 'HTTP status 502: mock says 502' ], [ ' ', 'HTTP status 502' ])
+{
+	$t->mock_script({ status => 502, error_body => $case->[0] });
+	is($t->sql(q{SELECT results->>'error' FROM enrich.preview('thing', 'api', '{j}', '{"n integer": "$.a"}',
+		path => '/answer?raw=1', target => 'nowhere')}), $case->[1], "... and so it does of a status: $case->[1]");
+}
+$t->mock_script;
+
+# what says nothing of the value is no reason against it
+$t->sql(<<'END');
+CREATE FUNCTION fills_disk(integer) RETURNS boolean LANGUAGE plpgsql AS
+	$$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$;
+CREATE DOMAIN unlucky AS integer CHECK (fills_disk(VALUE));
+END
+like($t->sql_error(q{SELECT results FROM enrich.preview('thing', 'api', '{j}', '{"n unlucky": "$.a"}',
+	path => '/answer?raw=1', results => '$.items[*]', target => 'nowhere', where_clause => 'id = 6')}),
+	qr/no space left/, 'preview ends by a full disk, and does not blame the row');
+
 # ... but never a part of a secret that comes back
 my $token = 'tok' . ('en' x 60);
 $t->create_server('echo', url => '/echo', mapping => { bearer_token => $token });

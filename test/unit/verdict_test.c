@@ -244,6 +244,42 @@ test_bad_request(void)
 		   VERDICT_BAD_ROWS, "400: nor is a code where none stands");
 }
 
+/* A text behind the secret that it begins with, if it does. */
+static const char *
+hide(const char *text, const void *secret)
+{
+	size_t		length = strlen(secret);
+
+	return strncmp(text, secret, length) == 0 ? text + length : text;
+}
+
+static void
+test_descriptions(void)
+{
+	char		body[2000];
+	char		description[HTTP_FAILURE_SIZE];
+	HttpResult	result = {.fault = HTTP_TRANSIENT, .status = 200, .error = "timed out (host:80)"};
+
+	describe_http_failure(&result, hide, "", description);
+	is_str(description, "timed out (host:80)", "what failed is described by how it failed");
+	result.fault = HTTP_ANSWERED;
+	result.status = 502;
+	describe_http_failure(&result, hide, "", description);
+	is_str(description, "HTTP status 502", "an answer without a reason, by its status alone");
+	result.body.data = body;
+	result.body.length = snprintf(body, sizeof(body), "{\"error\": {\"message\": \"no\"}}");
+	describe_http_failure(&result, hide, "", description);
+	is_str(description, "HTTP status 502: no", "an answer with a reason");
+
+	/* a secret, then two bytes a character, which a cut at 400 bytes would halve */
+	result.body.length = snprintf(body, sizeof(body), "secret.");
+	for (int i = 0; i < 300; i++)
+		result.body.length += snprintf(body + result.body.length, 3, "\xc3\xa4");
+	describe_http_failure(&result, hide, "secret", description);
+	is_int(strlen(description), strlen("HTTP status 502: .") + 2 * 199, "cut between characters");
+	ok(strncmp(description, "HTTP status 502: .\xc3\xa4", 20) == 0, "... once the secret is out");
+}
+
 int
 main(void)
 {
@@ -253,5 +289,6 @@ main(void)
 	test_proxies();
 	test_too_many_requests();
 	test_bad_request();
+	test_descriptions();
 	return done_testing();
 }

@@ -29,6 +29,10 @@
 /* As much of a body is searched: what matters stands near its beginning. */
 #define SEARCHED_BYTES 4096
 
+/* Longest reason of an API that is shown; and what is read of it, as secrets may make it shorter. */
+#define REASON_BYTES 400
+#define REASON_READ_BYTES 4000
+
 #define HINT_KEY \
 	"Check the key in the user mapping of the job's owner, or of PUBLIC: ALTER USER MAPPING. " \
 	"Then use enrich.resume."
@@ -459,4 +463,26 @@ verdict_of(const VerdictCase *ended)
 			break;
 	}
 	return simply(VERDICT_TRANSIENT);
+}
+
+void
+describe_http_failure(const HttpResult *result, TextFilter hide, const void *secrets,
+					  char out[HTTP_FAILURE_SIZE])
+{
+	char		said[REASON_READ_BYTES];
+	const char *reason;
+	size_t		length;
+
+	if (result->fault != HTTP_ANSWERED)
+	{
+		snprintf(out, HTTP_FAILURE_SIZE, "%s", result->error);
+		return;
+	}
+	response_error_text(result->body.data, result->body.length, said, sizeof(said));
+	reason = hide(said, secrets);
+	length = strlen(reason);
+	if (length > REASON_BYTES)
+		length = REASON_BYTES;
+	snprintf(out, HTTP_FAILURE_SIZE, "HTTP status %d%s%.*s", result->status,
+			 length > 0 ? ": " : "", (int) utf8_valid_prefix(reason, length), reason);
 }

@@ -45,4 +45,18 @@ typedef struct Verdict
 
 extern Verdict verdict_of(const VerdictCase *ended);
 
+/* A text without what must not be shown; valid until the next call, at least. */
+typedef const char *(*TextFilter) (const char *text, const void *secrets);
+
+/* Room for a failure's description, its end included. */
+#define HTTP_FAILURE_SIZE 512
+
+/*
+ * Why a request was no success, for a person, in UTF-8: how it failed, or the status and what
+ * the answer says of it.  APIs quote what they were sent: hide takes the secrets out of that
+ * before it is cut to its length, so that none stays in part.
+ */
+extern void describe_http_failure(const HttpResult *result, TextFilter hide, const void *secrets,
+								  char out[HTTP_FAILURE_SIZE]);
+
 #endif							/* PG_ENRICH_VERDICT_H */
