@@ -21,7 +21,7 @@ PURE = $(addprefix core/base/, buffer clock similar) \
 	store/key_runs
 
 # Files that run in the server.
-SERVER = $(addprefix common/, encoding field relation settings subtransaction) \
+SERVER = $(addprefix common/, encoding error_source field relation settings subtransaction) \
 	$(addprefix convert/, convert convert_number convert_type path) \
 	$(addprefix server/, credentials mask option_json option_number option_reader option_text \
 		secret server server_options) \

@@ -16,6 +16,8 @@
 #include "parser/parse_relation.h"
 #include "utils/plancache.h"
 
+#include "common/error_source.h"
+
 static SPIPlanPtr
 prepare(const char *sql)
 {
@@ -62,24 +64,8 @@ check_expression(const char *before, const char *expression, const char *after,
 }
 
 /*
- * What an expression of input cannot hold; NULL for any other error.  Known by
- * the places that raise it, whatever language its message is in: that speaks of
- * a WHERE or a CASE, and the user has written none.
+ * PostgreSQL's own message speaks of a WHERE or a CASE, and the user has written none.
  */
-static const char *
-misplaced_function(const ErrorData *error)
-{
-	const char *place = error->funcname != NULL ? error->funcname : "";
-
-	if (strcmp(place, "check_agglevels_and_constraints") == 0)
-		return "aggregate functions";
-	if (strcmp(place, "transformWindowFuncCall") == 0)
-		return "window functions";
-	if (strcmp(place, "check_srf_call_placement") == 0)
-		return "set-returning functions";
-	return NULL;
-}
-
 static void
 check_input_expression(const Recipe *recipe, const char *expression)
 {
@@ -97,12 +83,12 @@ check_input_expression(const Recipe *recipe, const char *expression)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (misplaced_function(error) == NULL)
+		if (error_misplaced_functions(error) == NULL)
 			PG_RE_THROW();
 		FlushErrorState();
 		ereport(ERROR,
 				errcode(error->sqlerrcode),
-				errmsg("%s are not allowed in input", misplaced_function(error)),
+				errmsg("%s are not allowed in input", error_misplaced_functions(error)),
 				errdetail("An input is one value, made of one row of the source."),
 				errhint("Take a view that computes it as the source."),
 				internalerrposition(error->internalpos),

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "common/error_source.h"
 #include "common/relation.h"
 #include "common/subtransaction.h"
 #include "convert/convert.h"
@@ -279,16 +280,13 @@ typedef struct WriteAttempt
  * Is it a row's own fault?  In conversion whatever a type says of the value,
  * which need not be a data exception (an unknown name for regclass, a limit of
  * tsvector); in the write a constraint it violates, an exception that a
- * trigger raised, or another row of the same statement with what is the same key for
- * the target: in a statement of its own it fits.  A row-level security policy that
- * refuses a row has the same SQLSTATE as a missing privilege, but comes from another
- * place.
+ * trigger raised, a policy of row-level security, or another row of the same statement
+ * with what is the same key for the target: in a statement of its own it fits.
  */
 static bool
 is_row_error(const ErrorData *error, const void *attempt)
 {
-	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname != NULL &&
-		strcmp(error->funcname, "ExecWithCheckOptions") == 0)
+	if (error_is_by_policy(error))
 		return true;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{

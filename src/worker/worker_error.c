@@ -12,13 +12,7 @@
 
 #include "utils/errcodes.h"
 
-/* The error of a query_cancel signal, not one that a user's function or a foreign server raised. */
-static bool
-is_own_cancel(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		strcmp(error->funcname, "ProcessInterrupts") == 0;
-}
+#include "common/error_source.h"
 
 /* Classes of which some members do not follow the others. */
 static bool
@@ -81,7 +75,7 @@ error_class_of(const ErrorData *error)
 {
 	ErrorClass	found;
 
-	if (is_own_cancel(error))
+	if (error_is_own_cancel(error))
 		return ERROR_CANCELED;
 	if (class_of_code(error->sqlerrcode, &found))
 		return found;
