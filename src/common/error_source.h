@@ -17,7 +17,7 @@
 /* Is it a cancel of this process, and not one that a user's function or a foreign server raised? */
 extern bool error_is_own_cancel(const ErrorData *error);
 
-/* Has a policy of row-level security refused a row?  Of that SQLSTATE is a missing privilege, too. */
+/* Has a policy of row-level security refused a row?  A missing privilege has that SQLSTATE, too. */
 extern bool error_is_by_policy(const ErrorData *error);
 
 /*

@@ -284,8 +284,8 @@ find_all(void *arg)
 	Evaluation *evaluation = arg;
 	int			length = (int) evaluation->value.length;
 	char	   *text = pnstrdup(evaluation->value.start, length);
-	Datum		json = DirectFunctionCall1(jsonb_in,
-										   CStringGetDatum(pg_any_to_server(text, length, PG_UTF8)));
+	char	   *converted = pg_any_to_server(text, length, PG_UTF8);
+	Datum		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(converted));
 	Datum		finds = DirectFunctionCall4(jsonb_path_query_array, json,
 											PointerGetDatum(evaluation->path->parsed),
 											PointerGetDatum(evaluation->path->variables),

@@ -33,7 +33,7 @@ extern void buffer_reset(ByteBuffer *buffer);	/* empties, keeps the memory */
 
 /* Makes the capacity that large, unless it is.  False: out of memory; nothing has changed. */
 extern bool buffer_reserve(ByteBuffer *buffer, size_t capacity);
-extern void buffer_fit(ByteBuffer *buffer); /* gives back what appending has left over, if it is much */
+extern void buffer_fit(ByteBuffer *buffer); /* gives back what is left over, if it is much */
 extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
 
 /* Pieces of memory that are freed together, and do not move before that. */

@@ -117,7 +117,7 @@ compat_curl_leaves_closing(void)
 	return compat_curl_version() >= 0x080900;
 }
 
-/* Before 8.5 connections of HTTP/1.1 carry several requests, where another of the host is HTTP/2. */
+/* Before 8.5 connections of HTTP/1.1 carry several requests, where the host has one of HTTP/2. */
 static inline bool
 compat_curl_shares_http1(void)
 {

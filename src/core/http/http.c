@@ -206,6 +206,7 @@ static bool
 set_up_multi(Http *http)
 {
 	CURLM	   *multi = curl_multi_init();
+	long		most = http->max_connections;
 
 	if (multi == NULL)
 		return false;
@@ -216,9 +217,9 @@ set_up_multi(Http *http)
 		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
-		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) http->max_connections) == CURLM_OK &&
+		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most) == CURLM_OK &&
 		curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-						  compat_curl_counts_closing() ? 0L : (long) http->max_connections) == CURLM_OK;
+						  compat_curl_counts_closing() ? 0L : most) == CURLM_OK;
 }
 
 const char *

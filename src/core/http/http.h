@@ -54,7 +54,7 @@ typedef struct HttpRequest
 typedef enum HttpFault
 {
 	HTTP_ANSWERED,				/* a whole answer came, of any status */
-	HTTP_TRANSIENT,				/* connect refused, reset, timeout, cut off, look-ups that may pass */
+	HTTP_TRANSIENT,				/* not connected, reset, timeout, cut off, look-up that may pass */
 	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL, redirect refused */
 	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
 	HTTP_NOT_SENT,				/* http_recall took it back, or there was no descriptor for it */
@@ -89,7 +89,7 @@ typedef struct HttpResult
 	bool		starved;		/* of HTTP_NOT_SENT: there was no descriptor */
 	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
-	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a proxy's too; -1: nothing */
+	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a proxy's too; or -1 */
 	int64_t		elapsed_us;		/* from start to end */
 	int64_t		bytes_in;		/* on the wire, headers included */
 	int64_t		bytes_out;
@@ -179,7 +179,7 @@ extern int	http_note_answered(Http *http);
 extern int	http_capacity(const Http *http);
 
 extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
-extern int64_t http_received_bytes(const Http *http);	/* of answers, as long as they are not taken */
+extern int64_t http_received_bytes(const Http *http);	/* of answers that are not taken yet */
 
 /*
  * What answers may take in memory as long as they are not taken, in bytes; without a call

@@ -122,7 +122,8 @@ static bool
 can_be_copied(int64_t claim)
 {
 	size_t		size = (size_t) claim * (1 + COPIES);
-	void	   *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void	   *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+							  -1, 0);
 
 	if (memory == MAP_FAILED)
 		return false;

@@ -117,8 +117,9 @@ connection_input(const HttpHandle *handle)
  *
  * What an idle connection has to say nobody has asked for; as the answer to the next
  * request it would become another row's (libcurl looks for that itself in some versions,
- * and at the socket only).  Or it says that the connection is closed, or about to be: so much the better to know now.
- * Over TLS a session ticket may come late; then a new connection is made in vain.
+ * and at the socket only).  Or it says that the connection is closed, or about to be: so
+ * much the better to know now.  Over TLS a session ticket may come late; then a new
+ * connection is made in vain.
  *
  * One of HTTP/2 may have something to say of itself, or to others that use it.  But that
  * could be an answer on the very stream that is opened now, so it is read first.

@@ -174,7 +174,8 @@ refine(const HttpHandle *handle, Meaning meaning)
 		(strncmp(detail, "getaddrinfo() ", 14) == 0 ||
 		 !handle_host_is_unknown(handle, meaning.code)))
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "host could not be looked up");
-	if (meaning.code == CURLE_COULDNT_RESOLVE_PROXY && !handle_host_is_unknown(handle, meaning.code))
+	if (meaning.code == CURLE_COULDNT_RESOLVE_PROXY &&
+		!handle_host_is_unknown(handle, meaning.code))
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "proxy host could not be looked up");
 	return meaning;
 }

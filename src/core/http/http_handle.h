@@ -115,7 +115,7 @@ typedef struct HttpHandle
 	SocketRef	socket;			/* of its connection, once that is ready */
 	bool		reuses;			/* a connection that others have used before */
 	bool		recalled;		/* it is not to be sent */
-	bool		starved;		/* a socket was not to be had: the process, or the system, has no more */
+	bool		starved;		/* a socket was not to be had: process or system have no more */
 	int64_t		header_bytes;
 	bool		is_error;		/* the status line said 4xx or 5xx */
 	RateHeaders rate_headers;	/* then collected */

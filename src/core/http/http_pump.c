@@ -303,8 +303,8 @@ http_pump(Http *http)
 
 /*
  * A new request is a timer that is due, and on a new connection it goes when that
- * is there, or on an old one when that was read.  What comes back is left to the next pump, as far as it can be, and so
- * are deadlines.
+ * is there, or on an old one when that was read.  What comes back is left to the next
+ * pump, as far as it can be, and so are deadlines.
  */
 static bool
 flush_round(Http *http)

@@ -329,7 +329,7 @@ handle_finish(HttpHandle *handle, CURLcode code)
 	return false;
 }
 
-/* Have others left its connection without an answer, before now, and nothing has come on it since? */
+/* Have others left its connection unanswered, before now, and nothing has come on it since? */
 static bool
 was_abandoned(const HttpHandle *handle)
 {

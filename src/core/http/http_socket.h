@@ -80,8 +80,8 @@ typedef struct HttpSockets
 	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
 	int			end;			/* above the highest descriptor that was ever known */
 	unsigned	serials;		/* given out */
-	int			open;			/* how many are; some versions of libcurl close some behind our back */
-	int			ready;			/* of these, connections that have carried a request, and may again */
+	int			open;			/* how many are; some libcurls close some behind our back */
+	int			ready;			/* of these, those that have carried a request, and may again */
 	bool		may_share;		/* requests may have shared connections, now or before */
 	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
 } HttpSockets;

@@ -64,7 +64,8 @@ bytes_read(int fd)
 
 	memset(&info, 0, sizeof(info));
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-		length >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received) &&
+		length >= offsetof(struct tcp_info, tcpi_bytes_received) +
+		sizeof(info.tcpi_bytes_received) &&
 		ioctl(fd, FIONREAD, &unread) == 0)
 		return (int64_t) info.tcpi_bytes_received - unread;
 #else

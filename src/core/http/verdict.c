@@ -29,7 +29,7 @@
 /* As much of a body is searched: what matters stands near its beginning. */
 #define SEARCHED_BYTES 4096
 
-/* Longest reason of an API that is shown; and what is read of it, as secrets may make it shorter. */
+/* Longest reason of an API that is shown; and what is read of it, before secrets go. */
 #define REASON_BYTES 400
 #define REASON_READ_BYTES 4000
 

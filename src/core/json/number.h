@@ -24,7 +24,7 @@ typedef struct Number
 	bool		negative;
 	bool		integral;		/* written without fraction and exponent */
 	bool		complete;		/* digits and exponent hold all that was written */
-	bool		is_json;		/* written as JSON wants it, which only texts not checked yet may not be */
+	bool		is_json;		/* written as JSON wants it: unchecked texts may not be */
 } Number;
 
 /*

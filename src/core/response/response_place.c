@@ -22,7 +22,8 @@ not_a_position(Decoder *decoder, JsonSlice value)
 	return response_fail(decoder->response, RESPONSE_MISMATCHED,
 						 "item %lld of the answer, counted from 0, has no integer at %s but: %.*s",
 						 (long long) decoder->item_count, decoder->shape->index.text,
-						 shown ? (int) value.length : (int) strlen(name), shown ? value.start : name);
+						 shown ? (int) value.length : (int) strlen(name),
+						 shown ? value.start : name);
 }
 
 /* Which row an item belongs to, by its index.  False after giving up. */

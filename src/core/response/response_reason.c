@@ -65,7 +65,8 @@ response_describe(Response *response, JsonSlice value, const Path *path)
 		if (count == MEMBERS_SHOWN)
 			return response_add_reason(response, ", ...");
 		response_add_reason(response, "%s%.*s", count > 0 ? ", " : "; it has the members ",
-							(int) (name.length < NAME_SHOWN ? name.length : NAME_SHOWN), name.start);
+							(int) (name.length < NAME_SHOWN ? name.length : NAME_SHOWN),
+							name.start);
 	}
 	return false;
 }
