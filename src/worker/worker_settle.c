@@ -12,15 +12,12 @@
 #include "worker/worker_settle.h"
 
 #include "base/clock.h"
-#include "http/verdict.h"
+#include "recipe/call.h"
 #include "recipe/match.h"
 #include "server/mask.h"
 #include "worker/worker.h"
 #include "worker/worker_refuse.h"
 #include "worker/worker_undecided.h"
-
-/* Longest reason of an API that is shown. */
-#define MAX_REASON_BYTES 400
 
 /* Wait for a token's file that somebody may be writing. */
 #define FILE_WAIT_US 100000
@@ -288,43 +285,20 @@ settle_nothing(Worker *worker, Request *request, const HttpResult *result)
 	outcome_queue_add(&worker->outcomes, outcome);
 }
 
-/* How a request ended, as the verdict wants it. */
 static Verdict
 judge(const Worker *worker, const Request *request, const HttpResult *result)
 {
-	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
-
-	ended.others_pass = result->fault == HTTP_REFUSED &&
+	bool		others_pass = result->fault == HTTP_REFUSED &&
 		permits_others_pass(worker->place.slot_index, result->may_pass, request->sent_at);
-	ended.proxy_status = result->proxy_status;
-	ended.status = result->status;
-	ended.asks_to_wait = result->retry_after_ms >= 0;
-	ended.body = result->body.data;
-	ended.body_length = result->body.length;
-	ended.names_row = request->row_count == 1 &&
-		template_single_row_placeholder(request->endpoint->url) != NULL;
-	ended.is_not_found = list_member_int(request->endpoint->server->not_found, result->status);
-	return verdict_of(&ended);
+
+	return call_verdict(request->endpoint, result, request->row_count, others_pass);
 }
 
-/*
- * Why it was no success, for a person.  APIs quote what they were sent: secrets
- * are masked before the text is cut to its length, so that none stays in part.
- */
+/* Why it was no success, for a person. */
 static const char *
 describe_end(const Request *request, const HttpResult *result)
 {
-	char		said[4000];
-	const char *reason;
-
-	if (result->fault != HTTP_ANSWERED)
-		return result->error;
-	response_error_text(result->body.data, result->body.length, said, sizeof(said));
-	reason = mask_text(said, request->endpoint->credentials);
-	if (reason[0] == '\0')
-		return psprintf("HTTP status %d", result->status);
-	return psprintf("HTTP status %d: %.*s", result->status,
-					(int) utf8_valid_prefix(reason, Min(strlen(reason), MAX_REASON_BYTES)), reason);
+	return call_describe_failure(result, request->endpoint->credentials);
 }
 
 static bool
