@@ -12,6 +12,7 @@
  */
 #include "recipe/match.h"
 
+#include "access/xact.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
