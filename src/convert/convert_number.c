@@ -244,7 +244,7 @@ converter_floats_as_json(JsonSlice value, Size most)
 		appendStringInfo(&json, "%c%s", i == 0 ? '[' : ',', shortest);
 	}
 	appendStringInfoChar(&json, ']');
-	return (JsonSlice) {json.data, json.len};
+	return json_slice(json.data, json.len);
 }
 
 Datum

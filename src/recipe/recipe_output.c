@@ -402,7 +402,7 @@ check_takes(const OutputColumn *output, const char *json)
 	PG_TRY();
 	{
 		(void) converter_apply(converter_create(output->name, type, typmod),
-							   (JsonSlice) {json, strlen(json)}, &is_null);
+							   json_slice(json, strlen(json)), &is_null);
 	}
 	PG_CATCH();
 	{

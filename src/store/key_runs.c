@@ -28,7 +28,10 @@ key_runs_add(KeyRuns *runs, int64_t key)
 	if (last != NULL && key > last->highest && goes_on(last, key, NEAR))
 		last->highest = key;
 	else
-		runs->runs[runs->count++] = (KeyRun) {key, key};
+	{
+		last = &runs->runs[runs->count++];
+		last->lowest = last->highest = key;
+	}
 }
 
 static int

@@ -163,7 +163,8 @@ start_clerk(int place)
 	Assert(clerks[place].handle == NULL && standing_by() < 0);
 	shared_lock();
 	order.number = ++shared->next_generation;
-	shared->calls[place] = (ClerkCall) {.number = order.number};
+	memset(&shared->calls[place], 0, sizeof(ClerkCall));
+	shared->calls[place].number = order.number;
 	shared_unlock();
 	clerks[place].database = InvalidOid;
 	if (!process_start(&clerk, &clerks[place].handle))

@@ -71,6 +71,14 @@ socket_last(const HttpSockets *sockets, SocketRef ref)
 	return socket != NULL && socket->serial == ref.serial ? socket : NULL;
 }
 
+static SocketRef
+ref_of(const HttpSockets *sockets, const HttpSocket *socket)
+{
+	SocketRef	ref = {(int) (socket - sockets->sockets), socket->serial};
+
+	return ref;
+}
+
 void
 socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 {
@@ -86,7 +94,7 @@ socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 	sockets->open++;
 	if (fd >= sockets->end)
 		sockets->end = fd + 1;
-	opened->refs[opened->count++ % SOCKETS_OPENED] = (SocketRef) {fd, socket->serial};
+	opened->refs[opened->count++ % SOCKETS_OPENED] = ref_of(sockets, socket);
 }
 
 void
@@ -198,7 +206,7 @@ socket_use(HttpSockets *sockets, const OpenedSockets *opened, const SocketEnds *
 		return none;
 	socket->users++;
 	socket->requests++;
-	return (SocketRef) {(int) (socket - sockets->sockets), socket->serial};
+	return ref_of(sockets, socket);
 }
 
 void

@@ -344,15 +344,23 @@ is_exhausted(const VerdictCase *ended)
 }
 
 static Verdict
+verdict(VerdictKind kind, const char *hint)
+{
+	Verdict		made = {kind, hint};
+
+	return made;
+}
+
+static Verdict
 configuration(const char *hint)
 {
-	return (Verdict) {VERDICT_CONFIGURATION, hint};
+	return verdict(VERDICT_CONFIGURATION, hint);
 }
 
 static Verdict
 simply(VerdictKind kind)
 {
-	return (Verdict) {kind, NULL};
+	return verdict(kind, NULL);
 }
 
 /* nginx says so in a page of its own, which begins so: no row can make it. */
@@ -409,7 +417,7 @@ of_status(const VerdictCase *ended)
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 	{
 		if (statuses[i].status == status)
-			return (Verdict) {statuses[i].kind, statuses[i].hint};
+			return verdict(statuses[i].kind, statuses[i].hint);
 	}
 	return simply(VERDICT_BAD_ROWS);
 }

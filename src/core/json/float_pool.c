@@ -50,10 +50,15 @@ add_mark(FloatPool *pool)
 static bool
 add_run(FloatPool *pool, const char *array, size_t first)
 {
+	FloatRun   *run;
+
 	if (pool->run_count == pool->run_room &&
 		!grow((void **) &pool->runs, sizeof(FloatRun), &pool->run_room))
 		return false;
-	pool->runs[pool->run_count++] = (FloatRun) {array, first, pool->count - first - 1};
+	run = &pool->runs[pool->run_count++];
+	run->array = array;
+	run->first = first;
+	run->count = pool->count - first - 1;
 	return true;
 }
 
@@ -126,7 +131,7 @@ float_pool_close(FloatPool *pool, size_t count, size_t numbers)
 static JsonSlice
 value_at(const FloatPool *pool, size_t first, size_t count)
 {
-	return (JsonSlice) {(const char *) &pool->floats[first], (count + 1) * sizeof(float)};
+	return json_slice((const char *) &pool->floats[first], (count + 1) * sizeof(float));
 }
 
 static int
@@ -145,7 +150,7 @@ float_pool_find(const FloatPool *pool, const char *array)
 	const FloatRun *run = pool->run_count == 0 ? NULL
 		: bsearch(&wanted, pool->runs, pool->run_count, sizeof(FloatRun), compare_runs);
 
-	return run != NULL ? value_at(pool, run->first, run->count) : (JsonSlice) {NULL, 0};
+	return run != NULL ? value_at(pool, run->first, run->count) : json_slice(NULL, 0);
 }
 
 JsonSlice
@@ -158,7 +163,7 @@ float_pool_add_base64(FloatPool *pool, const char *text, size_t length)
 		!number_decode_base64(text, length, &pool->floats[first + 1], &count))
 	{
 		pool->count = first;
-		return (JsonSlice) {NULL, 0};
+		return json_slice(NULL, 0);
 	}
 	pool->count += count;
 	return value_at(pool, first, count);

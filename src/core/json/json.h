@@ -42,6 +42,14 @@ typedef struct JsonSlice
 	size_t		length;
 } JsonSlice;
 
+static inline JsonSlice
+json_slice(const char *start, size_t length)
+{
+	JsonSlice	slice = {start, length};
+
+	return slice;
+}
+
 /* Why a text is not JSON. */
 typedef struct JsonFault
 {

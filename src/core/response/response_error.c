@@ -165,9 +165,9 @@ response_error_text(const char *body, size_t length, char *out, size_t size)
 	else
 		value.start = NULL;
 	if (reason.start != NULL && json_decode_string(reason, &decoded, &why) && !decoded.failed)
-		reason = (JsonSlice) {decoded.data, decoded.length};
+		reason = json_slice(decoded.data, decoded.length);
 	else if (reason.start != NULL)
-		reason = (JsonSlice) {reason.start + 1, reason.length - 2};	/* as it is written */
+		reason = json_slice(reason.start + 1, reason.length - 2);	/* as it is written */
 	else if (value.start != NULL)
 		reason = value;			/* JSON of a shape unknown: as much as fits */
 	else

@@ -166,7 +166,7 @@ compiler_decode_name(Compiler *compiler, const Mark *mark, bool escapes)
 		buffer_append(&token, mark->name, mark->name_length);
 		buffer_append_char(&token, '"');
 		if (!token.failed)
-			decoded = json_decode_string((JsonSlice) {token.data, token.length}, name, &why);
+			decoded = json_decode_string(json_slice(token.data, token.length), name, &why);
 		name->failed |= token.failed;
 		buffer_free(&token);
 	}
