@@ -24,32 +24,29 @@
 #include "catalog/catalog_job.h"
 #include "worker/worker.h"
 
-bool		intake_server_changed = false;
-bool		intake_catalog_changed = false;
-
 static void
-server_invalidated(Datum argument pg_attribute_unused(), int cache pg_attribute_unused(),
-				   uint32 hash pg_attribute_unused())
+server_invalidated(Datum setup, int cache pg_attribute_unused(), uint32 hash pg_attribute_unused())
 {
-	intake_server_changed = true;
+	((WorkerSetup *) DatumGetPointer(setup))->server_changed = true;
 }
 
-/* Our table of jobs: when it goes, so does the extension. */
-static Oid	job_table = InvalidOid;
-
 static void
-relation_invalidated(Datum argument pg_attribute_unused(), Oid relation)
+relation_invalidated(Datum argument, Oid relation)
 {
-	if (relation == InvalidOid || relation == job_table)
-		intake_catalog_changed = true;
+	WorkerSetup *setup = (WorkerSetup *) DatumGetPointer(argument);
+
+	if (relation == InvalidOid || relation == setup->job_table)
+		setup->catalog_changed = true;
 }
 
 void
-intake_watch_changes(void)
+intake_watch_changes(Worker *worker)
 {
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_invalidated, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, server_invalidated, (Datum) 0);
-	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+	Datum		setup = PointerGetDatum(&worker->setup);
+
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_invalidated, setup);
+	CacheRegisterSyscacheCallback(USERMAPPINGUSERSERVER, server_invalidated, setup);
+	CacheRegisterRelcacheCallback(relation_invalidated, setup);
 }
 
 /* Requests go to this one from now on. */
@@ -98,7 +95,7 @@ intake_job(Worker *worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Job		   *job;
 
-	job_table = catalog_relation("catalog_job");
+	worker->setup.job_table = catalog_relation("catalog_job");
 	job = catalog_load_job(worker->place.entry->job);
 	if (job != NULL)
 	{
@@ -194,5 +191,5 @@ bool
 worker_is_steered(const Worker *worker)
 {
 	AcceptInvalidationMessages();
-	return worker_is_behind(worker) || intake_server_changed;
+	return worker_is_behind(worker) || worker->setup.server_changed;
 }

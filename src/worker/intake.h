@@ -23,6 +23,9 @@ typedef struct WorkerSetup
 	MemoryContext context;		/* of all that, and of the endpoints before */
 	bool		evaluates;		/* some answer may take a transaction to read */
 	bool		is_stale;		/* once the job goes on, all is to be read again */
+	bool		server_changed; /* its server or user mapping, as an invalidation says */
+	bool		catalog_changed;	/* ... our table of jobs: when it goes, so does the extension */
+	Oid			job_table;
 } WorkerSetup;
 
 /* In a transaction: read all of it. */
@@ -37,9 +40,8 @@ extern void intake_renew(Worker *worker);
 /* Read server and credentials again, now.  True: they had changed. */
 extern bool intake_refresh(Worker *worker);
 
-extern void intake_watch_changes(void);
-extern bool intake_server_changed;	/* set by invalidations */
-extern bool intake_catalog_changed;
+/* Have invalidations noted in WorkerSetup from now on. */
+extern void intake_watch_changes(Worker *worker);
 
 /*
  * Was the job, its server or a key changed?  Then nothing is sent before this worker has

@@ -497,7 +497,7 @@ worker_main(Datum argument)
 	worker->context = AllocSetContextCreate(TopMemoryContext, "pg_enrich worker",
 											ALLOCSET_DEFAULT_SIZES);
 	worker->turn = AllocSetContextCreate(worker->context, "pg_enrich turn", ALLOCSET_DEFAULT_SIZES);
-	intake_watch_changes();
+	intake_watch_changes(worker);
 	worker_force_settings();
 	clean = run(worker);
 	if (worker->http != NULL)

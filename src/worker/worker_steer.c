@@ -107,16 +107,16 @@ worker_notice_changes(Worker *worker)
 	uint32		version = worker->place.entry->version;
 
 	serve_interrupts(worker);
-	if (intake_server_changed)
+	if (worker->setup.server_changed)
 	{
-		intake_server_changed = false;
+		worker->setup.server_changed = false;
 		/* What is wrong with it is looked at again when the job is resumed. */
 		if (!worker_try_as(worker, STEP_INTAKE, intake_server_step, NULL))
-			intake_server_changed |= !worker->setup.is_stale;
+			worker->setup.server_changed |= !worker->setup.is_stale;
 	}
-	if (intake_catalog_changed)
+	if (worker->setup.catalog_changed)
 	{
-		intake_catalog_changed = false;
+		worker->setup.catalog_changed = false;
 		(void) worker_can_begin(worker, STEP_CONTROL);
 	}
 	if (version != worker->place.seen_version && worker_try(worker, reread_step, NULL))

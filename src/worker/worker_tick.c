@@ -111,7 +111,7 @@ note_elapsed_step(Worker *worker, void *arg pg_attribute_unused())
 						 shared_job_elapsed(worker->place.database, worker->setup.job->id));
 }
 
-/* What others see of the worker. */
+/* What others see of the worker.  Returns whether it is to write down what has elapsed. */
 static bool
 show_in_slot(Worker *worker, double speed)
 {
