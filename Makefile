@@ -32,7 +32,7 @@ SERVER = $(addprefix common/, encoding error_source field relation settings subt
 		catalog_statement job job_columns leftovers) \
 	$(addprefix recipe/, call endpoint match recipe recipe_fingerprint recipe_output \
 		recipe_paths recipe_target) \
-	$(addprefix staging/, bucket bucketize bucketize_check staging) \
+	$(addprefix staging/, bucket bucketize bucketize_check bucketize_query staging) \
 	$(addprefix store/, failed_rows store store_plan store_sql store_write) \
 	$(addprefix worker/, claims clerk intake launcher launcher_clerks outbox outcome_queue \
 		process request server_watch token_file vacuum worker worker_collect worker_control \
