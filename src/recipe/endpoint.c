@@ -298,6 +298,7 @@ endpoint_make(const Recipe *recipe, const Server *server, const Credentials *cre
 	endpoint->recipe = recipe;
 	endpoint->server = server;
 	endpoint->credentials = credentials;
+	endpoint->server_index = -1;
 	endpoint->generation = before == NULL ? 1 : before->generation + 1;
 	set_http(&endpoint->http, server);
 	compile_templates(endpoint);

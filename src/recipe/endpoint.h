@@ -27,6 +27,7 @@ typedef struct Endpoint
 	const Server *server;
 	const Credentials *credentials;
 	HttpSettings http;			/* its strings are the server's */
+	int			server_index;	/* in ServerEntry; -1: its requests are not counted */
 	unsigned	generation;		/* a later one of the same job has a higher one; never 0 */
 
 	Template   *url;
@@ -44,7 +45,7 @@ typedef struct Endpoint
 /*
  * Made in the current memory context, where it refers to its arguments and is freed.  before: the
  * one that rows at hand were staged for, or NULL.  Raises errors with hints for what is wrong
- * with the job's and the server's templates and paths.
+ * with the job's and the server's templates and paths.  server_index is for the caller to set.
  */
 extern Endpoint *endpoint_make(const Recipe *recipe, const Server *server,
 							   const Credentials *credentials, const Endpoint *before);

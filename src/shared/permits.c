@@ -46,10 +46,10 @@ below_rates(ServerEntry *server, int64 tokens, int64 now, int64 *wait_us)
 
 /* Time waited for a throttled server counts once for a job, whichever worker asks. */
 static void
-count_throttled(WorkerSlot *slot, int64 now)
+count_throttled(WorkerSlot *slot, int server_index, int64 now)
 {
 	JobEntry   *job = &shared->jobs[slot->job_index];
-	const Health *health = &shared->servers[slot->server_index].health;
+	const Health *health = &shared->servers[server_index].health;
 
 	Assert(shared_is_locked());
 	if (job->throttled_from != 0 && !health->out)
@@ -60,9 +60,8 @@ count_throttled(WorkerSlot *slot, int64 now)
 
 /* Decide, with the lock held. */
 static bool
-take(WorkerSlot *slot, int64 tokens, int64 now, Refusal *refusal)
+take(WorkerSlot *slot, ServerEntry *server, int64 tokens, int64 now, Refusal *refusal)
 {
-	ServerEntry *server = &shared->servers[slot->server_index];
 	int64		pause = health_pause(&server->health, now);
 	PermitUsage usage;
 
@@ -93,20 +92,19 @@ take(WorkerSlot *slot, int64 tokens, int64 now, Refusal *refusal)
 }
 
 bool
-permits_take(int slot_index, int64 tokens, Refusal *refusal)
+permits_take(int slot_index, int server_index, int64 tokens, Refusal *refusal)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
-	ServerEntry *server;
+	ServerEntry *server = &shared->servers[server_index];
 	int64		now;
 	bool		taken;
 
 	shared_lock();
-	Assert(slot->pid == MyProcPid && slot->server_index >= 0);
-	server = &shared->servers[slot->server_index];
+	Assert(slot->pid == MyProcPid && slot->server_index == server_index);
 	now = clock_now();
-	count_throttled(slot, now);
+	count_throttled(slot, server_index, now);
 	slot->invited_at = 0;
-	taken = take(slot, tokens, now, refusal);
+	taken = take(slot, server, tokens, now, refusal);
 	slot->wants = !taken;
 	slot->waiting_for = refusal->waiting_for;
 	shared->jobs[slot->job_index].throttled_from =
@@ -138,10 +136,11 @@ return_tokens(ServerEntry *server, int64 tokens, int64 taken_at)
 }
 
 void
-permits_return_unused(int slot_index, int64 tokens, int64 taken_at, bool was_sent)
+permits_return_unused(int slot_index, int server_index, int64 tokens, int64 taken_at,
+					  bool was_sent)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
-	ServerEntry *server = &shared->servers[slot->server_index];
+	ServerEntry *server = &shared->servers[server_index];
 
 	shared_lock();
 	Assert(slot->in_flight > 0);
@@ -157,9 +156,8 @@ permits_return_unused(int slot_index, int64 tokens, int64 taken_at, bool was_sen
 
 /* Decide, with the lock held. */
 static int
-excess(const WorkerSlot *slot, int64 now)
+excess(const WorkerSlot *slot, const ServerEntry *server, int64 now)
 {
-	const ServerEntry *server = &shared->servers[slot->server_index];
 	PermitUsage usage = permits_sum_usage(slot);
 	int			more;
 
@@ -176,23 +174,23 @@ excess(const WorkerSlot *slot, int64 now)
 }
 
 int
-permits_excess(int slot_index)
+permits_excess(int slot_index, int server_index)
 {
 	int			more;
 
 	shared_lock();
-	more = excess(&shared->slots[slot_index], clock_now());
+	more = excess(&shared->slots[slot_index], &shared->servers[server_index], clock_now());
 	shared_unlock();
 	return more;
 }
 
 bool
-permits_server_is_out(int slot_index)
+permits_server_is_out(int server_index)
 {
 	bool		out;
 
 	shared_lock();
-	out = shared->servers[shared->slots[slot_index].server_index].health.out;
+	out = shared->servers[server_index].health.out;
 	shared_unlock();
 	return out;
 }
@@ -219,12 +217,12 @@ others_want(int slot_index)
 }
 
 void
-permits_want_nothing(int slot_index)
+permits_want_nothing(int slot_index, int server_index)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
 
 	shared_lock();
-	count_throttled(slot, clock_now());
+	count_throttled(slot, server_index, clock_now());
 	if (!others_want(slot_index))
 		shared->jobs[slot->job_index].throttled_from = 0;
 	slot->wants = false;
@@ -233,13 +231,13 @@ permits_want_nothing(int slot_index)
 }
 
 int64
-permits_throttled(int slot_index)
+permits_throttled(int slot_index, int server_index)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
 	int64		throttled_us;
 
 	shared_lock();
-	count_throttled(slot, clock_now());
+	count_throttled(slot, server_index, clock_now());
 	throttled_us = slot->throttled_us;
 	slot->throttled_us = 0;
 	shared_unlock();

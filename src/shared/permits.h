@@ -59,10 +59,11 @@ typedef struct Charge
 
 /*
  * The worker in that slot sends to a server of this database: its entry is made, or
- * brought up to date with the server's options.  Raises
- * configuration_limit_exceeded when there is no room, and notes that in the job's entry.
+ * brought up to date with the server's options.  Returns its index, which those below are
+ * given.  Raises configuration_limit_exceeded when there is no room, and notes that in the job's
+ * entry.
  */
-extern void permits_use_server(int slot_index, const struct Server *server);
+extern int	permits_use_server(int slot_index, const struct Server *server);
 
 /*
  * Would there be room for a worker that sends to that server?  The caller holds the lock.
@@ -73,7 +74,7 @@ extern bool permits_have_room(Oid database, Oid server);
  * Take a permit to send one request of about so many tokens for the worker in
  * that slot.  False: not now, and *refusal says why.
  */
-extern bool permits_take(int slot_index, int64 tokens, Refusal *refusal);
+extern bool permits_take(int slot_index, int server_index, int64 tokens, Refusal *refusal);
 
 /* An equal share of so many permits for each of count (> 0) jobs or workers, rounded up. */
 extern int	permits_share(int permits, int count);
@@ -82,54 +83,55 @@ extern int	permits_share(int permits, int count);
  * A permit was taken, for so many tokens at that time, and nothing came of it; was_sent: but
  * its request counts, as it was sent in vain.
  */
-extern void permits_return_unused(int slot_index, int64 tokens, int64 taken_at, bool was_sent);
+extern void permits_return_unused(int slot_index, int server_index, int64 tokens, int64 taken_at,
+								  bool was_sent);
 
 /*
  * Of the permits that the worker holds, how many would it not get now?  What it has not
  * sent yet of so many is to be taken back.  Shares of other jobs apart.
  */
-extern int	permits_excess(int slot_index);
+extern int	permits_excess(int slot_index, int server_index);
 
 /* The worker has nothing that waits for a permit any more. */
-extern void permits_want_nothing(int slot_index);
+extern void permits_want_nothing(int slot_index, int server_index);
 
 /*
  * So many requests of the worker were answered: their permits go back before the
  * answers are read.  Not while the server is out: the one request that is tried
  * then is to be read before there is another one.
  */
-extern bool permits_server_is_out(int slot_index);
+extern bool permits_server_is_out(int server_index);
 extern void permits_return_answered(int slot_index, int count);
 
 /*
  * Give permits back, and add what the answers said to the server's statistics.
  * True: an outage of the server has ended by that.
  */
-extern bool permits_give_back(int slot_index, const Answer *answers, int count);
+extern bool permits_give_back(int slot_index, int server_index, const Answer *answers, int count);
 
 /*
  * A request was throttled or has failed in passing: what does it tell of the
  * server?  Before its permit is given back, and after those of earlier answers.
  */
-extern Charge permits_judge(int slot_index, const Trial *trial);
+extern Charge permits_judge(int server_index, const Trial *trial);
 
 /*
  * Whose fault was it that a request of the worker has failed at that time, when its server had
  * been out so often?
  */
-extern HealthBlame permits_blame(int slot_index, int64 failed_at, uint32 outages);
+extern HealthBlame permits_blame(int server_index, int64 failed_at, uint32 outages);
 
-/* Has any worker a request on its way to the server of the worker in that slot? */
-extern bool permits_server_is_asked(int slot_index);
+/* Has any worker a request on its way to the server? */
+extern bool permits_server_is_asked(int server_index);
 
 /* A request could not get through: do others, or may they?  See health_others_pass. */
-extern bool permits_others_pass(int slot_index, bool may_pass, int64 sent_at);
+extern bool permits_others_pass(int server_index, bool may_pass, int64 sent_at);
 
 /*
  * How long the worker's job has waited for a throttled server since this was
  * last asked, by any of its workers: for this one to count.
  */
-extern int64 permits_throttled(int slot_index);
+extern int64 permits_throttled(int slot_index, int server_index);
 
 /*
  * The lowest of the caps of a job on a server, shares of other jobs apart.

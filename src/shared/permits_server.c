@@ -120,7 +120,7 @@ update_entry(int index, const Server *server)
 	entry->address = address;
 }
 
-void
+int
 permits_use_server(int slot_index, const Server *server)
 {
 	int			index;
@@ -141,6 +141,7 @@ permits_use_server(int slot_index, const Server *server)
 				errmsg("too many servers are in use at the same time"),
 				errdetail("At most %d servers can have running jobs.", SHARED_MAX_SERVERS),
 				errhint("Wait for jobs on other servers to finish."));
+	return index;
 }
 
 /*
@@ -162,9 +163,8 @@ make_scene(int server_index)
 }
 
 Charge
-permits_judge(int slot_index, const Trial *trial)
+permits_judge(int server_index, const Trial *trial)
 {
-	int			server_index = shared->slots[slot_index].server_index;
 	ServerEntry *server = &shared->servers[server_index];
 	HealthReport report = {trial->sign, false, trial->sent_at, trial->wait_us};
 	HealthScene scene;
@@ -195,36 +195,34 @@ permits_judge(int slot_index, const Trial *trial)
 }
 
 HealthBlame
-permits_blame(int slot_index, int64 failed_at, uint32 outages)
+permits_blame(int server_index, int64 failed_at, uint32 outages)
 {
 	HealthBlame blame;
 
 	shared_lock();
-	blame = health_blame(&shared->servers[shared->slots[slot_index].server_index].health,
-						 failed_at, outages);
+	blame = health_blame(&shared->servers[server_index].health, failed_at, outages);
 	shared_unlock();
 	return blame;
 }
 
 bool
-permits_server_is_asked(int slot_index)
+permits_server_is_asked(int server_index)
 {
 	bool		asked;
 
 	shared_lock();
-	asked = permits_in_flight(shared->slots[slot_index].server_index) > 0;
+	asked = permits_in_flight(server_index) > 0;
 	shared_unlock();
 	return asked;
 }
 
 bool
-permits_others_pass(int slot_index, bool may_pass, int64 sent_at)
+permits_others_pass(int server_index, bool may_pass, int64 sent_at)
 {
 	bool		pass;
 
 	shared_lock();
-	pass = health_others_pass(&shared->servers[shared->slots[slot_index].server_index].health,
-							  may_pass, sent_at);
+	pass = health_others_pass(&shared->servers[server_index].health, may_pass, sent_at);
 	shared_unlock();
 	return pass;
 }
@@ -283,16 +281,16 @@ ends_probe(const ServerEntry *server, const WorkerSlot *slot, const Answer *answ
 }
 
 bool
-permits_give_back(int slot_index, const Answer *answers, int count)
+permits_give_back(int slot_index, int server_index, const Answer *answers, int count)
 {
 	WorkerSlot *slot = &shared->slots[slot_index];
-	ServerEntry *server = &shared->servers[slot->server_index];
+	ServerEntry *server = &shared->servers[server_index];
 	bool		was_out;
 	bool		outage_ends;
 
 	shared_lock();
 	was_out = server->health.out;
-	note_answers(slot->server_index, answers, count);
+	note_answers(server_index, answers, count);
 	outage_ends = was_out && !server->health.out;
 	for (int i = 0; i < count; i++)
 	{

@@ -110,7 +110,7 @@ intake_job(Worker *worker)
 		if (worker->setup.recipe != NULL)
 			require_same_keys(worker->setup.recipe, recipe);
 		endpoint = endpoint_make(recipe, server, credentials, worker->setup.endpoint);
-		permits_use_server(worker->place.slot_index, server);
+		endpoint->server_index = permits_use_server(worker->place.slot_index, server);
 		adopt(worker, endpoint);
 		worker->setup.recipe = recipe;
 		worker->setup.context = context;
@@ -142,7 +142,7 @@ changed_endpoint(Worker *worker, const Server *server, const Credentials *creden
 		return credentials_equal(credentials, before->credentials) ? NULL
 			: endpoint_renew(before, credentials);
 	endpoint = endpoint_make(worker->setup.recipe, server, credentials, before);
-	permits_use_server(worker->place.slot_index, server);
+	endpoint->server_index = permits_use_server(worker->place.slot_index, server);
 	return endpoint;
 }
 

@@ -63,4 +63,11 @@ struct Worker
 	WorkerTicks ticks;
 };
 
+/* The server that it sends to now, among those in use. */
+static inline int
+worker_server_index(const Worker *worker)
+{
+	return worker->setup.endpoint->server_index;
+}
+
 #endif							/* PG_ENRICH_WORKER_H */

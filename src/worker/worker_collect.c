@@ -52,7 +52,7 @@ refill(Worker *worker)
 	if (!worker_has_large_answer(worker) || !worker_may_send(worker) ||
 		!worker->outcomes.found_any || worker->outcomes.failed_rows > 0 ||
 		worker->held != NULL || worker->setup.job->max_tokens >= 0 ||
-		permits_server_is_out(worker->place.slot_index) || worker_is_steered(worker))
+		permits_server_is_out(worker_server_index(worker)) || worker_is_steered(worker))
 		return;
 	answered = http_note_answered(worker->http);
 	if (answered == 0)
@@ -87,8 +87,8 @@ take_back(Worker *worker, HttpResult *result)
 {
 	Request    *request = result->tag;
 
-	permits_return_unused(worker->place.slot_index, request->tokens_taken, request->sent_at,
-						  result->resent > 0);
+	permits_return_unused(worker->place.slot_index, worker_server_index(worker),
+						  request->tokens_taken, request->sent_at, result->resent > 0);
 	worker->memory.body_bytes -= request->body.capacity;
 	buffer_free(&request->body);
 	buffer_free(&request->url);

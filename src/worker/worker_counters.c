@@ -19,7 +19,8 @@ worker_has_counters(Worker *worker)
 {
 	Counters   *unsaved = &worker->counters.unsaved;
 
-	unsaved->throttled_us += permits_throttled(worker->place.slot_index);
+	unsaved->throttled_us += permits_throttled(worker->place.slot_index,
+											   worker_server_index(worker));
 	/* Requests that were counted may have been taken back since then. */
 	return unsaved->requests != 0 || unsaved->tokens + unsaved->throttled_us > 0;
 }

@@ -67,7 +67,8 @@ worker_give_back(Worker *worker)
 	WorkerPermits *permits = &worker->permits;
 
 	if (permits->returned_count > 0 &&
-		permits_give_back(worker->place.slot_index, permits->returned, permits->returned_count))
+		permits_give_back(worker->place.slot_index, worker_server_index(worker),
+						  permits->returned, permits->returned_count))
 		log_outage_end(worker);
 	permits->returned_count = 0;
 }
@@ -119,7 +120,7 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	trial.failed_before = request->failures > 0;
 	trial.outages = request->outages;
 	trial.failure = describe_failure(result);
-	charge = permits_judge(worker->place.slot_index, &trial);
+	charge = permits_judge(worker_server_index(worker), &trial);
 
 	if (charge.outage_begins)
 		ereport(LOG,

@@ -66,7 +66,8 @@ send_request(Worker *worker, Request *request)
 		note_sent(worker, request);
 		return;
 	}
-	permits_return_unused(worker->place.slot_index, request->tokens_taken, clock_now(), false);
+	permits_return_unused(worker->place.slot_index, worker_server_index(worker),
+						  request->tokens_taken, clock_now(), false);
 	outcome_queue_fail(&worker->outcomes, request, 0,
 					   why[0] != '\0' ? why : "out of memory while the request was made");
 }
@@ -85,7 +86,8 @@ turn_recall(Worker *worker)
 		return;
 	all = !worker_may_send(worker) || worker_is_steered(worker) ||
 		worker->send.endpoint != worker->setup.endpoint;
-	http_recall(worker->http, all ? PG_INT32_MAX : permits_excess(worker->place.slot_index));
+	http_recall(worker->http, all ? PG_INT32_MAX
+				: permits_excess(worker->place.slot_index, worker_server_index(worker)));
 }
 
 /* Returns whether there is more to be sent, by permits, than there are connections for. */
@@ -102,7 +104,7 @@ send_ready(Worker *worker)
 		(void) outbox_peek(&worker->outbox, clock_now());
 		http_recall(worker->http, PG_INT32_MAX);
 		if (worker->place.slot->wants)
-			permits_want_nothing(worker->place.slot_index);
+			permits_want_nothing(worker->place.slot_index, worker_server_index(worker));
 		return false;
 	}
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
@@ -127,7 +129,8 @@ send_ready(Worker *worker)
 			(http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;
 		request->tokens_taken = worker_expected_tokens(worker, request);
-		if (!permits_take(worker->place.slot_index, request->tokens_taken, &refusal))
+		if (!permits_take(worker->place.slot_index, worker_server_index(worker),
+						  request->tokens_taken, &refusal))
 		{
 			if (refusal.wait_us != CLOCK_NEVER)
 				worker->send.permit_not_before = clock_now() + refusal.wait_us;
@@ -137,7 +140,7 @@ send_ready(Worker *worker)
 		send_request(worker, request);
 	}
 	if (worker->place.slot->wants)
-		permits_want_nothing(worker->place.slot_index);
+		permits_want_nothing(worker->place.slot_index, worker_server_index(worker));
 	return full;
 }
 

@@ -289,7 +289,7 @@ static Verdict
 judge(const Worker *worker, const Request *request, const HttpResult *result)
 {
 	bool		others_pass = result->fault == HTTP_REFUSED &&
-		permits_others_pass(worker->place.slot_index, result->may_pass, request->sent_at);
+		permits_others_pass(worker_server_index(worker), result->may_pass, request->sent_at);
 
 	return call_verdict(request->endpoint, result, request->row_count, others_pass);
 }

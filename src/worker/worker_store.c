@@ -77,7 +77,8 @@ store_step(Worker *worker, void *arg)
 {
 	Outcome    *run = arg;
 
-	worker->counters.unsaved.throttled_us += permits_throttled(worker->place.slot_index);
+	worker->counters.unsaved.throttled_us += permits_throttled(worker->place.slot_index,
+															   worker_server_index(worker));
 	worker->counters.storing = worker->counters.unsaved;
 	store_outcomes(worker->store.target, run, &worker->counters.storing);
 	if (worker->counters.storing.rows_failed > 0)

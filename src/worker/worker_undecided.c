@@ -59,7 +59,7 @@ is_final(const Worker *worker, const Request *request)
 {
 	int64		timeout_us = worker->setup.endpoint->server->timeout_ms * INT64CONST(1000);
 
-	return !permits_server_is_asked(worker->place.slot_index) ||
+	return !permits_server_is_asked(worker_server_index(worker)) ||
 		clock_now() - request->failed_at >= timeout_us;
 }
 
@@ -72,7 +72,7 @@ worker_decide(Worker *worker)
 	while (request != NULL)
 	{
 		Request    *next = request->next;
-		HealthBlame blame = permits_blame(worker->place.slot_index, request->failed_at,
+		HealthBlame blame = permits_blame(worker_server_index(worker), request->failed_at,
 										  request->outages);
 
 		if (blame == HEALTH_BLAME_OPEN && has_sent_all(worker) && is_final(worker, request))
