@@ -189,7 +189,7 @@ turn_load(Worker *worker)
 
 	if (worker->control.mode == WORKER_WORKING && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
-	while (worker_may_send(worker) && wanted_requests(worker) > 0 && 
+	while (worker_may_send(worker) && wanted_requests(worker) > 0 &&
 		   !worker_load_can_wait(worker, share_of_cap(worker)))
 	{
 		if (worker->unloaded == NIL && !claims_may_take(&worker->claims, worker->setup.job))
