@@ -12,6 +12,7 @@
 #include "http/event.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -145,6 +146,15 @@ event_ready(int descriptor, Event *events, int max)
 }
 
 #endif
+
+/* Not by event_ready: what epoll has given once comes behind all others the next time. */
+bool
+event_pending(int descriptor)
+{
+	struct pollfd watched = {descriptor, POLLIN, 0};
+
+	return poll(&watched, 1, 0) > 0;
+}
 
 void
 event_close(int descriptor)

@@ -38,6 +38,9 @@ extern void event_forget(int descriptor, int fd);
 /* What is ready right now, without waiting: how many events, at most max; -1 on failure. */
 extern int	event_ready(int descriptor, Event *events, int max);
 
+/* Is anything ready right now?  It stays so, and in its place. */
+extern bool event_pending(int descriptor);
+
 /* The most that event_ready gives in one call. */
 #define EVENT_BATCH 256
 

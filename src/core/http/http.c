@@ -157,6 +157,14 @@ http_has_finished(const Http *http)
 	return http->finished.first != NULL;
 }
 
+bool
+http_is_receiving(const Http *http)
+{
+	if (http->load.receiving > http->load.paused)
+		return true;
+	return http->running.count > 0 && event_pending(http->descriptor);
+}
+
 int
 http_note_answered(Http *http)
 {

@@ -172,6 +172,13 @@ extern void http_pump(Http *http);
 extern bool http_next_finished(Http *http, HttpResult *result);
 extern bool http_has_finished(const Http *http);
 
+/*
+ * Is some answer arriving: a part of one has come that is to go on, or something is there to
+ * be pumped for a request under way?  Then more results are likely soon.  What is finished,
+ * or waits for room, counts no more.  Takes a system call where no part has come.
+ */
+extern bool http_is_receiving(const Http *http);
+
 /* How many of those that are not taken yet have a status of 2xx, and were not counted before. */
 extern int	http_note_answered(Http *http);
 

@@ -43,6 +43,8 @@ count_phase(HttpLoad *load, HandlePhase phase, int by)
 		load->connecting += by;
 	else if (phase == HANDLE_CONNECTED || phase == HANDLE_RECEIVING)
 		load->on_the_wire += by;
+	if (phase == HANDLE_RECEIVING)
+		load->receiving += by;
 }
 
 void

@@ -55,6 +55,7 @@ typedef struct HttpLoad
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
 	int			on_the_wire;	/* in HANDLE_CONNECTED or HANDLE_RECEIVING */
+	int			receiving;		/* in HANDLE_RECEIVING, those that are paused included */
 	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
 	int64_t		longest;		/* body that came so far, in bytes */
 	int64_t		now;			/* Http's clock, when the call of libcurl under way began ... */
