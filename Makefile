@@ -17,7 +17,7 @@ PURE = $(addprefix core/base/, buffer clock similar) \
 	$(addprefix core/http/, event http http_body http_callbacks http_failure http_handle \
 		http_lookup http_memory http_order http_pump http_queue http_redirect http_result http_setup \
 		http_socket http_time http_watchdog rate_headers verdict) \
-	$(addprefix core/limits/, backoff health latency quota) \
+	$(addprefix core/limits/, backoff health latency pace quota) \
 	store/key_runs
 
 # Files that run in the server.
