@@ -165,8 +165,7 @@ worker_load_can_wait(const Worker *worker, int share)
 bool
 worker_has_large_answer(const Worker *worker)
 {
-	return worker->pace.answer_size >= LARGE_ANSWER && http_has_finished(worker->http) &&
-		can_read(worker);
+	return http_next_length(worker->http) >= LARGE_ANSWER && can_read(worker);
 }
 
 /* A large answer at hand is in the processor's caches: it comes before more of them. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http_receiving_test.c
- *	  Is an answer arriving?  http_is_receiving.
+ *	  Is an answer arriving (http_is_receiving), and how long is one that has arrived?
  *
  * The test plays the server itself, between two pumps: so it knows what has come and what
  * was read.
@@ -109,9 +109,11 @@ test_one(void)
 	ok(http_is_receiving(http), "something has come, and was not looked at");
 	receive(http, HALF);
 	ok(http_is_receiving(http), "all that has come is received, and more is to come");
+	is_int((int64_t) http_next_length(http), 0, "no length is known of what is not whole");
 	put_body(peer, BODY - HALF);
 	receive(http, BODY);
 	ok(http_has_finished(http) && !http_is_receiving(http), "it is there as a whole");
+	is_int((int64_t) http_next_length(http), BODY, "and so long");
 	take(http);
 	ok(!http_is_receiving(http), "it was taken");
 	close(peer);

@@ -157,6 +157,12 @@ http_has_finished(const Http *http)
 	return http->finished.first != NULL;
 }
 
+size_t
+http_next_length(const Http *http)
+{
+	return http->finished.first != NULL ? http->finished.first->result.body.length : 0;
+}
+
 bool
 http_is_receiving(const Http *http)
 {

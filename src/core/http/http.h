@@ -172,6 +172,9 @@ extern void http_pump(Http *http);
 extern bool http_next_finished(Http *http, HttpResult *result);
 extern bool http_has_finished(const Http *http);
 
+/* How long the next finished one's body is, in bytes; 0: there is none. */
+extern size_t http_next_length(const Http *http);
+
 /*
  * Is some answer arriving: a part of one has come that is to go on, or something is there to
  * be pumped for a request under way?  Then more results are likely soon.  What is finished,
