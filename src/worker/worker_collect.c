@@ -145,7 +145,6 @@ take_result(Worker *worker, HttpResult *result)
 	answer.tokens = settled.tokens;
 	answer.works = answer.works && !settled.judged;
 	worker_return_permit(worker, &answer, estimated);
-	worker_note_read(worker);
 	return true;
 }
 

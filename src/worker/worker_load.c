@@ -15,17 +15,11 @@
 
 #include "worker/worker.h"
 
-/* Rows loaded by one query, but for a single request that holds more. */
-#define LOAD_ROWS 5000
-
-/*
- * Rows a query should bring at least, beyond the requests that are needed at once.
- * While none is on its way it brings no more: the first is to go as soon as can be.
- */
-#define LOAD_MIN_ROWS 1000
-
 /* Buckets claimed at a time. */
 #define CLAIM_BUCKETS 1000
+
+/* Where no row needs an answer, so many are loaded before they are stored. */
+#define UNSENT_ROWS 5000
 
 /* Requests that a bucket makes, about. */
 static int
@@ -36,30 +30,6 @@ requests_of_bucket(const Worker *worker)
 	return (worker->setup.job->bucket_size + batch - 1) / batch;
 }
 
-static int
-share_of_cap(Worker *worker)
-{
-	int			share = permits_share(worker_effective_cap(worker), worker->setup.job->workers);
-
-	return Min(share, http_capacity(worker->http));
-}
-
-/*
- * How many requests to load now: none while so many lie ready that loading does
- * not become urgent before a whole cap's worth was sent, so that no free permit
- * waits for the database; then enough for each query to bring a decent number of
- * rows.  Of the job's cap each worker has its share.
- */
-static int
-wanted_requests(Worker *worker)
-{
-	int			cap = share_of_cap(worker);
-
-	if (cap == 0 || worker->outbox.ready > cap + cap / LOAD_URGENT_SHARE)
-		return 0;
-	return 2 * cap + LOAD_MIN_ROWS / worker->setup.endpoint->batch_size - worker->outbox.ready;
-}
-
 /* The last buckets are shared, too: no worker is to be done long before the others. */
 static int
 wanted_buckets(Worker *worker)
@@ -67,7 +37,7 @@ wanted_buckets(Worker *worker)
 	const Job  *job = worker->setup.job;
 	int64		left = job->buckets_total - claims_next_bucket(worker->place.slot_index) + 1;
 	int64		share = Max(left / job->workers, 1);
-	int			count = wanted_requests(worker) / requests_of_bucket(worker) + 1;
+	int			count = worker->pace.plan.wanted / requests_of_bucket(worker) + 1;
 
 	return (int) Min(Min(count, CLAIM_BUCKETS), share);
 }
@@ -92,15 +62,12 @@ claim(Worker *worker)
 static List *
 choose_buckets(Worker *worker, int *rows)
 {
-	int			batch = worker->setup.endpoint->batch_size;
-	bool		starting = worker->outbox.ready == 0 && http_in_flight(worker->http) == 0;
-	int			limit = Max((starting ? LOAD_MIN_ROWS : LOAD_ROWS) / batch, 1) * batch;
+	int			limit = worker->pace.plan.load * worker->setup.endpoint->batch_size;
 	const Bucket *first = linitial(worker->unloaded);
 	const Bucket *last = NULL;
 	List	   *chosen = NIL;
 	ListCell   *cell;
 
-	limit = Min(limit, Max(wanted_requests(worker), 1) * batch);
 	*rows = 0;
 	foreach(cell, worker->unloaded)
 	{
@@ -189,16 +156,9 @@ turn_load(Worker *worker)
 
 	if (worker->control.mode == WORKER_WORKING && worker_effective_cap(worker) == 0)
 		worker_set_waiting(worker, WAITING_CAP);
-	while (worker_may_send(worker) && wanted_requests(worker) > 0 &&
-		   !worker_load_can_wait(worker, share_of_cap(worker)))
+	while (worker_may_send(worker) && worker->pace.plan.load > 0)
 	{
 		if (worker->unloaded == NIL && !claims_may_take(&worker->claims, worker->setup.job))
-			break;
-		if (worker_memory_used(worker) > worker_memory_limit(worker) / 2 &&
-			(outbox_count(&worker->outbox) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
-			break;
-		/* Rows that need no answer are stored as they come, too. */
-		if (worker->outcomes.rows >= STORE_BUSY_ROWS)
 			break;
 		if (!worker_try_as(worker, STEP_LOAD, load_step, NULL))
 		{
@@ -208,9 +168,10 @@ turn_load(Worker *worker)
 		}
 		loaded = true;
 		/* What can be sent, or needs no answer, is not to wait for more. */
-		if (worker->claims.exhausted || worker->outcomes.rows >= STORE_ROWS ||
-			worker->outbox.ready > 0)
+		if (worker->claims.exhausted || worker->outbox.ready > 0 ||
+			worker->outcomes.rows >= UNSENT_ROWS)
 			break;
+		worker_make_plan(worker);
 	}
 	return loaded;
 }

@@ -12,7 +12,7 @@
 
 #include "worker/worker_place.h"
 
-/* Was there anything? */
+/* What the plan says.  Was there anything?  Then things are others, and want a new plan. */
 extern bool turn_load(Worker *worker);
 
 #endif							/* PG_ENRICH_WORKER_LOAD_H */

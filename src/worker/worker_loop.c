@@ -109,7 +109,7 @@ time_to_sleep(const Worker *worker)
 	if (worker_may_send(worker))
 		wake_at = Min(wake_at, outbox_next_due(&worker->outbox));
 	wake_at = Min(wake_at, worker->send.permit_not_before);
-	wake_at = Min(wake_at, worker_pace_due(worker));
+	wake_at = Min(wake_at, worker->pace.plan.store_at);
 	for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
 		if (worker->attempts[kind].not_before > now)
 			wake_at = Min(wake_at, worker->attempts[kind].not_before);
@@ -121,18 +121,16 @@ time_to_sleep(const Worker *worker)
 }
 
 static void
-sleep_until_event(Worker *worker, WaitEventSet *events, long timeout)
+sleep_until_event(WaitEventSet *events, long timeout)
 {
 	static uint32 wait_event = 0;
 	WaitEvent	event;
-	int64		began = clock_now();
 
 	/* What happens in a transaction must never wait for the network. */
 	Assert(!IsTransactionState());
 	(void) WaitEventSetWait(events, timeout, &event, 1,
 							COMPAT_WAIT_EVENT(wait_event, "PgEnrichHttp"));
 	ResetLatch(MyLatch);
-	worker_note_waited(worker, began);
 }
 
 static WaitEventSet *
@@ -195,9 +193,11 @@ take_turn(Worker *worker)
 		return NEXT_NEVER;
 	/* First with what is at hand: a free permit waits for nothing else. */
 	turn_send(worker);
+	worker_make_plan(worker);
 	if (turn_load(worker))
 	{
 		turn_send(worker);
+		worker_make_plan(worker);
 		next = NEXT_AT_ONCE;	/* more may be wanted */
 	}
 	turn_store(worker);
@@ -213,13 +213,12 @@ worker_run_loop(Worker *worker)
 	NextTurn	next;
 
 	worker_enter(worker, WORKER_WORKING);
-	worker_pace_begin(worker);
 	worker_begin_ticks(worker);
 	while ((next = take_turn(worker)) != NEXT_NEVER)
 	{
 		worker_tick(worker);
 		worker_bound_arriving(worker);	/* what was stored has made room */
-		sleep_until_event(worker, events, next == NEXT_AT_ONCE ? 0 : time_to_sleep(worker));
+		sleep_until_event(events, next == NEXT_AT_ONCE ? 0 : time_to_sleep(worker));
 	}
 	worker_end_ticks(worker);
 	FreeWaitEventSet(events);

@@ -40,6 +40,16 @@ worker_memory_limit(const Worker *worker)
 	return worker->memory.bound > 0 ? Min(setting, worker->memory.bound) : setting;
 }
 
+/* The average follows at once upwards, slowly downwards. */
+void
+worker_note_answer_size(Worker *worker, Size bytes)
+{
+	if (bytes > worker->memory.answer_size)
+		worker->memory.answer_size = bytes;
+	else
+		worker->memory.answer_size -= (worker->memory.answer_size - bytes) / 16;
+}
+
 /* Rows, what was made of them, and answers at hand. */
 static Size
 held_beside_arriving(const Worker *worker)
@@ -56,7 +66,7 @@ worker_memory_held(const Worker *worker)
 Size
 worker_memory_used(const Worker *worker)
 {
-	Size		to_come = (Size) http_in_flight(worker->http) * worker->pace.answer_size;
+	Size		to_come = (Size) http_in_flight(worker->http) * worker->memory.answer_size;
 
 	return held_beside_arriving(worker) + Max(to_come, (Size) http_received_bytes(worker->http));
 }

@@ -17,6 +17,7 @@ typedef struct WorkerMemory
 {
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
+	Size		answer_size;	/* of answers lately */
 	Size		bound;			/* in place of the setting, as there is less; 0: there was not */
 	int64		refused_before; /* http_memory_refused at the last look */
 	bool		unread;			/* an answer waits to be read: stores make memory for it */
@@ -29,6 +30,9 @@ typedef struct WorkerMemory
 extern Size worker_memory_held(const Worker *worker);
 extern Size worker_memory_used(const Worker *worker);
 extern Size worker_memory_limit(const Worker *worker);
+
+/* An answer of so many bytes has come. */
+extern void worker_note_answer_size(Worker *worker, Size bytes);
 
 /* Have answers arrive as far as there is room for them. */
 extern void worker_bound_arriving(Worker *worker);

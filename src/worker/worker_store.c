@@ -21,9 +21,6 @@
 #include "worker/worker.h"
 #include "worker/worker_limits.h"
 
-/* No more bytes of answers are stored by one transaction, but of a single outcome. */
-#define STORE_SLICE_BYTES (8 * 1024 * 1024)
-
 /* After memory ran out, a slice may be twice as large again after so many. */
 #define STORE_GOOD 16
 
@@ -40,23 +37,6 @@ worker_open_target(Worker *worker)
 {
 	worker->store.target = store_make(worker->setup.recipe, worker->place.slot->worker_number,
 									  worker->context);
-}
-
-/* Will the job pause for its failures once those at hand are stored? */
-static bool
-too_many_failed(const Worker *worker)
-{
-	int			failed = worker->outcomes.failed_rows;
-	int64		bound = worker->setup.job->max_failed_rows;
-
-	return failed > 0 && bound >= 0 && worker->counters.failures_seen + failed > bound;
-}
-
-/* Then the paths may be wrong, and no more is to be paid for. */
-static bool
-nothing_found_yet(const Worker *worker)
-{
-	return worker->setup.recipe->items.output_count > 0 && !worker->outcomes.found_any;
 }
 
 /*
@@ -144,10 +124,11 @@ release_stored(Worker *worker)
 static int
 take_run(Worker *worker)
 {
-	int			most = worker_slice_rows(worker);
+	const PacePlan *plan = &worker->pace.plan;
 	int			bound = worker->store.most_rows > 0 ? worker->store.most_rows : PG_INT32_MAX;
 
-	return outcome_queue_take(&worker->outcomes, bound, Min(most, bound), STORE_SLICE_BYTES);
+	return outcome_queue_take(&worker->outcomes, bound, Min(plan->store_rows, bound),
+							  plan->store_bytes);
 }
 
 /* There was memory for what was stored: perhaps there is for more. */
@@ -156,7 +137,7 @@ grow_slice(StoreStage *stage)
 {
 	if (stage->most_rows == 0 || ++stage->good_stores < STORE_GOOD)
 		return;
-	stage->most_rows = stage->most_rows * 2 < STORE_ROWS ? stage->most_rows * 2 : 0;
+	stage->most_rows = stage->most_rows * 2 < PACE_STORE_ROWS ? stage->most_rows * 2 : 0;
 	stage->good_stores = 0;
 }
 
@@ -248,14 +229,12 @@ put_back(Worker *worker, int rows)
 		take_less(worker, rows);
 }
 
-void
-turn_store(Worker *worker)
+static void
+store_run(Worker *worker)
 {
 	int64		began;
 	int			rows;
 
-	if (!worker_store_is_due(worker, too_many_failed(worker) || nothing_found_yet(worker)))
-		return;
 	worker_show_memory(worker, true);
 	rows = take_run(worker);
 	began = clock_now();
@@ -271,4 +250,13 @@ turn_store(Worker *worker)
 	worker_note_progress(worker);
 	worker->memory.unread = false;
 	release_stored(worker);
+}
+
+void
+turn_store(Worker *worker)
+{
+	if (clock_now() < worker->pace.plan.store_at)
+		return;
+	store_run(worker);
+	worker_make_plan(worker);
 }

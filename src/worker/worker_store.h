@@ -25,7 +25,7 @@ typedef struct StoreStage
 /* Make the statements for the recipe at hand. */
 extern void worker_open_target(Worker *worker);
 
-/* A run of outcomes, if that is due. */
+/* A run of outcomes, if the plan says that it is due; then there is a new one. */
 extern void turn_store(Worker *worker);
 
 #endif							/* PG_ENRICH_WORKER_STORE_H */
