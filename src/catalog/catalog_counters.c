@@ -113,14 +113,21 @@ BuiltStatement *const catalog_counters_built[] = {
 };
 
 /*
- * Only a retry takes back what was done.  Requests are counted before they are on the wire,
- * and some come back from there.
+ * Only a retry takes back what was stored.  A request may have been counted and not been
+ * sent in the end: that is taken back, too, and may be more than what was sent since.
  */
 static bool pg_attribute_unused()
-is_addition(const Counters *add)
+is_addition(const Counters *amounts)
 {
-	return add->rows_done >= 0 && add->rows_failed >= 0 && add->rows_skipped >= 0 &&
-		add->buckets_done >= 0 && add->tokens >= 0 && add->throttled_us >= 0;
+	return amounts->rows_done >= 0 && amounts->rows_failed >= 0 && amounts->rows_skipped >= 0 &&
+		amounts->buckets_done >= 0 && amounts->tokens >= 0 && amounts->throttled_us >= 0;
+}
+
+static bool pg_attribute_unused()
+is_sum(const Counters *sum)
+{
+	return sum->rows_done >= 0 && sum->rows_failed >= 0 && sum->rows_skipped >= 0 &&
+		sum->buckets_done >= 0 && sum->requests >= 0 && sum->retries >= 0 && sum->tokens >= 0;
 }
 
 static void
@@ -160,7 +167,7 @@ catalog_sum_counters(int64 job, Counters *sum)
 		if (is_summed(&catalog_counter_fields[i]))
 			column_read(0, column++, &catalog_counter_fields[i], sum);
 	statement_end();
-	Assert(sum->rows_failed >= 0 && sum->buckets_done >= 0);
+	Assert(is_sum(sum));
 }
 
 static Statement select_elapsed = {

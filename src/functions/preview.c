@@ -35,6 +35,7 @@
 #include "recipe/recipe.h"
 #include "server/mask.h"
 #include "staging/bucketize.h"
+#include "staging/bucketize_query.h"
 
 typedef struct Preview
 {
@@ -389,7 +390,8 @@ append_answer(ByteBuffer *out, Preview *preview)
 	const ByteBuffer *answer = &preview->result.body;
 	Response   *response = &preview->response;
 
-	response_decode(answer->data, answer->length, &preview->endpoint->shape, preview->row_count, response);
+	response_decode(answer->data, answer->length, &preview->endpoint->shape, preview->row_count,
+					response);
 	if (response->status == RESPONSE_OK && recipe->matcher != NULL)
 		matcher_assign(recipe->matcher, preview->key_values, recipe->many, response);
 	if (response->status != RESPONSE_OK)

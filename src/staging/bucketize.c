@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 #include "catalog/catalog_bucket.h"
+#include "staging/bucketize_query.h"
 #include "staging/staging.h"
 
 /*

@@ -32,13 +32,7 @@ typedef struct Bucketized
 extern Bucketized bucketize(const Endpoint *endpoint, BucketizeProgress progress, void *state);
 
 /*
- * The query that reads a job's source: key columns, input, was it truncated,
- * fields, fingerprint.  Raises syntax and name errors of where_clause when prepared.
- */
-extern char *bucketize_source_query(const Endpoint *endpoint, int64 limit);
-
-/*
- * Parse and plan that query, for its errors: names, types, privileges, and
+ * Parse and plan the query that reads the source, for its errors: names, types, privileges, and
  * temporary tables, which no worker sees.
  */
 extern void bucketize_check_query(const Endpoint *endpoint);

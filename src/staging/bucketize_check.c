@@ -17,6 +17,7 @@
 #include "utils/plancache.h"
 
 #include "common/error_source.h"
+#include "staging/bucketize_query.h"
 
 static SPIPlanPtr
 prepare(const char *sql)

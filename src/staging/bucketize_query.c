@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "staging/bucketize.h"
+#include "staging/bucketize_query.h"
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
