@@ -103,7 +103,7 @@ test/unit/%.run: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS)
 unit: $(UNIT_TESTS)
 
 check-unit: unit
-	$(PROVE) -j2 -f -o -e '' $(UNIT_TESTS)
+	cd $(srcdir) && $(PROVE) -j2 -f -o -e '' $(UNIT_TESTS) test/unit/structure_test.pl
 
 FUZZ_COMPILE = @mkdir -p $(@D); \
 	$(CLANG) $(FUZZ_CFLAGS) $(PURE_INCLUDES) -iquote test/fuzz -isystem $(includedir_server)

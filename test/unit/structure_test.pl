@@ -9,8 +9,7 @@
 #    those below it alone;
 #  * no file exceeds 600 lines, no line 100 columns.
 #
-# A call is any use of a function's name.  Two files that are one module, and are in two only
-# for their length, are no circle if they say so: MODULES.
+# A call is any use of a function's name.
 
 use strict;
 use warnings;
