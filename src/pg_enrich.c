@@ -21,7 +21,10 @@
 #include "worker/launcher.h"
 #include "worker/server_watch.h"
 
-PG_MODULE_MAGIC_EXT(.name = PG_ENRICH_LIBRARY, .version = PG_ENRICH_VERSION);
+PG_MODULE_MAGIC_EXT(
+					.name = PG_ENRICH_LIBRARY,
+					.version = PG_ENRICH_VERSION
+);
 
 void		_PG_init(void);
 

@@ -112,23 +112,27 @@ BuiltStatement *const catalog_counters_built[] = {
 	&add_counters, &note_counters, &sum_counters, NULL
 };
 
+#ifdef USE_ASSERT_CHECKING
+
 /*
  * Only a retry takes back what was stored.  A request may have been counted and not been
  * sent in the end: that is taken back, too, and may be more than what was sent since.
  */
-static bool pg_attribute_unused()
+static bool
 is_addition(const Counters *amounts)
 {
 	return amounts->rows_done >= 0 && amounts->rows_failed >= 0 && amounts->rows_skipped >= 0 &&
 		amounts->buckets_done >= 0 && amounts->tokens >= 0 && amounts->throttled_us >= 0;
 }
 
-static bool pg_attribute_unused()
+static bool
 is_sum(const Counters *sum)
 {
 	return sum->rows_done >= 0 && sum->rows_failed >= 0 && sum->rows_skipped >= 0 &&
 		sum->buckets_done >= 0 && sum->requests >= 0 && sum->retries >= 0 && sum->tokens >= 0;
 }
+
+#endif							/* USE_ASSERT_CHECKING */
 
 static void
 add_to_row(BuiltStatement *statement, int64 job, int worker, const Counters *amounts, int first)

@@ -24,8 +24,10 @@
 #define PARAMETER(name, sql_type, kind, type, ...) \
 	PARAMETER_IN(name, name, sql_type, kind, type, ##__VA_ARGS__)
 #define WORDS_IN(column, name, kind_, words, ...) \
-	{.kind = kind_, .field = WORD_FIELD(#column, Job, name, words), \
-	.argument = #name, .argument_type = TEXTOID, ##__VA_ARGS__}
+	{.kind = kind_, .field = WORD_FIELD(#column, Job, name, words), .argument = #name, \
+	.argument_type = TEXTOID, ##__VA_ARGS__}
+#define CONTROL_WORD(column, words) \
+	{.kind = JOB_CONTROL, .field = WORD_FIELD(#column, Job, column, words)}
 #define BETWEEN(least, most) .minimum = least, .maximum = most
 #define DEFAULT(text) .default_value = text
 
@@ -70,7 +72,7 @@ const JobColumn job_columns[] = {
 	{COLUMN_OF(database, JOB_CAPTURED, FIELD_OID, database)},
 
 	{COLUMN_OF(job, JOB_CONTROL, FIELD_INT8, id)},
-	{.kind = JOB_CONTROL, .field = WORD_FIELD("state", Job, state, job_state_words)},
+	CONTROL_WORD(state, job_state_words),
 	{COLUMN_OF(failures_accepted, JOB_CONTROL, FIELD_INT8, failures_accepted)},
 	{COLUMN_OF(loss_accepted, JOB_CONTROL, FIELD_BOOL, loss_accepted)},
 	{COLUMN_OF(replaced, JOB_CONTROL, FIELD_BOOL, replaced)},

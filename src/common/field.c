@@ -47,7 +47,9 @@ text_array_of(List *strings)
 	ListCell   *cell;
 
 	foreach(cell, strings)
+	{
 		values[count++] = CStringGetTextDatum((char *) lfirst(cell));
+	}
 	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
@@ -75,7 +77,9 @@ int4_array_of(List *numbers)
 	ListCell   *cell;
 
 	foreach(cell, numbers)
+	{
 		values[count++] = Int32GetDatum(lfirst_int(cell));
+	}
 	return PointerGetDatum(construct_array(values, count, INT4OID, 4, true, TYPALIGN_INT));
 }
 

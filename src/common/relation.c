@@ -82,9 +82,13 @@ relation_primary_key(Oid relation)
 		ListCell   *column;
 
 		if (index->indisprimary)
+		{
 			foreach(column, index_columns(index))
+			{
 				names = lappend(names,
 								get_attname(relation, (AttrNumber) lfirst_int(column), false));
+			}
+		}
 		ReleaseSysCache(tuple);
 	}
 	relation_close(rel, AccessShareLock);
@@ -105,8 +109,10 @@ index_covers(Oid relation, Oid index_oid, List *columns)
 		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
 	foreach(cell, columns)
+	{
 		covers = covers && list_member_int(index_columns(index),
 										   get_attnum(relation, lfirst(cell)));
+	}
 	ReleaseSysCache(tuple);
 	return covers;
 }
@@ -122,8 +128,12 @@ relation_has_unique_key(Oid relation, List *columns)
 	if (rel->rd_rel->relkind == RELKIND_RELATION ||
 		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		rel->rd_rel->relkind == RELKIND_MATVIEW)
+	{
 		foreach(cell, RelationGetIndexList(rel))
+		{
 			found |= index_covers(relation, lfirst_oid(cell), columns);
+		}
+	}
 	relation_close(rel, AccessShareLock);
 	return found;
 }
@@ -149,7 +159,9 @@ relation_nearest_column(Oid relation, const char *name)
 	ListCell   *cell;
 
 	foreach(cell, relation_columns(relation))
+	{
 		similar_consider(&similar, lfirst(cell));
+	}
 	return similar.best;
 }
 

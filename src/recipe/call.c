@@ -74,9 +74,13 @@ header_lines(const Server *server, const Credentials *credentials, int *count)
 
 	*count = 0;
 	foreach(cell, server->headers)
+	{
 		lines[(*count)++] = lfirst(cell);
+	}
 	foreach(cell, credentials->headers)
+	{
 		lines[(*count)++] = lfirst(cell);
+	}
 	return lines;
 }
 
@@ -108,7 +112,10 @@ call_start(Http *http, const Endpoint *endpoint, const ByteBuffer *url, const By
 Verdict
 call_verdict(const Endpoint *endpoint, const HttpResult *result, int row_count, bool others_pass)
 {
-	VerdictCase ended = {.fault = result->fault, .refusal = result->refusal};
+	VerdictCase ended = {
+		.fault = result->fault,
+		.refusal = result->refusal
+	};
 
 	ended.others_pass = others_pass;
 	ended.proxy_status = result->proxy_status;

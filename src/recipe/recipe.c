@@ -228,7 +228,9 @@ collect_fields(Recipe *recipe, const Job *job)
 	List	   *names = NIL;
 
 	foreach(cell, job->key)
+	{
 		names = lappend(names, makeString(lfirst(cell)));
+	}
 	foreach(cell, job->input)
 	{
 		char	   *column = lfirst(cell);
@@ -244,7 +246,9 @@ collect_fields(Recipe *recipe, const Job *job)
 	}
 	recipe->fields = palloc(sizeof(char *) * list_length(names));
 	foreach(cell, names)
+	{
 		recipe->fields[recipe->field_count++] = strVal(lfirst(cell));
+	}
 }
 
 /* Outside of strings, whose parentheses mean nothing. */

@@ -151,8 +151,10 @@ quoted_keys(const Recipe *recipe)
 
 	initStringInfo(&keys);
 	foreach(cell, target_key(recipe))
+	{
 		appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "",
 						 quote_identifier(lfirst(cell)));
+	}
 	return keys.data;
 }
 
@@ -513,8 +515,9 @@ recipe_make_target(Recipe *recipe)
 		run_utility(set_storage.data);
 	SPI_finish();
 	if (is_new)
-		recipe->target = RangeVarGetRelid(
-			makeRangeVarFromNameList(
-				textToQualifiedNameList(cstring_to_text(recipe->target_name))),
-			NoLock, false);
+	{
+		List	   *name = textToQualifiedNameList(cstring_to_text(recipe->target_name));
+
+		recipe->target = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock, false);
+	}
 }

@@ -32,7 +32,9 @@ mask_headers(const Server *server, const Credentials *credentials, bool has_body
 	if (has_body)
 		appendStringInfoString(&out, "Content-Type: application/json\n");
 	foreach(cell, server->headers)
+	{
 		appendStringInfo(&out, "%s\n", (char *) lfirst(cell));
+	}
 	foreach(cell, credentials->headers)
 	{
 		append_masked(&out, lfirst(cell), ':', ": ");

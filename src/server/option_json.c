@@ -191,7 +191,10 @@ check_header(const ServerOption *option, const List *before, int position,
 OptionValue
 option_read_headers(const ServerOption *option, const char *value)
 {
-	OptionValue result = {.type = VALUE_LIST, .list = NIL};
+	OptionValue result = {
+		.type = VALUE_LIST,
+		.list = NIL
+	};
 	JsonCursor	cursor = parse_object(option, value,
 									  "Write a JSON object such as '{\"X-Tier\": \"batch\"}'.");
 	int			position = 0;
@@ -230,7 +233,10 @@ query_parameter(const char *name, const char *text)
 OptionValue
 option_read_query(const ServerOption *option, const char *value)
 {
-	OptionValue result = {.type = VALUE_LIST, .list = NIL};
+	OptionValue result = {
+		.type = VALUE_LIST,
+		.list = NIL
+	};
 	JsonCursor	cursor = parse_object(option, value,
 									  "Write a JSON object such as '{\"parameter\": \"value\"}'.");
 	int			position = 0;

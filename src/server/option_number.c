@@ -15,7 +15,10 @@
 static OptionValue
 integer_value(ValueType type, int64 integer)
 {
-	OptionValue value = {.type = type, .integer = integer};
+	OptionValue value = {
+		.type = type,
+		.integer = integer
+	};
 
 	return value;
 }
@@ -108,7 +111,10 @@ option_read_boolean(const ServerOption *option, const char *value)
 OptionValue
 option_read_statuses(const ServerOption *option, const char *value)
 {
-	OptionValue result = {.type = VALUE_LIST, .list = NIL};
+	OptionValue result = {
+		.type = VALUE_LIST,
+		.list = NIL
+	};
 	const char *p = value + strspn(value, " ");
 
 	while (*p != '\0')

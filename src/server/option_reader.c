@@ -73,7 +73,10 @@ option_refuse_fault(const ServerOption *option, const char *value, const char *u
 OptionValue
 option_text_value(const char *text)
 {
-	OptionValue value = {.type = VALUE_TEXT, .text = pstrdup(text)};
+	OptionValue value = {
+		.type = VALUE_TEXT,
+		.text = pstrdup(text)
+	};
 
 	return value;
 }

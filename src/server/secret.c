@@ -207,7 +207,9 @@ longest_match(const List *secrets, const char *p, const char *end, bool is_base6
 	ListCell   *cell;
 
 	foreach(cell, secrets)
+	{
 		longest = Max(longest, match_secret(p, end, lfirst(cell), is_base64));
+	}
 	return longest;
 }
 
@@ -368,7 +370,9 @@ secrets_of(const Credentials *credentials, bool of_database)
 	if (credentials == NULL)
 		return secrets;
 	foreach(cell, credentials->headers)
+	{
 		add_header(secrets, lfirst(cell), of_database);
+	}
 	foreach(cell, credentials->query)
 	{
 		const char *value = strchr(lfirst(cell), '=');

@@ -250,8 +250,10 @@ server_takes_none(const char *name, Oid owner)
 		return false;
 	/* Nothing else of it is read, lest one server's options keep all jobs waiting. */
 	foreach(cell, foreign->options)
+	{
 		if (strcmp(((DefElem *) lfirst(cell))->defname, "max_concurrency") == 0)
 			server_options_read(OPTION_SERVER, list_make1(lfirst(cell)), &server);
+	}
 	return server.max_concurrency == 0;
 }
 

@@ -58,35 +58,35 @@ count_throttled(WorkerSlot *slot, int server_index, int64 now)
 		job->throttled_from = now;
 }
 
+/* There is no permit now. */
+static bool
+deny(Refusal *refusal, WaitingFor waiting_for, int64 wait_us)
+{
+	refusal->waiting_for = waiting_for;
+	refusal->wait_us = wait_us;
+	return false;
+}
+
 /* Decide, with the lock held. */
 static bool
 take(WorkerSlot *slot, ServerEntry *server, int64 tokens, int64 now, Refusal *refusal)
 {
 	int64		pause = health_pause(&server->health, now);
+	int64		wait_us = 0;
 	PermitUsage usage;
 
 	Assert(shared_is_locked());
 	if (pause > 0 || (server->health.out && permits_is_probed(server)))
-	{
-		*refusal = (Refusal) {WAITING_SERVER, pause > 0 ? pause : CLOCK_NEVER};
-		return false;
-	}
+		return deny(refusal, WAITING_SERVER, pause > 0 ? pause : CLOCK_NEVER);
 	usage = permits_sum_usage(slot);
 	if (!permits_below_caps(slot, &usage))
-	{
-		*refusal = (Refusal) {WAITING_CAP, CLOCK_NEVER};
-		return false;
-	}
+		return deny(refusal, WAITING_CAP, CLOCK_NEVER);
 	if (rates_are_free(server, now) && permits_must_wait_turn(slot, &usage, now))
-	{
-		*refusal = (Refusal) {permits_has_rates(server) ? WAITING_RATE : WAITING_CAP,
-			PERMITS_TURN_US};
-		return false;
-	}
-	*refusal = (Refusal) {WAITING_RATE, 0};
-	if (!below_rates(server, tokens, now, &refusal->wait_us))
-		return false;
-	*refusal = (Refusal) {WAITING_NOTHING, 0};
+		return deny(refusal, permits_has_rates(server) ? WAITING_RATE : WAITING_CAP, PERMITS_TURN_US);
+	if (!below_rates(server, tokens, now, &wait_us))
+		return deny(refusal, WAITING_RATE, wait_us);
+	refusal->waiting_for = WAITING_NOTHING;
+	refusal->wait_us = 0;
 	health_sent(&server->health, usage.server + 1);
 	return true;
 }
@@ -211,8 +211,10 @@ others_want(int slot_index)
 {
 	Assert(shared_is_locked());
 	foreach_slot_of_job(slot, shared->slots[slot_index].job_index)
+	{
 		if (slot != &shared->slots[slot_index] && slot->wants)
 			return true;
+	}
 	return false;
 }
 

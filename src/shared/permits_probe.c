@@ -39,7 +39,9 @@ void
 permits_wake_users(const ServerEntry *server)
 {
 	foreach_slot_of_server(slot, (int) (server - shared->servers))
+	{
 		shared_wake_worker(slot);
+	}
 }
 
 void

@@ -140,7 +140,9 @@ permits_in_flight(int server_index)
 	Assert(shared_is_locked());
 	Assert(server_index >= 0);
 	foreach_slot_of_server(slot, server_index)
+	{
 		in_flight += slot->in_flight;
+	}
 	return in_flight;
 }
 
@@ -153,8 +155,10 @@ permits_cap_without_limit(int server_index)
 
 	Assert(shared_is_locked());
 	foreach_slot_of_server(slot, server_index)
+	{
 		if (job_set_add(&counted, slot->job_index))
 			cap += shared->jobs[slot->job_index].concurrency;
+	}
 	cap = Min(cap, settings_max_concurrency);
 	return (int) (server->max_concurrency < 0 ? cap : Min(cap, server->max_concurrency));
 }
@@ -163,6 +167,8 @@ void
 permits_wake_waiting(int slot_index)
 {
 	foreach_slot(slot)
+	{
 		if (slot != &shared->slots[slot_index] && slot->wants && slot->waiting_for == WAITING_CAP)
 			shared_wake_worker(slot);
+	}
 }

@@ -24,7 +24,9 @@ job_in_flight(int job_index)
 
 	Assert(shared_is_locked());
 	foreach_slot_of_job(slot, job_index)
+	{
 		in_flight += slot->in_flight;
+	}
 	return in_flight;
 }
 

@@ -116,7 +116,9 @@ void
 shared_wake_workers(int job_index)
 {
 	foreach_slot_of_job(slot, job_index)
+	{
 		wake(slot->proc);
+	}
 }
 
 void
@@ -130,8 +132,10 @@ shared_find_job(Oid database, int64 job)
 {
 	Assert(shared_is_locked());
 	foreach_job(i)
+	{
 		if (shared->jobs[i].job == job && shared->jobs[i].database == database)
 			return i;
+	}
 	return -1;
 }
 

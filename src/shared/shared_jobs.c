@@ -55,11 +55,13 @@ shared_forget_database(Oid database)
 {
 	shared_lock();
 	foreach_job(i)
+	{
 		if (shared->jobs[i].database == database)
 		{
 			shared->jobs[i].wanted = 0;
 			free_job_if_idle(i);
 		}
+	}
 	shared_unlock();
 }
 

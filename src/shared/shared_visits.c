@@ -124,8 +124,10 @@ interrupt_bucketizing(int job_index)
 {
 	Assert(shared_is_locked());
 	foreach_slot_of_job(slot, job_index)
+	{
 		if (slot->bucketizing && slot->pid != 0)
 			kill(slot->pid, SIGINT);
+	}
 }
 
 /* What this transaction changed has become true: tell everybody concerned. */

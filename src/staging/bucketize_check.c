@@ -37,12 +37,14 @@ refuse_temporary_tables(SPIPlanPtr plan, const char *parameter)
 	ListCell   *cell;
 
 	foreach(cell, source->query_list)
+	{
 		if (isQueryUsingTempRelation(lfirst_node(Query, cell)))
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					errmsg("%s reads a temporary table", parameter),
 					errdetail("Background workers cannot see the temporary tables of a session."),
 					errhint("Use an ordinary or an unlogged table."));
+	}
 }
 
 /*
@@ -108,8 +110,10 @@ bucketize_check_query(const Endpoint *endpoint)
 
 	SPI_connect();
 	foreach(cell, recipe->job->input)
+	{
 		if (recipe_is_expression(lfirst(cell)))
 			check_input_expression(recipe, lfirst(cell));
+	}
 	if (recipe->job->where_clause != NULL)
 		check_expression(psprintf("SELECT FROM %s WHERE (", recipe->source),
 						 recipe->job->where_clause, "\n)", "where_clause");

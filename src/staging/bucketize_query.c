@@ -51,10 +51,12 @@ input_expression(const Recipe *recipe)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "pg_catalog.concat_ws(%s", quote_literal_cstr(recipe->job->separator));
 	foreach(cell, recipe->job->input)
+	{
 		if (recipe_is_expression(lfirst(cell)))
 			appendStringInfo(&sql, ", %s", guarded_expression(lfirst(cell)));
 		else
 			appendStringInfo(&sql, ", %s.%s", recipe->source_alias, quote_identifier(lfirst(cell)));
+	}
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }

@@ -145,9 +145,11 @@ create_for(Oid owner, const char *name, const char *sql)
 	run(sql);
 	relation = find_relation(name);
 	foreach(cell, default_grantees(relation))
+	{
 		run(psprintf("REVOKE ALL ON TABLE %s FROM %s", table, lfirst_oid(cell) == ACL_ID_PUBLIC
 					 ? "PUBLIC"
 					 : quote_identifier(GetUserNameFromId(lfirst_oid(cell), false))));
+	}
 	run(psprintf("ALTER TABLE %s OWNER TO %s", table,
 				 quote_identifier(GetUserNameFromId(owner, false))));
 	SPI_finish();
@@ -324,10 +326,14 @@ staging_drop(int64 job, bool conditionally)
 			return false;
 		children = still_there(parent) ? find_inheritance_children(parent, NoLock) : NIL;
 		foreach(cell, children)
+		{
 			if (!lock_relation(lfirst_oid(cell), conditionally))
 				return false;
+		}
 		foreach(cell, children)
+		{
 			drop_relation(lfirst_oid(cell));
+		}
 		if (still_there(parent))
 			drop_relation(parent);
 	}

@@ -97,7 +97,9 @@ number_array(List *numbers)
 	ListCell   *cell;
 
 	foreach(cell, numbers)
+	{
 		values[count++] = Int64GetDatum(((const Row *) lfirst(cell))->row_number);
+	}
 	return PointerGetDatum(construct_array(values, count, INT8OID, 8, FLOAT8PASSBYVAL,
 										   TYPALIGN_DOUBLE));
 }

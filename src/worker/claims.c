@@ -31,12 +31,14 @@ skip_claimed(int job_index, int64 first)
 	{
 		moved = false;
 		foreach_slot_of_job(slot, job_index)
+		{
 			for (int i = 0; i < slot->claim_count; i++)
 				if (slot->claims[i].first <= first && first <= slot->claims[i].last)
 				{
 					first = slot->claims[i].last + 1;
 					moved = true;
 				}
+		}
 	} while (moved);
 	return first;
 }
@@ -47,9 +49,11 @@ end_of_claim(int job_index, int64 first, int64 last)
 {
 	Assert(shared_is_locked());
 	foreach_slot_of_job(slot, job_index)
+	{
 		for (int i = 0; i < slot->claim_count; i++)
 			if (slot->claims[i].first > first)
 				last = Min(last, slot->claims[i].first - 1);
+	}
 	return last;
 }
 
@@ -246,7 +250,9 @@ claims_any(int job_index)
 
 	shared_lock();
 	foreach_slot_of_job(slot, job_index)
+	{
 		any |= slot->claim_count > 0;
+	}
 	shared_unlock();
 	return any;
 }

@@ -188,8 +188,10 @@ clean_jobs(void)
 	ListCell   *cell;
 
 	foreach(cell, catalog_jobs_to_clean())
+	{
 		if (!staging_drop(*(int64 *) lfirst(cell), true))
 			shared_visit_in(MyDatabaseId, CLEAN_RETRY_US);
+	}
 }
 
 static void

@@ -312,8 +312,10 @@ reclaim_slots(void)
 	just_started = !shared->launched;
 	shared->launched = true;
 	foreach_slot(slot)
+	{
 		if (slot->pid == 0)
 			shared_free_slot(slot);
+	}
 	shared_unlock();
 	return just_started;
 }

@@ -51,7 +51,9 @@ claim(Worker *worker)
 	ListCell   *cell;
 
 	foreach(cell, rows)
+	{
 		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
+	}
 	worker->unloaded = list_concat(worker->unloaded, buckets);
 	MemoryContextSwitchTo(old);
 	if (rows != NIL)
@@ -93,8 +95,10 @@ forget_loaded(Worker *worker, List *buckets)
 	ListCell   *cell;
 
 	foreach(cell, buckets)
+	{
 		if (bucket_is_loaded(lfirst(cell)))
 			worker->unloaded = list_delete_first(worker->unloaded);
+	}
 }
 
 /* An error leaves the buckets as they were before the slice was loaded. */

@@ -225,7 +225,10 @@ settle_answered(Worker *worker, Request *request, HttpResult *result, Response *
 static bool
 decode(Worker *worker, Request *request, HttpResult *result, Settled *settled)
 {
-	Reading		reading = {.request = request, .result = result};
+	Reading		reading = {
+		.request = request,
+		.result = result
+	};
 	bool		was_read = read_answer(worker, &reading);
 
 	if (lacks_memory(worker, was_read, &reading.response, result) &&

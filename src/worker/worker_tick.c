@@ -36,7 +36,9 @@ drop_partitions_step(Worker *worker, void *arg pg_attribute_unused())
 	ListCell   *cell;
 
 	foreach(cell, catalog_finished_partitions(job))
+	{
 		(void) staging_drop_partition(job, ((PartitionRow *) lfirst(cell))->partition);
+	}
 }
 
 /*

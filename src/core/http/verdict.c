@@ -287,7 +287,10 @@ has_code(JsonSlice body, const char *const *codes)
 	for (size_t place = 0; place < sizeof(code_places) / sizeof(code_places[0]); place++)
 	{
 		PathStep	steps[4] = {{0}};
-		Path		path = {.steps = steps, .text = ""};
+		Path		path = {
+			.steps = steps,
+			.text = ""
+		};
 
 		for (int i = 0; i < 3 && code_places[place][i] != NULL; i++)
 		{

@@ -343,7 +343,10 @@ void
 response_decode(const char *body, size_t length, const ResponseShape *shape, int row_count,
 				Response *response)
 {
-	Decoder		decoder = {.response = response, .shape = shape};
+	Decoder		decoder = {
+		.response = response,
+		.shape = shape
+	};
 
 	memset(response, 0, sizeof(*response));
 	response->status = RESPONSE_OK;

@@ -63,7 +63,10 @@ find_reason(JsonSlice body)
 	for (int place = -1; place < PLACE_COUNT && reason.start == NULL; place++)
 	{
 		PathStep	steps[MAX_STEPS];
-		Path		path = {.steps = steps, .text = ""};
+		Path		path = {
+			.steps = steps,
+			.text = ""
+		};
 
 		for (int i = 0; place >= 0 && i < MAX_STEPS - 1 && places[place][i] != NULL; i++)
 		{
