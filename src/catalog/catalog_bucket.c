@@ -222,7 +222,10 @@ catalog_pending_buckets(const Job *job, int64 first, int64 last)
 	int			run_count;
 	BegunBucket *begun = read_begun(job->id, first, last, &begun_count);
 
-	/* Later than those: buckets of a run that has gone meanwhile are finished. */
+	/*
+	 * Later than those: buckets of a run that has gone meanwhile are
+	 * finished.
+	 */
 	BucketRun  *run = read_runs(job->id, first, last, &run_count);
 	const BegunBucket *begun_end = begun + begun_count;
 	const BucketRun *run_end = run + run_count;

@@ -30,7 +30,8 @@ typedef struct BucketRow
 	bytea	   *finished;		/* bitmap, or NULL: none */
 	bool		retried;
 	int			attempts;
-	bool		begun;			/* it has a row of its own: something of it was stored */
+	bool		begun;			/* it has a row of its own: something of it
+								 * was stored */
 } BucketRow;
 
 typedef struct PartitionRow

@@ -19,14 +19,16 @@ typedef struct BucketChange
 {
 	int64		bucket;
 	int			partition;
-	bool		begun;			/* as far as we know; if not, this makes its row */
+	bool		begun;			/* as far as we know; if not, this makes its
+								 * row */
 	bytea	   *before;			/* the bitmap this is based on, or NULL */
 	bytea	   *after;
 	bool		finished;		/* all its rows are */
 	int			attempts;		/* requests made for it, in all */
 	int			http_status;	/* of the last answer; 0: none */
 	TimestampTz started_at;
-	bool		accepted;		/* out: the bucket was as expected, the change is made */
+	bool		accepted;		/* out: the bucket was as expected, the change
+								 * is made */
 } BucketChange;
 
 /* Make changes of buckets that are as expected; sets accepted in each. */

@@ -47,7 +47,8 @@ extern void catalog_note_elapsed(int64 job, int worker, int64 elapsed_us);
 
 /* A worker begins: how often it began since it last stored something, this time included. */
 extern int	catalog_count_start(int64 job, int worker);
-extern void catalog_uncount_start(int64 job, int worker);	/* ... and ended in good order */
+extern void catalog_uncount_start(int64 job, int worker);	/* ... and ended in good
+															 * order */
 extern void catalog_forget_starts(int64 job);
 
 /* Its statements that follow a table, up to a NULL: for tests. */

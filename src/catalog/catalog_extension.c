@@ -57,7 +57,8 @@ catalog_lock_extension(void)
 
 	/*
 	 * DROP EXTENSION holds this object's lock exclusively while it waits for
-	 * our tables: waiting here, with some of them locked, would be a deadlock.
+	 * our tables: waiting here, with some of them locked, would be a
+	 * deadlock.
 	 */
 	if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock))
 		return false;

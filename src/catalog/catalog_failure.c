@@ -86,7 +86,8 @@ static Statement lower_accepted = {
 typedef struct FailedBucket
 {
 	int64		bucket;
-	bytea	   *finished;		/* those of its rows, once the failed ones are taken out */
+	bytea	   *finished;		/* those of its rows, once the failed ones are
+								 * taken out */
 	bool		was_finished;
 	int			rows;			/* that were taken out */
 } FailedBucket;

@@ -104,7 +104,8 @@ typedef struct Job
 	int64		failures_accepted;	/* failed rows at the last resume */
 	bool		loss_accepted;	/* overwrite although rows failed */
 	bool		replaced;		/* overwrite has replaced the target's rows */
-	bool		refused;		/* was paused because the API refused all: not again */
+	bool		refused;		/* was paused because the API refused all: not
+								 * again */
 
 	/* Found by bucketizing; -1 until then */
 	int64		rows_total;

@@ -23,18 +23,21 @@ typedef enum JobColumnKind
 	JOB_OPTIONAL,				/* an argument; NULL stands for none */
 	JOB_DEFAULTED,				/* an argument; NULL stands for its default */
 	JOB_CAPTURED,				/* found out by start */
-	JOB_CONTROL					/* changed by the job's life; at first the table's default */
+	JOB_CONTROL					/* changed by the job's life; at first the
+								 * table's default */
 } JobColumnKind;
 
 typedef struct JobColumn
 {
-	Field		field;			/* of struct Job; its name is the column's in the table */
+	Field		field;			/* of struct Job; its name is the column's in
+								 * the table */
 	JobColumnKind kind;
 
 	/* Of arguments; their name is also the column's in enrich.jobs. */
 	const char *argument;
 	Oid			argument_type;
-	const char *default_value;	/* as text; NULL: NULL, or none, where it is required */
+	const char *default_value;	/* as text; NULL: NULL, or none, where it is
+								 * required */
 	int64		minimum;		/* of numbers */
 	int64		maximum;
 	int			first_word;		/* of words: those before are not for users */

@@ -86,7 +86,11 @@ end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 		leftovers->seen_before = next;
 		worthwhile = leftovers->rows >= WORTHWHILE_ROWS;
 		shared_unlock();
-		/* A clerk that was called for what else was changed may have looked before that. */
+
+		/*
+		 * A clerk that was called for what else was changed may have looked
+		 * before that.
+		 */
 		if (worthwhile)
 			shared_visit(MyDatabaseId, false);
 	}
@@ -182,7 +186,8 @@ leftovers_end(Oid database, bool vacuumed)
 
 	shared_lock();
 	leftovers = find_leftovers(database);
-	if (leftovers != NULL && leftovers->pid == MyProcPid)	/* else others have taken its place */
+	if (leftovers != NULL && leftovers->pid == MyProcPid)	/* else others have
+															 * taken its place */
 	{
 		leftovers->pid = 0;
 		if (vacuumed)

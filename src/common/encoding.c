@@ -20,7 +20,7 @@ text_to_utf8(const char *text)
 	return pg_server_to_any(text, strlen(text), PG_UTF8);
 }
 
-char **
+char	  **
 texts_to_utf8(Datum array, int *count)
 {
 	Datum	   *values;

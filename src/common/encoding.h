@@ -26,6 +26,6 @@ extern char **texts_to_utf8(Datum array, int *count);
 extern char *message_from_utf8(const char *utf8);
 
 /* Which character of a text in UTF-8 stands at that byte?  From 1, as cursors count. */
-extern int utf8_character(const char *utf8, size_t offset);
+extern int	utf8_character(const char *utf8, size_t offset);
 
 #endif							/* PG_ENRICH_ENCODING_H */

@@ -24,20 +24,24 @@ typedef enum FieldType
 	FIELD_BOOL,					/* boolean: bool */
 	FIELD_INT4,					/* integer: int */
 	FIELD_INT4_OR_0,			/* integer: int; 0 is NULL */
-	FIELD_INT4_OR_MINUS,		/* integer: int; less than 0 is NULL, which is read as -1 */
+	FIELD_INT4_OR_MINUS,		/* integer: int; less than 0 is NULL, which is
+								 * read as -1 */
 	FIELD_INT8,					/* bigint: int64 */
-	FIELD_INT8_OR_MINUS,		/* bigint: int64; less than 0 is NULL, which is read as -1 */
+	FIELD_INT8_OR_MINUS,		/* bigint: int64; less than 0 is NULL, which
+								 * is read as -1 */
 	FIELD_FLOAT8,				/* double precision: double */
 	FIELD_OID,					/* oid: Oid */
 	FIELD_TEXT,					/* text: char *; NULL is NULL */
 	FIELD_NAME,					/* name: char * */
-	FIELD_WORD,					/* text, one of the field's words: the enum of their places */
+	FIELD_WORD,					/* text, one of the field's words: the enum of
+								 * their places */
 	FIELD_TEXTS,				/* text[]: List of char * */
 	FIELD_INT4S,				/* integer[]: List of int */
 	FIELD_BYTEA,				/* bytea: bytea *; NULL is NULL */
 	FIELD_JSONB,				/* jsonb: Datum */
 	FIELD_TIME,					/* timestamptz: TimestampTz; 0 is NULL */
-	FIELD_INTERVAL				/* interval: int64, microseconds; less than 0 is NULL */
+	FIELD_INTERVAL				/* interval: int64, microseconds; less than 0
+								 * is NULL */
 } FieldType;
 
 typedef struct Field

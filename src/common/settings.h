@@ -10,10 +10,13 @@
 
 #include "postgres.h"
 
-extern int	settings_max_concurrency;	/* requests in flight in the cluster; 0 stops everything */
+extern int	settings_max_concurrency;	/* requests in flight in the cluster;
+										 * 0 stops everything */
 extern bool settings_autostart; /* unfinished jobs go on after a server start */
-extern int	settings_worker_memory; /* kB that a worker holds for rows, requests and answers */
-extern int	settings_job_retention; /* seconds that finished jobs are kept; -1: forever */
+extern int	settings_worker_memory; /* kB that a worker holds for rows,
+									 * requests and answers */
+extern int	settings_job_retention; /* seconds that finished jobs are kept;
+									 * -1: forever */
 
 extern void settings_define(void);
 

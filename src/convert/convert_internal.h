@@ -37,16 +37,21 @@ typedef struct Field
 struct Converter
 {
 	ConverterKind kind;
-	const char *subject;		/* what messages call it: column "x", field "y" */
+	const char *subject;		/* what messages call it: column "x", field
+								 * "y" */
 	Oid			type;
 	int32		typmod;
-	MemoryContext context;		/* where this and what is looked up later lives */
+	MemoryContext context;		/* where this and what is looked up later
+								 * lives */
 
-	FmgrInfo	input;			/* the type's input function and its argument; none for domains */
+	FmgrInfo	input;			/* the type's input function and its argument;
+								 * none for domains */
 	Oid			input_param;
 
-	Converter  *item;			/* array: its elements; vector: real; domain: its base type */
-	size_t		usual_length;	/* elements: how many the last array had, if they are numbers */
+	Converter  *item;			/* array: its elements; vector: real; domain:
+								 * its base type */
+	size_t		usual_length;	/* elements: how many the last array had, if
+								 * they are numbers */
 	FmgrInfo	cast;			/* vector: from real[] */
 	TupleDesc	descriptor;		/* composite: NULL until needed */
 	Field	   *fields;			/* one for each attribute */

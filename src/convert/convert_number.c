@@ -201,7 +201,8 @@ append_float(StringInfo literal, Oid type, float4 number)
 	if (type == FLOAT8OID)
 		appendStringInfo(literal, "%.17g", (double) number);
 	else if (type != FLOAT4OID && fabsf(number) <= BIGINT_BOUND && number == rintf(number))
-		appendStringInfo(literal, "%.0f", (double) number); /* 1e+06 is no integer's literal */
+		appendStringInfo(literal, "%.0f", (double) number); /* 1e+06 is no integer's
+															 * literal */
 	else
 	{
 		float_to_shortest_decimal_buf(number, shortest);

@@ -43,7 +43,10 @@ kind_of_base_type(Oid type, Oid *cast)
 	if (category == TYPCATEGORY_STRING)
 		return CONVERT_TEXT;
 
-	/* Such as pgvector's: the cast takes the array, the type's modifier and "explicit". */
+	/*
+	 * Such as pgvector's: the cast takes the array, the type's modifier and
+	 * "explicit".
+	 */
 	if (category == TYPCATEGORY_USER && type >= FirstNormalObjectId &&
 		find_coercion_pathway(type, FLOAT4ARRAYOID, COERCION_ASSIGNMENT,
 							  cast) == COERCION_PATH_FUNC &&

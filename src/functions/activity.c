@@ -32,7 +32,8 @@ typedef struct JobActivity
 	int64		memory_used;
 	int64		elapsed_us;
 	WaitingFor	waiting_for;
-	bool		holds_back;		/* a worker does not receive all that is in flight */
+	bool		holds_back;		/* a worker does not receive all that is in
+								 * flight */
 	Trouble		trouble;
 	int64		failing_since;	/* clock, while its server is out; else 0 */
 	char		failure[256];	/* then the last one */
@@ -70,7 +71,8 @@ typedef struct ServerActivity
 	/* Made of these once the lock is no longer held */
 	int			effective;
 	TimestampTz paused_until;	/* 0: it is not */
-	int64		latency_p50;	/* microseconds; -1: not known, as the next two */
+	int64		latency_p50;	/* microseconds; -1: not known, as the next
+								 * two */
 	int64		latency_p95;
 	int64		latency_p99;
 	int64		throttled_us;

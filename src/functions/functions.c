@@ -115,9 +115,13 @@ enrich_retry(PG_FUNCTION_ARGS)
 	Job		   *job = open_job(PG_GETARG_INT64(0), "enrich.retry()");
 	int64		rows;
 
-	/* It is not to be resumed, and completed without the rows that are put back here. */
+	/*
+	 * It is not to be resumed, and completed without the rows that are put
+	 * back here.
+	 */
 	if (!catalog_hold_job(job->id, &job->state))
-		job = catalog_steer_job(job->id);	/* dropped meanwhile, and that says so */
+		job = catalog_steer_job(job->id);	/* dropped meanwhile, and that
+											 * says so */
 	if (job->state != JOB_COMPLETED && job->state != JOB_PAUSED)
 		refuse(job, "retry", job_is_finished(job->state) ? "Start a new job instead."
 			   : "Failed rows of a completed or paused job can be retried: pause it first.");
@@ -158,7 +162,7 @@ enrich_alter(PG_FUNCTION_ARGS)
 		refuse(job, "alter", "Limits of an unfinished job can be changed.");
 	if (!PG_ARGISNULL(1))
 		catalog_set_concurrency(job->id, (int) limit_argument("concurrency",
-															   PG_GETARG_INT32(1),
+															  PG_GETARG_INT32(1),
 															  JOB_MAX_CONCURRENCY));
 	if (!PG_ARGISNULL(2))
 		catalog_set_max_failed_rows(job->id, limit_argument("max_failed_rows",

@@ -544,7 +544,8 @@ enrich_preview(PG_FUNCTION_ARGS)
 									  credentials_load(server, GetUserId()), NULL);
 	preview->as_jsonb = converter_create("results", JSONBOID, -1);
 	if (has_missing_columns(preview->recipe))
-		job->rows = ROWS_ALL;	/* what start would make holds no row's result yet */
+		job->rows = ROWS_ALL;	/* what start would make holds no row's result
+								 * yet */
 	bucketize_check_query(preview->endpoint);
 	read_rows(preview);
 	if (preview->row_count > 0)

@@ -124,7 +124,10 @@ wait_for(int64 job, int64 deadline, bool atomic)
 
 	for (;;)
 	{
-		/* Announce the sleep before looking, so that no change falls in between. */
+		/*
+		 * Announce the sleep before looking, so that no change falls in
+		 * between.
+		 */
 		ConditionVariablePrepareToSleep(&shared->state_changed);
 		state = look_at(job);
 		if (is_at_rest(state) || clock_now() >= deadline)

@@ -19,7 +19,8 @@
 typedef struct TemplateSource
 {
 	const char *utf8;			/* what offsets of faults count in */
-	const char *shown;			/* the same in the server's encoding, or NULL: not to be shown */
+	const char *shown;			/* the same in the server's encoding, or NULL:
+								 * not to be shown */
 	const char *parameter;
 } TemplateSource;
 
@@ -224,7 +225,11 @@ compile_paths(Endpoint *endpoint)
 	if (content != NULL)
 		path_compile(content, "content", &shape->content);
 	shape->has_content = content != NULL;
-	/* The one row's answer is its item; with many its elements are, or itself if it has none. */
+
+	/*
+	 * The one row's answer is its item; with many its elements are, or itself
+	 * if it has none.
+	 */
 	if (results == NULL)
 		results = endpoint->batch_size == 1 && !recipe->many ? "$" : "$[*]";
 	path_compile(results, "results", &shape->results);

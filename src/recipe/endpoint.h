@@ -27,15 +27,19 @@ typedef struct Endpoint
 	const Server *server;
 	const Credentials *credentials;
 	HttpSettings http;			/* its strings are the server's */
-	int			server_index;	/* in ServerEntry; -1: its requests are not counted */
-	unsigned	generation;		/* a later one of the same job has a higher one; never 0 */
+	int			server_index;	/* in ServerEntry; -1: its requests are not
+								 * counted */
+	unsigned	generation;		/* a later one of the same job has a higher
+								 * one; never 0 */
 
 	Template   *url;
 	Template   *body;			/* NULL: none is sent */
-	int			batch_size;		/* rows in a request, never more than bucket_size */
+	int			batch_size;		/* rows in a request, never more than
+								 * bucket_size */
 	bool		sends_fields;	/* a template needs the row's fields */
 	bool		needs_fields;	/* ... or an output does: they are staged */
-	char	   *fingerprint_seed;	/* of templates and paths; NULL: no fingerprint is wanted */
+	char	   *fingerprint_seed;	/* of templates and paths; NULL: no
+									 * fingerprint is wanted */
 
 	ResponseShape shape;		/* of answers */
 	bool		evaluates;		/* to read one takes a transaction */

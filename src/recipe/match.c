@@ -51,7 +51,10 @@ matcher_create(int key_count, const KeyColumn *keys)
 	matcher->compare = palloc(sizeof(FmgrInfo *) * key_count);
 	for (int i = 0; i < key_count; i++)
 	{
-		/* Without the column's modifier: 1.004 is not the row whose numeric(3,2) is 1.00. */
+		/*
+		 * Without the column's modifier: 1.004 is not the row whose
+		 * numeric(3,2) is 1.00.
+		 */
 		matcher->converters[i] = converter_create(keys[i].name, getBaseType(keys[i].type), -1);
 		matcher->compare[i] = &lookup_type_cache(keys[i].type,
 												 TYPECACHE_CMP_PROC_FINFO)->cmp_proc_finfo;

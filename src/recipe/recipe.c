@@ -167,7 +167,10 @@ require_equality(const KeyColumn *key)
 {
 	TypeCacheEntry *type = lookup_type_cache(key->type, TYPECACHE_EQ_OPR | TYPECACHE_CMP_PROC);
 
-	/* Arrays and composite types have a family, but no order unless all in them has one. */
+	/*
+	 * Arrays and composite types have a family, but no order unless all in
+	 * them has one.
+	 */
 	if (!OidIsValid(type->eq_opr) || !OidIsValid(type->cmp_proc))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -206,6 +209,7 @@ resolve_key(Recipe *recipe, Job *job)
 						errhint("Name each key column once."));
 	}
 	recipe->key_count = count;
+
 	/*
 	 * An index says nothing of the tables that inherit from the source, whose
 	 * rows are taken too.
@@ -304,7 +308,7 @@ recipe_check_expression(const char *text, const char *parameter)
 {
 	ExpressionSubject subject = {text, parameter, 0};
 	ErrorContextCallback callback = {error_context_stack, recipe_point_into_expression,
-		&subject};
+	&subject};
 	List	   *statements;
 
 	error_context_stack = &callback;

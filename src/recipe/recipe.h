@@ -46,13 +46,15 @@ typedef enum OutputKind
 typedef struct OutputColumn
 {
 	char	   *name;
-	Oid			type;			/* InvalidOid: not given, and the column not there yet */
+	Oid			type;			/* InvalidOid: not given, and the column not
+								 * there yet */
 	int32		typmod;
 	bool		type_given;
 	bool		missing;		/* the column has to be made */
 	char	   *path;			/* jsonpath text, or the placeholder */
 	OutputKind	kind;
-	int			index;			/* OUTPUT_PATH: ResponseShape.outputs; OUTPUT_FIELD: fields */
+	int			index;			/* OUTPUT_PATH: ResponseShape.outputs;
+								 * OUTPUT_FIELD: fields */
 } OutputColumn;
 
 typedef struct Recipe
@@ -60,14 +62,16 @@ typedef struct Recipe
 	const Job  *job;
 
 	char	   *source;			/* qualified and quoted */
-	const char *source_alias;	/* what its columns are qualified with: its bare name, quoted */
+	const char *source_alias;	/* what its columns are qualified with: its
+								 * bare name, quoted */
 	int			key_count;
 	KeyColumn  *keys;
-	bool		key_is_unique;	/* an index on the source says so, and no key column can be NULL */
+	bool		key_is_unique;	/* an index on the source says so, and no key
+								 * column can be NULL */
 
 	/*
-	 * Key and input columns (not expressions), each once, those of the key first:
-	 * what {{column}} may name.  Names in server encoding.
+	 * Key and input columns (not expressions), each once, those of the key
+	 * first: what {{column}} may name.  Names in server encoding.
 	 */
 	int			field_count;
 	char	  **fields;
@@ -76,12 +80,16 @@ typedef struct Recipe
 	int			output_count;
 	OutputColumn *outputs;
 
-	Oid			target;			/* the source for WRITE_UPDATE; InvalidOid: to be made */
+	Oid			target;			/* the source for WRITE_UPDATE; InvalidOid: to
+								 * be made */
 	char	   *target_name;	/* qualified and quoted */
-	bool		target_has_key; /* a unique index on the key, and item with many */
-	bool		many;			/* a row has any number of target rows, told apart by column item */
+	bool		target_has_key; /* a unique index on the key, and item with
+								 * many */
+	bool		many;			/* a row has any number of target rows, told
+								 * apart by column item */
 
-	ResponseShape items;		/* key and outputs; an endpoint's shape says where items are */
+	ResponseShape items;		/* key and outputs; an endpoint's shape says
+								 * where items are */
 	Matcher    *matcher;		/* of items by their keys; NULL: by position */
 } Recipe;
 

@@ -320,7 +320,10 @@ check_target_privileges(const Recipe *recipe)
 	List	   *outputs = existing_output_names(recipe);
 	bool		updates = recipe->job->write_mode == WRITE_UPSERT;
 
-	/* Rows that foreign keys refer to are updated where their keys come back: see store_write.c. */
+	/*
+	 * Rows that foreign keys refer to are updated where their keys come back:
+	 * see store_write.c.
+	 */
 	if (recipe->job->write_mode == WRITE_OVERWRITE)
 		updates = recipe->target_has_key && relation_is_referenced(recipe->target);
 
@@ -328,7 +331,11 @@ check_target_privileges(const Recipe *recipe)
 	if (updates)
 	{
 		relation_require_privilege(recipe->target, ACL_UPDATE, outputs);
-		/* ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs, too. */
+
+		/*
+		 * ON CONFLICT reads EXCLUDED, and that takes SELECT on the outputs,
+		 * too.
+		 */
 		relation_require_privilege(recipe->target, ACL_SELECT, list_concat_copy(keys, outputs));
 	}
 	if (recipe->job->write_mode == WRITE_OVERWRITE)

@@ -79,7 +79,8 @@ stamp_of(const struct stat *status)
 {
 	FileStamp	stamp;
 
-	memset(&stamp, 0, sizeof(stamp));	/* padding, too: stamps are compared as bytes */
+	memset(&stamp, 0, sizeof(stamp));	/* padding, too: stamps are compared
+										 * as bytes */
 	stamp.device = (uint64) status->st_dev;
 	stamp.inode = (uint64) status->st_ino;
 	stamp.size = (int64) status->st_size;

@@ -59,7 +59,10 @@ option_refuse_fault(const ServerOption *option, const char *value, const char *u
 	char	   *message = message_from_utf8(fault->message);
 	char	   *detail;
 
-	/* "url holds ..." is a message that stands alone; here it is known what is meant */
+	/*
+	 * "url holds ..." is a message that stands alone; here it is known what
+	 * is meant
+	 */
 	if (strncmp(message, "url ", 4) == 0)
 		detail = psprintf("It %s", message + 4);
 	else

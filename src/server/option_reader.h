@@ -48,10 +48,12 @@ struct ServerOption
 {
 	const char *name;
 	OptionContext context;
-	bool		sensitive;		/* may hold a secret, if only by mistake: never shown */
+	bool		sensitive;		/* may hold a secret, if only by mistake:
+								 * never shown */
 	OptionReader read;
 	size_t		field;			/* offset in Server or MappingOptions */
-	int64		minimum;		/* of numbers, in ms or bytes where they have a unit */
+	int64		minimum;		/* of numbers, in ms or bytes where they have
+								 * a unit */
 	int64		maximum;
 	const char *default_value;	/* as a user would write it; NULL: none */
 	const char *description;	/* completes 'Option "x" is ...' */

@@ -135,7 +135,8 @@ bool
 server_token_is_valid(const char *token)
 {
 	for (const char *p = token; *p != '\0'; p++)
-		if (*p <= ' ' || *p > '~')	/* bytes above 0x7f are negative or greater */
+		if (*p <= ' ' || *p > '~')	/* bytes above 0x7f are negative or
+									 * greater */
 			return false;
 	return token[0] != '\0';
 }

@@ -35,7 +35,8 @@
 struct Secrets
 {
 	List	   *texts;			/* of char * */
-	List	   *encoded;		/* of char *: base64 of them, of either alphabet */
+	List	   *encoded;		/* of char *: base64 of them, of either
+								 * alphabet */
 	bool		may_begin[256]; /* bytes that one of them may begin with */
 };
 

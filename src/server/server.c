@@ -75,7 +75,10 @@ validate_server(const List *options)
 						  server->backoff_base_ms, server->backoff_max_ms),
 				errhint("Set both."));
 
-	/* Else errors of TLS would tell about files to those who may not read them. */
+	/*
+	 * Else errors of TLS would tell about files to those who may not read
+	 * them.
+	 */
 	if (server->ca_file != NULL && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -248,7 +251,11 @@ server_takes_none(const char *name, Oid owner)
 	/* It may be somebody else's, of the same name: a worker will say so. */
 	if (server_aclcheck(foreign->serverid, owner) != ACLCHECK_OK)
 		return false;
-	/* Nothing else of it is read, lest one server's options keep all jobs waiting. */
+
+	/*
+	 * Nothing else of it is read, lest one server's options keep all jobs
+	 * waiting.
+	 */
 	foreach(cell, foreign->options)
 	{
 		if (strcmp(((DefElem *) lfirst(cell))->defname, "max_concurrency") == 0)

@@ -19,7 +19,8 @@ typedef struct Server
 {
 	Oid			oid;
 	char	   *name;
-	char	   *definition;		/* all options in one text, to see whether any has changed */
+	char	   *definition;		/* all options in one text, to see whether any
+								 * has changed */
 	char	   *url;
 	char	   *method;			/* GET, POST, … */
 
@@ -68,7 +69,8 @@ typedef struct TokenFile
 {
 	char	   *path;			/* NULL: there is none */
 	FileStamp	stamp;
-	bool		is_fresh;		/* it had just been written: its stamp may not tell */
+	bool		is_fresh;		/* it had just been written: its stamp may not
+								 * tell */
 } TokenFile;
 
 /* What a user mapping adds to a request.  Never logged, never shown. */
@@ -76,7 +78,8 @@ typedef struct Credentials
 {
 	List	   *headers;		/* of char *: "Name: value" */
 	char	   *userpwd;		/* "user:password", or NULL */
-	List	   *query;			/* of char *: "name=value", both percent-encoded */
+	List	   *query;			/* of char *: "name=value", both
+								 * percent-encoded */
 	TokenFile	token_file;		/* where a token came from */
 } Credentials;
 
@@ -107,7 +110,8 @@ typedef enum TokenFileState
 {
 	TOKEN_FILE_SAME,			/* as it was read; or there is none */
 	TOKEN_FILE_CHANGED,
-	TOKEN_FILE_UNUSABLE			/* not there, or empty: perhaps it is being replaced */
+	TOKEN_FILE_UNUSABLE			/* not there, or empty: perhaps it is being
+								 * replaced */
 } TokenFileState;
 
 /* A look at a token's file, which reads nothing. */

@@ -22,7 +22,8 @@
 typedef enum OptionContext
 {
 	OPTION_SERVER,				/* its field is in Server */
-	OPTION_USER_MAPPING			/* its field is in MappingOptions; every value is a secret */
+	OPTION_USER_MAPPING			/* its field is in MappingOptions; every value
+								 * is a secret */
 } OptionContext;
 
 /* A user mapping's options as read.  NULL or NIL: not given.  Text is UTF-8. */
@@ -33,7 +34,8 @@ typedef struct MappingOptions
 	char	   *username;
 	char	   *password;
 	List	   *secret_headers; /* of char *: "Name: value" */
-	List	   *secret_query;	/* of char *: "name=value", both percent-encoded */
+	List	   *secret_query;	/* of char *: "name=value", both
+								 * percent-encoded */
 } MappingOptions;
 
 /*

@@ -82,7 +82,8 @@ take(WorkerSlot *slot, ServerEntry *server, int64 tokens, int64 now, Refusal *re
 	if (!permits_below_caps(slot, &usage))
 		return deny(refusal, WAITING_CAP, CLOCK_NEVER);
 	if (rates_are_free(server, now) && permits_must_wait_turn(slot, &usage, now))
-		return deny(refusal, permits_has_rates(server) ? WAITING_RATE : WAITING_CAP, PERMITS_TURN_US);
+		return deny(refusal, permits_has_rates(server) ? WAITING_RATE : WAITING_CAP,
+					PERMITS_TURN_US);
 	if (!below_rates(server, tokens, now, &wait_us))
 		return deny(refusal, WAITING_RATE, wait_us);
 	refusal->waiting_for = WAITING_NOTHING;

@@ -25,14 +25,16 @@ typedef struct Refusal
 typedef struct Answer
 {
 	int			status;			/* HTTP status; 0: no whole answer came */
-	bool		works;			/* the server gave an answer, other than a failure of its own */
+	bool		works;			/* the server gave an answer, other than a
+								 * failure of its own */
 	int64		sent_at;
 	int64		elapsed_us;
 	int64		bytes_in;
 	int64		bytes_out;
 	int64		tokens_taken;	/* with the permit */
 	int64		tokens;			/* reported; 0: not said */
-	bool		returned;		/* its permit went back before, by permits_return_answered */
+	bool		returned;		/* its permit went back before, by
+								 * permits_return_answered */
 } Answer;
 
 /* A request that is to be sent again, for its server's sake. */
@@ -40,18 +42,22 @@ typedef struct Trial
 {
 	HealthSign	sign;			/* not HEALTH_ANSWERED */
 	int64		sent_at;
-	int64		wait_us;		/* of HEALTH_THROTTLED: what the answer asks for, or none */
+	int64		wait_us;		/* of HEALTH_THROTTLED: what the answer asks
+								 * for, or none */
 	bool		failed_before;
 	uint32		outages;		/* as noted after that */
-	const char *failure;		/* for a person, in ASCII; nothing of any row in it */
+	const char *failure;		/* for a person, in ASCII; nothing of any row
+								 * in it */
 } Trial;
 
 /* What that means for it. */
 typedef struct Charge
 {
 	bool		counts;			/* against its max_attempts */
-	bool		forgiven;		/* earlier ones do not count any more: the server was out */
-	bool		out;			/* the server is out: who sends when is decided here */
+	bool		forgiven;		/* earlier ones do not count any more: the
+								 * server was out */
+	bool		out;			/* the server is out: who sends when is
+								 * decided here */
 	bool		outage_begins;
 	bool		outage_ends;
 	uint32		outages;		/* of this server so far */

@@ -24,9 +24,11 @@ typedef struct PermitUsage
 	int			server;
 	int			server_jobs;
 	int			job;
-	int			job_at_server;	/* not those to a server that was made anew since they went */
+	int			job_at_server;	/* not those to a server that was made anew
+								 * since they went */
 	int			job_workers;	/* of this job, that want more or have some */
-	int			least_waiting;	/* the fewest in flight of its other workers that wait for a cap */
+	int			least_waiting;	/* the fewest in flight of its other workers
+								 * that wait for a cap */
 } PermitUsage;
 
 /* As a worker sees it that wants a permit. */

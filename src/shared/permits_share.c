@@ -66,7 +66,11 @@ permits_sum_usage(const WorkerSlot *mine)
 		usage.cluster += slot->in_flight;
 		usage.server += same_server ? slot->in_flight : 0;
 		count_worker(slot, mine, active, &usage);
-		/* Of one job's workers some may have seen that its server was made anew, and some not. */
+
+		/*
+		 * Of one job's workers some may have seen that its server was made
+		 * anew, and some not.
+		 */
 		usage.cluster_jobs += active && job_set_add(&in_cluster, slot->job_index);
 		usage.server_jobs += active && same_server && job_set_add(&at_server, slot->job_index);
 	}

@@ -31,18 +31,24 @@
 #include "limits/latency.h"
 #include "limits/quota.h"
 
-#define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further ones wait */
-#define SHARED_MAX_SERVERS 256	/* servers in use at one time, in all databases */
-#define SHARED_MAX_DATABASES 128	/* databases that something changed in since a clerk looked */
-#define SHARED_MAX_CLERKS 3		/* at work, and standing by: see launcher_clerks.c */
-#define SHARED_MAX_CLAIMS 64	/* runs of consecutive buckets that a worker works on */
+#define SHARED_MAX_JOBS 1024	/* unfinished jobs that want workers; further
+								 * ones wait */
+#define SHARED_MAX_SERVERS 256	/* servers in use at one time, in all
+								 * databases */
+#define SHARED_MAX_DATABASES 128	/* databases that something changed in
+									 * since a clerk looked */
+#define SHARED_MAX_CLERKS 3		/* at work, and standing by: see
+								 * launcher_clerks.c */
+#define SHARED_MAX_CLAIMS 64	/* runs of consecutive buckets that a worker
+								 * works on */
 
 /* Why a job that is running sends nothing at the moment. */
 typedef enum WaitingFor
 {
 	WAITING_NOTHING,
 	WAITING_SERVER,				/* the server is throttled, or out */
-	WAITING_CAP,				/* a cap on requests in flight is reached or zero */
+	WAITING_CAP,				/* a cap on requests in flight is reached or
+								 * zero */
 	WAITING_RATE,				/* the server's rate limit */
 	WAITING_SLOT,				/* no background worker is free */
 	WAITING_LOCK				/* somebody holds a lock on target rows */
@@ -65,33 +71,46 @@ typedef struct Claim
 /* A job that wants workers.  Made by a clerk; freed when it wants none and has none. */
 typedef struct JobEntry
 {
-	bool		in_use;			/* hint: whoever makes an entry wakes the launcher */
+	bool		in_use;			/* hint: whoever makes an entry wakes the
+								 * launcher */
 	Oid			database;
 	int64		job;
 	Oid			owner;
 	int			wanted;			/* how many workers it wants now */
-	uint32		version;		/* hint: moves on with every steering call that touched it */
+	uint32		version;		/* hint: moves on with every steering call
+								 * that touched it */
 	int			concurrency;	/* the job's cap */
-	int64		next_bucket;	/* all before it are done or claimed; 0 again after a rescan */
+	int64		next_bucket;	/* all before it are done or claimed; 0 again
+								 * after a rescan */
 	uint32		rescans;		/* how often that was so */
 	int64		rows_staged;	/* while bucketizing */
-	bool		answered;		/* hint: some request was, since workers began or it was resumed */
+	bool		answered;		/* hint: some request was, since workers began
+								 * or it was resumed */
 	bool		matched;		/* hint: ... and one of several rows */
-	int			refused_alone;	/* rows that were refused in requests of their own till then ... */
+	int			refused_alone;	/* rows that were refused in requests of their
+								 * own till then ... */
 	int			refused_status; /* ... with this status */
 	int			refused_in_all; /* ... with any */
-	int64		tokens;			/* spent by the job so far, also on answers not stored yet */
-	int64		elapsed_us;		/* that workers have been at work on it, in all server runs ... */
-	int64		elapsed_to;		/* ... up to this clock; 0: none is at work now */
-	int64		elapsed_noted;	/* ... of which so much stands in the catalog, about */
+	int64		tokens;			/* spent by the job so far, also on answers
+								 * not stored yet */
+	int64		elapsed_us;		/* that workers have been at work on it, in
+								 * all server runs ... */
+	int64		elapsed_to;		/* ... up to this clock; 0: none is at work
+								 * now */
+	int64		elapsed_noted;	/* ... of which so much stands in the catalog,
+								 * about */
 	int			failures;		/* starts in a row that ended in an error */
 	int64		not_before;		/* clock; no worker before this: backoff */
 	bool		no_slot;		/* no worker slot was free at the last try */
-	Oid			no_server;		/* its server, if there was no place for that; else InvalidOid */
-	bool		unable;			/* its owner cannot connect: no worker, until a clerk says so */
+	Oid			no_server;		/* its server, if there was no place for that;
+								 * else InvalidOid */
+	bool		unable;			/* its owner cannot connect: no worker, until
+								 * a clerk says so */
 	Trouble		trouble;		/* why its workers end, or cannot begin */
-	uint64		last_turn;		/* when it last had its turn: see permits_turns.c */
-	int64		throttled_from; /* waits for a throttled server, counted to here; 0: does not */
+	uint64		last_turn;		/* when it last had its turn: see
+								 * permits_turns.c */
+	int64		throttled_from; /* waits for a throttled server, counted to
+								 * here; 0: does not */
 } JobEntry;
 
 /*
@@ -101,24 +120,32 @@ typedef struct JobEntry
 typedef struct WorkerSlot
 {
 	bool		in_use;			/* hint: for those who wake */
-	uint32		generation;		/* told to the worker, so that a stray one knows itself */
+	uint32		generation;		/* told to the worker, so that a stray one
+								 * knows itself */
 	pid_t		pid;			/* hint: 0 until the worker has attached */
 	PGPROC	   *proc;			/* hint: ... NULL */
-	bool		clean_exit;		/* the worker left because there was nothing to do */
+	bool		clean_exit;		/* the worker left because there was nothing
+								 * to do */
 	int			job_index;		/* hint: in JobEntry */
 	int			worker_number;	/* from 0, within the job */
 	int			server_index;	/* in ServerEntry, -1: not known yet */
 	int			in_flight;
-	int			capacity;		/* requests in flight, by its connections; 0: not known yet */
-	bool		bucketizing;	/* runs the source query: hears of a cancel by a signal only */
-	bool		wants;			/* hint: has a request ready and no permit for it */
+	int			capacity;		/* requests in flight, by its connections; 0:
+								 * not known yet */
+	bool		bucketizing;	/* runs the source query: hears of a cancel by
+								 * a signal only */
+	bool		wants;			/* hint: has a request ready and no permit for
+								 * it */
 	WaitingFor	waiting_for;	/* hint */
 	Trouble		trouble;		/* what the worker tries again and again */
-	int64		invited_at;		/* clock of when it was woken to take its turn; 0: it was not */
-	int64		throttled_us;	/* waited for a throttled server, not counted by the job yet */
+	int64		invited_at;		/* clock of when it was woken to take its
+								 * turn; 0: it was not */
+	int64		throttled_us;	/* waited for a throttled server, not counted
+								 * by the job yet */
 	double		rows_per_second;
 	Size		memory_used;	/* rows, requests and answers that it holds */
-	bool		holds_back;		/* hint: answers are not received, for want of room */
+	bool		holds_back;		/* hint: answers are not received, for want of
+								 * room */
 	int			claim_count;
 	Claim		claims[SHARED_MAX_CLAIMS];
 } WorkerSlot;
@@ -139,14 +166,17 @@ typedef struct ServerEntry
 	Quota		token_quota;
 	QuotaWindow token_window;
 	Health		health;
-	char		failure[256];	/* the last transient one, in ASCII; nothing of any row is in it */
-	int			probe_slot;		/* while it is out: the worker that probes it ... */
+	char		failure[256];	/* the last transient one, in ASCII; nothing
+								 * of any row is in it */
+	int			probe_slot;		/* while it is out: the worker that probes it
+								 * ... */
 	uint32		probe_generation;	/* ... and its generation; 0: none */
 	int			turn_job;		/* the job that had the last turn ... */
 	int			turn_left;		/* ... and how many more requests it has in it */
 	TimestampTz stats_reset;
 	int64		requests;
-	int64		answers[6];		/* by the first digit of the status; [0] unused */
+	int64		answers[6];		/* by the first digit of the status; [0]
+								 * unused */
 	int64		throttled;
 	int64		errors;			/* requests that no whole answer came to */
 	int64		bytes_in;
@@ -159,17 +189,23 @@ typedef struct ServerEntry
 typedef struct DatabaseEntry
 {
 	Oid			database;		/* InvalidOid: free */
-	bool		dirty;			/* something changed since the last clerk began */
-	bool		just_started;	/* the server has just started: autostart counts */
-	int64		next_visit;		/* clock of when something is to be tried again; 0: never */
-	TimestampTz next_expiry;	/* when a finished job is to be forgotten; 0: none is */
+	bool		dirty;			/* something changed since the last clerk
+								 * began */
+	bool		just_started;	/* the server has just started: autostart
+								 * counts */
+	int64		next_visit;		/* clock of when something is to be tried
+								 * again; 0: never */
+	TimestampTz next_expiry;	/* when a finished job is to be forgotten; 0:
+								 * none is */
 } DatabaseEntry;
 
 /* A clerk that the launcher has started, and where it is to go. */
 typedef struct ClerkCall
 {
-	uint32		number;			/* told to the clerk, so that it knows its own call */
-	Oid			database;		/* InvalidOid: none yet, or the clerk is on its way */
+	uint32		number;			/* told to the clerk, so that it knows its own
+								 * call */
+	Oid			database;		/* InvalidOid: none yet, or the clerk is on
+								 * its way */
 	bool		just_started;	/* as in DatabaseEntry */
 } ClerkCall;
 
@@ -178,9 +214,12 @@ typedef struct Leftovers
 {
 	Oid			database;		/* InvalidOid: free */
 	int64		rows;
-	TransactionId seen_before;	/* no transaction from this one on can see them */
-	int64		look_at;		/* clock of when to look whether somebody still sees them */
-	int			looks;			/* that came to nothing, but for those that were early */
+	TransactionId seen_before;	/* no transaction from this one on can see
+								 * them */
+	int64		look_at;		/* clock of when to look whether somebody
+								 * still sees them */
+	int			looks;			/* that came to nothing, but for those that
+								 * were early */
 	pid_t		pid;			/* of who is vacuuming; 0: nobody */
 	int64		rows_at_begin;	/* ... what was there when it began */
 } Leftovers;
@@ -190,11 +229,15 @@ typedef struct SharedState
 	PGPROC	   *launcher;		/* hint; NULL: there is none */
 	uint32		next_generation;
 	bool		all_dirty;		/* more databases changed than fit */
-	bool		launched;		/* a launcher has begun since the server started */
+	bool		launched;		/* a launcher has begun since the server
+								 * started */
 	uint64		turns;			/* had by jobs so far */
-	bool		clerk_waits;	/* hint: no worker slot is free for a clerk: new jobs go unseen */
-	XLogRecPtr	flush_to;		/* WAL that the launcher is to flush: see wal_flush.c */
-	ConditionVariable state_changed;	/* broadcast when any job's state has changed */
+	bool		clerk_waits;	/* hint: no worker slot is free for a clerk:
+								 * new jobs go unseen */
+	XLogRecPtr	flush_to;		/* WAL that the launcher is to flush: see
+								 * wal_flush.c */
+	ConditionVariable state_changed;	/* broadcast when any job's state has
+										 * changed */
 	ConditionVariable clerk_called; /* broadcast when a clerk is called */
 	ClerkCall	calls[SHARED_MAX_CLERKS];
 	int			slot_count;		/* max_worker_processes */
@@ -301,7 +344,8 @@ extern void shared_state_changed(void);
 
 /* A clerk must look into the database: now, or in so long at the latest. */
 extern void shared_visit(Oid database, bool just_started);
-extern void shared_note_visit(Oid database, bool just_started); /* without waking the launcher */
+extern void shared_note_visit(Oid database, bool just_started); /* without waking the
+																 * launcher */
 extern void shared_visit_in(Oid database, int64 delay_us);
 
 /* The same when the wall clock shows that time: of a finished job, whose row has such a time. */

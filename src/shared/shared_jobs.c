@@ -193,7 +193,8 @@ shared_free_slot(WorkerSlot *slot)
 		shared_rescan(slot->job_index);
 	slot->in_use = false;
 	slot->pid = 0;
-	slot->proc = NULL;			/* at once, for those who read it as a hint: memset() may not be */
+	slot->proc = NULL;			/* at once, for those who read it as a hint:
+								 * memset() may not be */
 	slot->in_flight = 0;
 	slot->claim_count = 0;
 	forget_workers(slot->job_index);

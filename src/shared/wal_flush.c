@@ -62,7 +62,11 @@ void
 wal_flush_defer(WalFlush *state)
 {
 	forget_flushed(state);
-	/* Whoever has turned synchronous_commit off wants no flush of ours, either. */
+
+	/*
+	 * Whoever has turned synchronous_commit off wants no flush of ours,
+	 * either.
+	 */
 	state->deferred = synchronous_commit > SYNCHRONOUS_COMMIT_OFF && !standbys_are_waited_for() &&
 		shared->launcher != NULL &&
 		(state->first == InvalidXLogRecPtr ||

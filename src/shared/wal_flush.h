@@ -15,11 +15,13 @@
 /* A worker's commits that may not be on disk yet. */
 typedef struct WalFlush
 {
-	XLogRecPtr	first;			/* end of one of the first of them; invalid: there is none */
+	XLogRecPtr	first;			/* end of one of the first of them; invalid:
+								 * there is none */
 	XLogRecPtr	last;			/* end of the last */
 	int64		first_at;		/* clocks of these two */
 	int64		last_at;
-	bool		deferred;		/* the transaction under way commits asynchronously */
+	bool		deferred;		/* the transaction under way commits
+								 * asynchronously */
 } WalFlush;
 
 /*

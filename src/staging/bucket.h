@@ -18,12 +18,14 @@
 /* A claimed bucket, from its claim until all its rows are finished and stored. */
 typedef struct Bucket
 {
-	BucketRow	row;			/* as the catalog has it, kept up with our stores */
+	BucketRow	row;			/* as the catalog has it, kept up with our
+								 * stores */
 	int			rows_open;		/* not finished yet, loaded or not */
 	int64		next_row;		/* rows from this number on are not loaded yet */
 	TimestampTz started_at;		/* first request sent; 0: none yet */
 	int			http_status;	/* of the last answer */
-	bool		lost;			/* somebody else changed it: what we have of it is not stored */
+	bool		lost;			/* somebody else changed it: what we have of
+								 * it is not stored */
 	MemoryContext context;		/* of this struct and all it points to */
 } Bucket;
 
@@ -33,7 +35,8 @@ typedef struct Row
 	Bucket	   *bucket;
 	struct Slice *slice;
 	int64		row_number;
-	bool		from_failed;	/* its staging row lies in the partition of failed rows */
+	bool		from_failed;	/* its staging row lies in the partition of
+								 * failed rows */
 	bool		is_empty;		/* nothing to send: skipped */
 	bool		is_unsendable;	/* cannot be had in UTF-8: fails */
 	Datum	   *keys;

@@ -87,9 +87,9 @@ flush_rows(Bucketizer *state)
 	old = MemoryContextSwitchTo(state->batch_context);
 
 	/*
-	 * Always at the end of the table, so that a bucket's rows lie together; and
-	 * frozen, for nobody else sees the partition before we commit: so whoever
-	 * reads has nothing to find out and note about who inserted them.
+	 * Always at the end of the table, so that a bucket's rows lie together;
+	 * and frozen, for nobody else sees the partition before we commit: so
+	 * whoever reads has nothing to find out and note about who inserted them.
 	 */
 	table_multi_insert(state->relation, state->slots, state->slot_count,
 					   GetCurrentCommandId(true), TABLE_INSERT_SKIP_FSM | TABLE_INSERT_FROZEN,
@@ -183,7 +183,11 @@ open_partition(Bucketizer *state)
 	relation = staging_create_partition(state->recipe, state->partition.partition);
 	state->relation = table_open(relation, RowExclusiveLock);
 	check_shape(state);
-	/* Not in the executor's memory, which is current while it sends rows: it ends before us. */
+
+	/*
+	 * Not in the executor's memory, which is current while it sends rows: it
+	 * ends before us.
+	 */
 	old = MemoryContextSwitchTo(state->context);
 	state->bulk = GetBulkInsertState();
 	MemoryContextSwitchTo(old);
@@ -286,7 +290,10 @@ run_source_query(Bucketizer *state)
 	SPIPlanPtr	plan;
 	int			result;
 
-	/* Without CURSOR_OPT_PARALLEL_OK: tables cannot be made while in parallel mode. */
+	/*
+	 * Without CURSOR_OPT_PARALLEL_OK: tables cannot be made while in parallel
+	 * mode.
+	 */
 	plan = SPI_prepare(bucketize_source_query(state->endpoint, state->recipe->job->max_rows), 0,
 					   NULL);
 	if (plan == NULL)

@@ -57,7 +57,7 @@ check_expression(const char *before, const char *expression, const char *after,
 {
 	ExpressionSubject subject = {expression, parameter, pg_mbstrlen(before)};
 	ErrorContextCallback callback = {error_context_stack, recipe_point_into_expression,
-		&subject};
+	&subject};
 	SPIPlanPtr	plan;
 
 	error_context_stack = &callback;

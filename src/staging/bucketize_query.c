@@ -44,7 +44,10 @@ input_expression(const Recipe *recipe)
 	StringInfoData sql;
 	ListCell   *cell;
 
-	/* The same as concat_ws of it, but that it is neither unpacked nor copied three times. */
+	/*
+	 * The same as concat_ws of it, but that it is neither unpacked nor copied
+	 * three times.
+	 */
 	if (column != NULL)
 		return psprintf("COALESCE(%s.%s::pg_catalog.text, '')", recipe->source_alias,
 						quote_identifier(column));

@@ -22,7 +22,8 @@ typedef struct KeyRun
 
 typedef struct KeyRuns
 {
-	KeyRun	   *runs;			/* room for as many as there are keys, given by the caller */
+	KeyRun	   *runs;			/* room for as many as there are keys, given
+								 * by the caller */
 	int			count;
 } KeyRuns;
 

@@ -259,7 +259,8 @@ store_outcomes(Store *store, Outcome *outcomes, Counters *add)
 	int64		written;
 
 	Assert(IsTransactionState());
-	Assert(store->change_count == 0);	/* the last one was committed, or has failed */
+	Assert(store->change_count == 0);	/* the last one was committed, or has
+										 * failed */
 	MemoryContextReset(store->work);
 	check_constraints_at_once();
 	change_buckets(store, outcomes, add);

@@ -18,7 +18,8 @@
 typedef enum OutcomeKind
 {
 	OUTCOME_ANSWERED,			/* response holds the rows' values */
-	OUTCOME_NOTHING,			/* the API has no result for the row: the outputs become NULL */
+	OUTCOME_NOTHING,			/* the API has no result for the row: the
+								 * outputs become NULL */
 	OUTCOME_SKIPPED,			/* nothing was sent: the outputs become NULL */
 	OUTCOME_FAILED				/* the rows fail with error */
 } OutcomeKind;
@@ -31,12 +32,14 @@ typedef struct Outcome
 	int			row_count;
 	Row		  **rows;			/* malloc'd */
 	int			stored;			/* of them, the first ones */
-	int			taken;			/* ... and the next ones, by the store under way */
+	int			taken;			/* ... and the next ones, by the store under
+								 * way */
 	Response	response;
 	ByteBuffer	answer;			/* the bytes that response points into */
 	int			http_status;	/* 0: no answer */
 	int			attempts;
-	const Credentials *credentials; /* what it was asked with, to be masked; NULL: nothing sent */
+	const Credentials *credentials; /* what it was asked with, to be masked;
+									 * NULL: nothing sent */
 	char		error[512];		/* OUTCOME_FAILED; masked */
 	Size		bytes;			/* that it takes in memory, rows apart */
 	int64		since;			/* monotonic microseconds: when it was there */

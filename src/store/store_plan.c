@@ -38,10 +38,15 @@
 struct StorePlans
 {
 	const Recipe *recipe;
-	/* Each NULL until first used; by whether keys lie close together, and none is there. */
+
+	/*
+	 * Each NULL until first used; by whether keys lie close together, and
+	 * none is there.
+	 */
 	SPIPlanPtr	write[2][2];
 	SPIPlanPtr	find_runs;		/* is any there? */
-	bool		has_runs;		/* the key is a number, and each row has its own */
+	bool		has_runs;		/* the key is a number, and each row has its
+								 * own */
 };
 
 static bool

@@ -395,7 +395,11 @@ store_writer_replace(StoreWriter *writer)
 	bool		in_place = recipe->target_has_key && relation_is_referenced(recipe->target);
 
 	SPI_connect();
-	/* Tables that refer to the target would otherwise miss its rows between DELETE and INSERT. */
+
+	/*
+	 * Tables that refer to the target would otherwise miss its rows between
+	 * DELETE and INSERT.
+	 */
 	if (SPI_execute("SET CONSTRAINTS ALL DEFERRED", false, 0) < 0 ||
 		SPI_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", recipe->target_name),
 					false, 0) < 0 ||

@@ -19,8 +19,10 @@
 typedef struct Claims
 {
 	int			slot_index;
-	bool		exhausted;		/* nothing was left to be claimed at the last look */
-	int			open_buckets[SHARED_MAX_CLAIMS];	/* of each, in the order of the slot's */
+	bool		exhausted;		/* nothing was left to be claimed at the last
+								 * look */
+	int			open_buckets[SHARED_MAX_CLAIMS];	/* of each, in the order
+													 * of the slot's */
 } Claims;
 
 /* May there be something left to be claimed, and is there room for that? */

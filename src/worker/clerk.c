@@ -320,7 +320,7 @@ clerk_main(Datum place)
 
 	pqsignal(SIGTERM, die);
 	before_shmem_exit(ask_for_another, ObjectIdGetDatum(call.database));
-	if (ShutdownRequestPending)	/* it came before die could hear it */
+	if (ShutdownRequestPending) /* it came before die could hear it */
 		proc_exit(0);
 	/* Settings may have changed since the process was started. */
 	ProcessConfigFile(PGC_SIGHUP);

@@ -18,13 +18,17 @@ typedef struct WorkerSetup
 {
 	Job		   *job;			/* NULL: it is gone */
 	Recipe	   *recipe;
-	const Endpoint *endpoint;	/* that requests are sent to by now: it is another one when server
-								 * or credentials have changed, or the job was resumed */
+	const Endpoint *endpoint;	/* that requests are sent to by now: it is
+								 * another one when server or credentials have
+								 * changed, or the job was resumed */
 	MemoryContext context;		/* of all that, and of the endpoints before */
 	bool		evaluates;		/* some answer may take a transaction to read */
-	bool		is_stale;		/* once the job goes on, all is to be read again */
-	bool		server_changed; /* its server or user mapping, as an invalidation says */
-	bool		catalog_changed;	/* ... our table of jobs: when it goes, so does the extension */
+	bool		is_stale;		/* once the job goes on, all is to be read
+								 * again */
+	bool		server_changed; /* its server or user mapping, as an
+								 * invalidation says */
+	bool		catalog_changed;	/* ... our table of jobs: when it goes, so
+									 * does the extension */
 	Oid			job_table;
 } WorkerSetup;
 

@@ -269,11 +269,16 @@ start_workers(int64 *due)
 		while ((slot = take_slot(job, now, &order, due)) >= 0)
 		{
 			if (workers[slot] != NULL)
-				pfree(workers[slot]);	/* of one that has left the slot, and was not reaped yet */
+				pfree(workers[slot]);	/* of one that has left the slot, and
+										 * was not reaped yet */
 			if (clerks_one_stands_by() && start_worker(slot, &order))
 				continue;
 			workers[slot] = NULL;
-			/* A clerk that ends wakes us, and leaves one: then there is no shortage yet. */
+
+			/*
+			 * A clerk that ends wakes us, and leaves one: then there is no
+			 * shortage yet.
+			 */
 			give_up_slot(job, slot, !clerks_any_at_work());
 			if (!clerks_any_at_work())
 				log_no_slot(order.job);
@@ -386,7 +391,11 @@ launcher_main(Datum argument pg_attribute_unused())
 			log_no_slot(0);
 		satisfied &= start_workers(&due);
 		timeout = time_to_sleep(satisfied, due);
-		/* Last: waiting for a lock, somewhere above, would lose a latch that was set. */
+
+		/*
+		 * Last: waiting for a lock, somewhere above, would lose a latch that
+		 * was set.
+		 */
 		wal_flush_serve();
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),

@@ -46,7 +46,8 @@
 /* By their places in shared->calls. */
 typedef struct Clerk
 {
-	BackgroundWorkerHandle *handle; /* NULL: none.  Then one stands by, is at work, has ended */
+	BackgroundWorkerHandle *handle; /* NULL: none.  Then one stands by, is at
+									 * work, has ended */
 	Oid			database;		/* InvalidOid: it stands by */
 } Clerk;
 

@@ -25,8 +25,10 @@ typedef struct OutcomeQueue
 	int			rows;			/* that are not stored yet */
 	int			failed_rows;	/* of those, in outcomes that are failures */
 	Size		bytes;			/* in memory, rows apart */
-	Size		size_lately;	/* of an outcome, in bytes; 0: there was none yet */
-	bool		found_any;		/* of all so far, one in which an output path has found something */
+	Size		size_lately;	/* of an outcome, in bytes; 0: there was none
+								 * yet */
+	bool		found_any;		/* of all so far, one in which an output path
+								 * has found something */
 	bool		found_item;		/* ... or that held an item at all */
 } OutcomeQueue;
 

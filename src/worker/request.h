@@ -31,14 +31,18 @@ typedef struct Request
 	int			attempts;		/* those that count for max_attempts */
 	int			failures;		/* transient ones, in a row */
 	uint32		outages;		/* of the server, when it last failed */
-	int64		failed_at;		/* clock of that, where it is not known yet whose fault it was */
+	int64		failed_at;		/* clock of that, where it is not known yet
+								 * whose fault it was */
 	int64		sent_at;		/* monotonic microseconds, last */
 	int64		tokens_taken;	/* with the permit to send it last */
-	const Endpoint *endpoint;	/* that it was last sent to; NULL: it was not yet */
+	const Endpoint *endpoint;	/* that it was last sent to; NULL: it was not
+								 * yet */
 	int64		not_before;		/* monotonic microseconds; 0: at once */
 	int64		tokens;			/* estimate */
-	Pair	   *pair;			/* of halves of a request that was refused; or NULL */
-	int			refusal_status; /* why the rows may have to fail, while that is open: */
+	Pair	   *pair;			/* of halves of a request that was refused; or
+								 * NULL */
+	int			refusal_status; /* why the rows may have to fail, while that
+								 * is open: */
 	char	   *refusal;		/* UTF-8; else NULL */
 	ByteBuffer	url;
 	ByteBuffer	body;			/* both only while in flight */

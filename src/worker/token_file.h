@@ -17,7 +17,8 @@ typedef struct TokenFileWatch
 {
 	TokenFile	file;			/* as it was when it was last read */
 	int64		looked_at;		/* clock of the last look */
-	int64		bad_since;		/* clock of when it was first found unusable; 0: it is usable */
+	int64		bad_since;		/* clock of when it was first found unusable;
+								 * 0: it is usable */
 } TokenFileWatch;
 
 /*

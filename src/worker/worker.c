@@ -58,7 +58,10 @@ release_slot(int code pg_attribute_unused(), Datum argument)
 	shared_lock();
 	if (worker->place.slot->clean_exit)
 	{
-		/* No other worker in its place, until the clerk that is asked for below has looked. */
+		/*
+		 * No other worker in its place, until the clerk that is asked for
+		 * below has looked.
+		 */
 		worker->place.entry->failures = 0;
 		worker->place.entry->wanted = 0;
 	}
@@ -215,16 +218,24 @@ bucketize_step(Worker *worker, void *arg pg_attribute_unused())
 	Progress	progress = {.worker = worker};
 	Bucketized	found;
 
-	/* User queries may wait for locks as long as they like: nothing else waits for them. */
+	/*
+	 * User queries may wait for locks as long as they like: nothing else
+	 * waits for them.
+	 */
 	worker_set("lock_timeout", "0");
 	intake_job(worker);
 	if (worker->setup.job == NULL || job_is_finished(worker->setup.job->state))
 	{
-		worker_enter(worker, WORKER_LEAVING);	/* canceled, or dropped, while it was queued */
+		worker_enter(worker, WORKER_LEAVING);	/* canceled, or dropped, while
+												 * it was queued */
 		return;
 	}
 	found = bucketize(worker->setup.endpoint, bucketize_progress, &progress);
-	/* Before the commit does: what takes long of that is bucketizing, as bucketized_at says. */
+
+	/*
+	 * Before the commit does: what takes long of that is bucketizing, as
+	 * bucketized_at says.
+	 */
 	XLogFlush(XactLastRecEnd);
 	if (!catalog_set_bucketized(worker->setup.job->id, found.rows, found.buckets,
 								found.rows_truncated))
@@ -352,7 +363,8 @@ record_error(Worker *worker, const ErrorData *error, JobState to)
 						   "new job.",
 						   NULL);
 	else if (catalog_pause_without_owner(worker->setup.job->id, worker->setup.job->owner))
-		;						/* whatever went wrong went wrong because of that */
+		;						/* whatever went wrong went wrong because of
+								 * that */
 	else if (error_class_of(error) == ERROR_CANCELED)
 		catalog_transition(worker->setup.job->id, to, "user", "the worker's query was canceled",
 						   error_hint(error), NULL);
@@ -384,7 +396,11 @@ handle_error(Worker *worker)
 	if (worker->control.mode != WORKER_LEAVING && !worker->has_no_place)
 		EmitErrorReport();
 	FlushErrorState();
-	/* Where no transaction is open nothing else does, and release_slot needs ours. */
+
+	/*
+	 * Where no transaction is open nothing else does, and release_slot needs
+	 * ours.
+	 */
 	LWLockReleaseAll();
 	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();

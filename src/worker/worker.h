@@ -36,8 +36,10 @@ struct Worker
 {
 	MemoryContext context;		/* for the worker's life */
 	MemoryContext turn;			/* reset each turn */
-	bool		start_counted;	/* in the catalog, as one that has come to nothing so far */
-	bool		has_no_place;	/* among the servers in use, for the job's: see handle_error */
+	bool		start_counted;	/* in the catalog, as one that has come to
+								 * nothing so far */
+	bool		has_no_place;	/* among the servers in use, for the job's:
+								 * see handle_error */
 
 	WorkerPlace place;
 	WorkerControl control;
@@ -47,12 +49,15 @@ struct Worker
 
 	/* The pipeline, in the order data flows */
 	Claims		claims;
-	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded (worker_load) */
+	List	   *unloaded;		/* of Bucket *: claimed, not all rows loaded
+								 * (worker_load) */
 	Outbox		outbox;
 	SendStage	send;
 	Http	   *http;
-	Request    *held;			/* rows refused alone, while the job is in doubt (worker_refuse) */
-	Request    *undecided;		/* had their last attempt: whose fault is it? (worker_undecided) */
+	Request    *held;			/* rows refused alone, while the job is in
+								 * doubt (worker_refuse) */
+	Request    *undecided;		/* had their last attempt: whose fault is it?
+								 * (worker_undecided) */
 	OutcomeQueue outcomes;
 	StoreStage	store;
 

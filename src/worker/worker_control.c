@@ -61,8 +61,8 @@ worker_pause(Worker *worker, const char *reason, const char *error, const char *
 	worker_show_trouble(worker, error, hint);
 
 	/*
-	 * It may be paused already.  Were that written, it could undo an enrich.resume of
-	 * which this worker does not know yet.
+	 * It may be paused already.  Were that written, it could undo an
+	 * enrich.resume of which this worker does not know yet.
 	 */
 	if (worker->setup.job->state == JOB_RUNNING)
 		begin_pause(worker, reason, error, hint);
@@ -87,7 +87,10 @@ worker_drop_pause(Worker *worker)
 void
 worker_note_cancel(Worker *worker)
 {
-	/* What was steered since is not what is known of the job: then the cancel came last. */
+	/*
+	 * What was steered since is not what is known of the job: then the cancel
+	 * came last.
+	 */
 	if (worker_is_behind(worker))
 		worker->setup.job->state = JOB_RUNNING;
 	/* Once more: what is still to be done would not end, so let it be. */
@@ -110,7 +113,10 @@ worker_may_send(const Worker *worker)
 {
 	const Attempts *store = &worker->attempts[STEP_STORE];
 
-	/* While answers cannot be stored, no more are paid for; a lock goes away by itself. */
+	/*
+	 * While answers cannot be stored, no more are paid for; a lock goes away
+	 * by itself.
+	 */
 	return worker->control.mode == WORKER_WORKING && !worker->setup.is_stale &&
 		!worker_is_spared(worker) &&
 		(store->failed == 0 || store->last == ERROR_LOCK);

@@ -46,7 +46,8 @@ typedef struct WorkerControl
 {
 	WorkerMode	mode;
 	PendingPause pause;
-	bool		canceled;		/* its query was: the next time it leaves at once */
+	bool		canceled;		/* its query was: the next time it leaves at
+								 * once */
 } WorkerControl;
 
 /* Does the server take no requests now?  Then the worker leaves once nothing is on its way. */

@@ -15,11 +15,13 @@
 
 typedef struct WorkerCounters
 {
-	Counters	unsaved;		/* requests, retries, tokens since the last store */
+	Counters	unsaved;		/* requests, retries, tokens since the last
+								 * store */
 	Counters	storing;		/* what the store under way adds */
 	int64		rows_since_tick;	/* stored */
 	int64		counted_at;		/* clock of the last commit of counters */
-	int64		failures_seen;	/* of the job since it was resumed, at the last look */
+	int64		failures_seen;	/* of the job since it was resumed, at the
+								 * last look */
 	bool		stored_before;	/* this worker has stored something */
 } WorkerCounters;
 

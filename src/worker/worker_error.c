@@ -27,10 +27,15 @@ class_of_code(int sqlstate, ErrorClass *found)
 			return true;
 		case ERRCODE_OBJECT_IN_USE:
 		case ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION:
-		case MAKE_SQLSTATE('2', '5', 'P', '0', '4'):	/* transaction_timeout, from 17 on */
+		case MAKE_SQLSTATE('2', '5', 'P', '0', '4'):	/* transaction_timeout,
+														 * from 17 on */
 			*found = ERROR_PASSING;
 			return true;
-			/* Somebody changed the staging table, or it is damaged: that does not mend itself. */
+
+			/*
+			 * Somebody changed the staging table, or it is damaged: that does
+			 * not mend itself.
+			 */
 		case ERRCODE_DATA_CORRUPTED:
 		case ERRCODE_INDEX_CORRUPTED:
 			*found = ERROR_CONFIGURATION;

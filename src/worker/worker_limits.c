@@ -41,14 +41,18 @@ worker_check_paths(Worker *worker)
 	const Job  *job = worker->setup.job;
 	Counters	sum;
 
-	/* Only of the job's first buckets: later ones may be empty-handed for good reasons. */
+	/*
+	 * Only of the job's first buckets: later ones may be empty-handed for
+	 * good reasons.
+	 */
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done > worker->counters.storing.buckets_done || sum.rows_done == 0 ||
 		worker->setup.recipe->items.output_count == 0)
 		return;
+
 	/*
-	 * Without a single item (all 404, say) no path could find anything, and it
-	 * may well be so: that is worth a pause only if it saves requests.
+	 * Without a single item (all 404, say) no path could find anything, and
+	 * it may well be so: that is worth a pause only if it saves requests.
 	 */
 	if (!worker->outcomes.found_item && sum.buckets_done == job->buckets_total)
 		return;

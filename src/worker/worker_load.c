@@ -75,7 +75,10 @@ choose_buckets(Worker *worker, int *rows)
 	{
 		Bucket	   *bucket = lfirst(cell);
 
-		/* Only consecutive ones: rows of a finished bucket between two would be loaded, too. */
+		/*
+		 * Only consecutive ones: rows of a finished bucket between two would
+		 * be loaded, too.
+		 */
 		if (chosen != NIL && (*rows + bucket->rows_open > limit || first->row.retried ||
 							  bucket->row.retried ||
 							  bucket->row.partition != first->row.partition ||

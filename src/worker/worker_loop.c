@@ -59,13 +59,20 @@ finish_step(Worker *worker, void *finished)
 	Counters	sum;
 
 	*(bool *) finished = false;
-	/* It may have been paused, or another worker has found the same, since this one has looked. */
+
+	/*
+	 * It may have been paused, or another worker has found the same, since
+	 * this one has looked.
+	 */
 	if (!catalog_hold_job(job->id, &state) || state != JOB_RUNNING)
 		return;
 	catalog_sum_counters(job->id, &sum);
 	if (sum.buckets_done < job->buckets_total)
 	{
-		/* Somebody died with open buckets: nobody holds a claim, so they are there to be taken. */
+		/*
+		 * Somebody died with open buckets: nobody holds a claim, so they are
+		 * there to be taken.
+		 */
 		claims_rescan(&worker->claims);
 		return;
 	}

@@ -18,9 +18,11 @@ typedef struct WorkerMemory
 	Size		loaded_bytes;	/* rows in memory, roughly */
 	Size		body_bytes;		/* of requests in flight */
 	Size		answer_size;	/* of answers lately */
-	Size		bound;			/* in place of the setting, as there is less; 0: there was not */
+	Size		bound;			/* in place of the setting, as there is less;
+								 * 0: there was not */
 	int64		refused_before; /* http_memory_refused at the last look */
-	bool		unread;			/* an answer waits to be read: stores make memory for it */
+	bool		unread;			/* an answer waits to be read: stores make
+								 * memory for it */
 } WorkerMemory;
 
 /*

@@ -17,7 +17,8 @@
 
 typedef struct WorkerPace
 {
-	PacePlan	plan;			/* what to load and store, as things were at the last look */
+	PacePlan	plan;			/* what to load and store, as things were at
+								 * the last look */
 	Pace		stores;			/* what they have taken lately */
 	int64		written_at;		/* clock of the last one, before its commit */
 	int64		pumped_at;		/* clock of the last look at the network */

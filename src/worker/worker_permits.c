@@ -114,7 +114,7 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	Trial		trial = {.sign = sign};
 	Charge		charge;
 
-	worker_give_back(worker);			/* of those before: the order tells */
+	worker_give_back(worker);	/* of those before: the order tells */
 	trial.sent_at = request->sent_at;
 	trial.wait_us = result->retry_after_ms * 1000;
 	trial.failed_before = request->failures > 0;
@@ -135,9 +135,11 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 		request->attempts = 1;	/* the one that has just ended */
 		request->failures = 0;
 	}
+
 	/*
-	 * That the server has not worked on it, or has lost it with its connection, passes; and that
-	 * there was no memory to send it.  If it goes on, it is something in the request after all.
+	 * That the server has not worked on it, or has lost it with its
+	 * connection, passes; and that there was no memory to send it.  If it
+	 * goes on, it is something in the request after all.
 	 */
 	if ((result->sent ? !result->reached : result->fault == HTTP_INTERNAL) &&
 		request->failures < MAX_UNREACHED)
@@ -145,7 +147,11 @@ worker_judge(Worker *worker, Request *request, HealthSign sign, const HttpResult
 	if (!charge.counts)
 		request->attempts--;
 	*wait_us = 0;
-	/* What fails in an outage, and counts, is charged for good: see HEALTH_PATIENCE_US. */
+
+	/*
+	 * What fails in an outage, and counts, is charged for good: see
+	 * HEALTH_PATIENCE_US.
+	 */
 	if (charge.counts && request->attempts >= worker->setup.endpoint->server->max_attempts)
 		return sign == HEALTH_FAILED && !charge.out ? JUDGED_UNDECIDED : JUDGED_FAILED;
 	/* While a server is paused, that alone says who sends when. */

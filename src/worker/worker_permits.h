@@ -17,9 +17,11 @@
 
 typedef struct WorkerPermits
 {
-	Answer		returned[64];	/* permits of what has ended, not given back yet */
+	Answer		returned[64];	/* permits of what has ended, not given back
+								 * yet */
 	int			returned_count;
-	double		tokens_estimated;	/* of answers lately that said what they cost ... */
+	double		tokens_estimated;	/* of answers lately that said what they
+									 * cost ... */
 	double		tokens_reported;	/* ... and what they said */
 } WorkerPermits;
 

@@ -27,7 +27,7 @@ build(Worker *worker, Request *request, const char **why)
 {
 	RequestRow *rows = palloc(sizeof(RequestRow) * request->row_count);
 	RequestScope scope = {worker->setup.job->id, request->bucket->row.bucket, rows,
-						  request->row_count};
+	request->row_count};
 	bool		built;
 
 	for (int i = 0; i < request->row_count; i++)
@@ -100,7 +100,10 @@ send_ready(Worker *worker)
 	worker->send.permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 	{
-		/* Those that are due are not what to wake up for, where the pause cannot be written yet. */
+		/*
+		 * Those that are due are not what to wake up for, where the pause
+		 * cannot be written yet.
+		 */
 		(void) outbox_peek(&worker->outbox, clock_now());
 		http_recall(worker->http, PG_INT32_MAX);
 		if (worker->place.slot->wants)
@@ -111,7 +114,10 @@ send_ready(Worker *worker)
 	{
 		Refusal		refusal;
 
-		/* Requests may have become smaller since it was cut: its server was changed. */
+		/*
+		 * Requests may have become smaller since it was cut: its server was
+		 * changed.
+		 */
 		if (request->row_count > worker->setup.endpoint->batch_size)
 		{
 			outbox_pop(&worker->outbox);
@@ -124,7 +130,11 @@ send_ready(Worker *worker)
 		full = http_room(worker->http) == 0;
 		if (full)
 			break;
-		/* A single request may exceed it, but not on top of answers that wait to be stored. */
+
+		/*
+		 * A single request may exceed it, but not on top of answers that wait
+		 * to be stored.
+		 */
 		if (worker_memory_used(worker) > worker_memory_limit(worker) &&
 			(http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
 			break;

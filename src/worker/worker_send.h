@@ -17,7 +17,8 @@ typedef struct SendStage
 {
 	const Endpoint *endpoint;	/* that requests were last sent to */
 	int64		permit_not_before;	/* no permit before this, unless woken */
-	bool		more;			/* the next turn is not to wait: there is room for more */
+	bool		more;			/* the next turn is not to wait: there is room
+								 * for more */
 } SendStage;
 
 /* What is ready, as far as it may be sent now. */

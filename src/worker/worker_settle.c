@@ -158,7 +158,10 @@ settle_unread(Worker *worker, Request *request, const HttpResult *result)
 	const Server *server = worker->setup.endpoint->server;
 	bool		charged = attempts->failed > 0 && attempts->last != ERROR_CANCELED;
 
-	/* Others had the memory: that passes, and costs something only if it does not. */
+	/*
+	 * Others had the memory: that passes, and costs something only if it does
+	 * not.
+	 */
 	if (attempts->lacked_memory && !result->reached && request->failures++ < MAX_LACKS)
 		charged = false;
 	if (charged && request->attempts >= server->max_attempts)

@@ -17,7 +17,8 @@
 typedef struct Settled
 {
 	int64		tokens;			/* that it has cost */
-	bool		judged;			/* its server's health knows of it: worker_judge has told it */
+	bool		judged;			/* its server's health knows of it:
+								 * worker_judge has told it */
 } Settled;
 
 /*

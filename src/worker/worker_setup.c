@@ -73,12 +73,20 @@ worker_force_settings(void)
 		{"lock_timeout", "1s"},
 		{"synchronize_seqscans", "off"},
 		{"row_security", "on"},
-		/* Staging is made by a superuser, who may write where the owner may not. */
+
+		/*
+		 * Staging is made by a superuser, who may write where the owner may
+		 * not.
+		 */
 		{"default_tablespace", ""},
 		{"default_table_access_method", "heap"},
 		{"standard_conforming_strings", "on"},
 		{"transform_null_equals", "off"},
-		/* Our statements are short; the compiler alone would be as large as all else here. */
+
+		/*
+		 * Our statements are short; the compiler alone would be as large as
+		 * all else here.
+		 */
 		{"jit", "off"},
 	};
 

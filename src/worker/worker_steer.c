@@ -25,7 +25,7 @@ adopt_steering(Worker *worker, const Job *job)
 	worker->setup.job->max_failed_rows = job->max_failed_rows;
 	worker->setup.job->max_tokens = job->max_tokens;
 	worker->setup.job->failures_accepted = job->failures_accepted;
-	worker->counters.failures_seen = 0;	/* until the next look */
+	worker->counters.failures_seen = 0; /* until the next look */
 	worker->setup.job->loss_accepted = job->loss_accepted;
 	/* Then the statements that collect what is stored are to be others. */
 	worker->setup.is_stale |= job->replaced != worker->setup.job->replaced;
@@ -62,7 +62,11 @@ reread_step(Worker *worker, void *arg pg_attribute_unused())
 	adopt_steering(worker, job);
 	if (worker->control.mode == WORKER_STOPPING && job->state == JOB_RUNNING)
 		begin_anew(worker);
-	/* Somebody else has paused it: who resumes it does not want this pause any more. */
+
+	/*
+	 * Somebody else has paused it: who resumes it does not want this pause
+	 * any more.
+	 */
 	if (job->state != JOB_RUNNING)
 		worker_drop_pause(worker);
 	if (job->state != JOB_RUNNING || job->concurrency == 0)

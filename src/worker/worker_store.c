@@ -63,6 +63,7 @@ store_step(Worker *worker, void *arg)
 	store_outcomes(worker->store.target, run, &worker->counters.storing);
 	if (worker->counters.storing.rows_failed > 0)
 		worker_check_failures(worker);
+
 	/*
 	 * Rows that are tried again say nothing of the paths: others of their
 	 * bucket did find something.

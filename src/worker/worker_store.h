@@ -18,7 +18,8 @@ typedef struct StoreStage
 {
 	Store	   *target;			/* the way to it */
 	WalFlush	wal_flush;
-	int			most_rows;		/* that there was memory for; 0: there is no bound */
+	int			most_rows;		/* that there was memory for; 0: there is no
+								 * bound */
 	int			good_stores;	/* since that has changed */
 } StoreStage;
 

@@ -155,7 +155,11 @@ worker_tick(Worker *worker)
 	worker->counters.rows_since_tick = 0;
 	worker->ticks.last_at = now;
 	show_activity(worker);
-	/* Else nobody would know what tables need vacuum, or what the planner should know of them. */
+
+	/*
+	 * Else nobody would know what tables need vacuum, or what the planner
+	 * should know of them.
+	 */
 	(void) pgstat_report_stat(false);
 	if (now - worker->counters.counted_at >= COUNT_US)
 		note_counters(worker);

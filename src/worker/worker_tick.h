@@ -22,7 +22,8 @@
 typedef struct WorkerTicks
 {
 	int64		last_at;		/* clock of the last one */
-	int64		checked_bucket; /* the lowest open one at the last look for finished partitions */
+	int64		checked_bucket; /* the lowest open one at the last look for
+								 * finished partitions */
 	bool		stored_since_check; /* has any row been stored since then? */
 } WorkerTicks;
 

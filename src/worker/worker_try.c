@@ -59,7 +59,11 @@ worker_begin(Worker *worker)
 		MemoryContextSwitchTo(worker->turn);
 		return false;
 	}
-	/* Each statement takes a snapshot of its own, but SPI wants one to be there. */
+
+	/*
+	 * Each statement takes a snapshot of its own, but SPI wants one to be
+	 * there.
+	 */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(worker->turn);
 	return true;
@@ -93,7 +97,8 @@ worker_forget_failure(Worker *worker, StepKind kind)
 	if (attempts->failed == 0)
 		return;
 	memset(attempts, 0, sizeof(*attempts));
-	attempts->logged_at = logged_at;	/* it may run out again as soon as more is tried */
+	attempts->logged_at = logged_at;	/* it may run out again as soon as
+										 * more is tried */
 	if (!has_trouble(worker))
 		worker_show_trouble(worker, NULL, NULL);
 }
@@ -187,7 +192,8 @@ void
 worker_pause_written(Worker *worker)
 {
 	worker_counters_noted(worker);
-	worker->setup.job->state = JOB_PAUSED;	/* or ended: then reread_step will know */
+	worker->setup.job->state = JOB_PAUSED;	/* or ended: then reread_step will
+											 * know */
 }
 
 void
@@ -236,7 +242,11 @@ handle_failure(Worker *worker, StepKind kind, ErrorData *error)
 		attempts->last = ERROR_CONFIGURATION;
 	if (kind == STEP_CLEAN && attempts->last != ERROR_CANCELED)
 		attempts->last = ERROR_PASSING;
-	/* The job was steered while that was stored, and perhaps resumed: then once more. */
+
+	/*
+	 * The job was steered while that was stored, and perhaps resumed: then
+	 * once more.
+	 */
 	if (kind == STEP_STORE && attempts->last == ERROR_CONFIGURATION && worker_is_behind(worker))
 		attempts->last = ERROR_PASSING;
 	attempts->not_before = clock_now() + backoff_after(kind, attempts);
@@ -281,8 +291,9 @@ worker_try_as(Worker *worker, StepKind kind, WorkerStep step, void *arg)
 	PG_CATCH();
 	{
 		/*
-		 * Not AbortCurrentTransaction: the error may come from inside a subtransaction.  First
-		 * of all, as there may be no memory for anything else before.
+		 * Not AbortCurrentTransaction: the error may come from inside a
+		 * subtransaction.  First of all, as there may be no memory for
+		 * anything else before.
 		 */
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(worker->turn);

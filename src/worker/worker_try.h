@@ -25,7 +25,8 @@ typedef enum StepKind
 	STEP_LOAD,
 	STEP_STORE,
 	STEP_FINISH,
-	STEP_CLEAN,					/* dropping partitions: a clerk does it in the end */
+	STEP_CLEAN,					/* dropping partitions: a clerk does it in the
+								 * end */
 	STEP_CONNECT,				/* opening connections, which take descriptors */
 	STEP_KIND_COUNT
 } StepKind;
@@ -35,7 +36,8 @@ typedef struct Attempts
 {
 	int			failed;			/* in a row */
 	ErrorClass	last;			/* what the last of them failed with */
-	bool		lacked_memory;	/* ... which was for want of memory, of this process's own */
+	bool		lacked_memory;	/* ... which was for want of memory, of this
+								 * process's own */
 	int64		not_before;		/* clock of the next one */
 	int64		logged_at;		/* clock of the last line in the log */
 } Attempts;

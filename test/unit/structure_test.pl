@@ -7,7 +7,8 @@
 #  * what is in core/ knows nothing of PostgreSQL;
 #  * no two files call each other, directly or by others: each can be read, and tested, with
 #    those below it alone;
-#  * no file exceeds 600 lines, no line 100 columns.
+#  * no file exceeds 600 lines, no line 100 columns;
+#  * pgindent has laid out all of it (where there is one: see test/layout).
 #
 # A call is any use of a function's name.
 
@@ -31,6 +32,13 @@ none('nothing in core/ includes what is not there', servers_in_core());
 none('no circle of calls between files', circles());
 none('no file is too long', grep { lines($text{$_}) > MAX_LINES } @files);
 none('no line is too long', long_lines());
+SKIP:
+{
+	my $changes = `test/layout --check 2>&1`;
+
+	skip 'pgindent is not to be found', 1 if $? >> 8 == 77;
+	is($changes, '', 'pgindent would change nothing');
+}
 done_testing();
 
 sub none

@@ -22,7 +22,8 @@ typedef struct ByteBuffer
 	char	   *data;			/* NUL-terminated once anything was appended */
 	size_t		length;			/* bytes used, without the final NUL */
 	size_t		capacity;		/* bytes allocated */
-	bool		failed;			/* an allocation failed: contents are incomplete */
+	bool		failed;			/* an allocation failed: contents are
+								 * incomplete */
 } ByteBuffer;
 
 extern void buffer_append(ByteBuffer *buffer, const char *bytes, size_t length);
@@ -33,7 +34,8 @@ extern void buffer_reset(ByteBuffer *buffer);	/* empties, keeps the memory */
 
 /* Makes the capacity that large, unless it is.  False: out of memory; nothing has changed. */
 extern bool buffer_reserve(ByteBuffer *buffer, size_t capacity);
-extern void buffer_fit(ByteBuffer *buffer); /* gives back what is left over, if it is much */
+extern void buffer_fit(ByteBuffer *buffer); /* gives back what is left over,
+											 * if it is much */
 extern void buffer_free(ByteBuffer *buffer);	/* empties, frees the memory */
 
 /* Pieces of memory that are freed together, and do not move before that. */

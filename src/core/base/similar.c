@@ -32,7 +32,8 @@ lower(char c)
 static int
 edits(const char *a, int a_length, const char *b, int b_length)
 {
-	int			rows[3][MAX_LENGTH + 1];	/* of the table of distances: this one, the last two */
+	int			rows[3][MAX_LENGTH + 1];	/* of the table of distances: this
+											 * one, the last two */
 
 	for (int j = 0; j <= b_length; j++)
 		rows[0][j] = j;
@@ -62,7 +63,10 @@ similar_to(const char *name)
 	int			length = (int) strnlen(name, MAX_LENGTH + 1);
 	Similar		similar = {name, NULL, 0};
 
-	/* one more than is near enough; of a name of one byte nothing would be left */
+	/*
+	 * one more than is near enough; of a name of one byte nothing would be
+	 * left
+	 */
 	similar.distance = length > MAX_LENGTH ? 0 : length < 2 ? 1 : length / 3 + (length < 3) + 1;
 	return similar;
 }

@@ -12,7 +12,8 @@
 typedef struct Similar
 {
 	const char *name;			/* as it was typed */
-	const char *best;			/* the nearest of those considered, or NULL: none is near */
+	const char *best;			/* the nearest of those considered, or NULL:
+								 * none is near */
 	int			distance;		/* edits between the two */
 } Similar;
 

@@ -120,7 +120,8 @@ http_start(Http *http, const HttpSettings *settings, const HttpRequest *request)
 		return true;
 	}
 	list_append(&http->waiting, handle);
-	http_submit_waiting(http);	/* no thread begins here: libcurl only notes it */
+	http_submit_waiting(http);	/* no thread begins here: libcurl only notes
+								 * it */
 	return true;
 }
 

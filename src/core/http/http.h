@@ -28,8 +28,10 @@ typedef struct HttpSettings
 	int			timeout_ms;		/* for a whole request; 0: none */
 	int			connect_timeout_ms;
 	int64_t		max_response_size;	/* bytes, after decompression */
-	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or NULL: see below */
-	const char *proxy;			/* or NULL: none (the environment's is not used) */
+	const char *http_version;	/* "1.0", "1.1", "2", "2-prior-knowledge" or
+								 * NULL: see below */
+	const char *proxy;			/* or NULL: none (the environment's is not
+								 * used) */
 	const char *ca_file;		/* or NULL: the system's */
 	bool		verify_tls;
 	bool		follow_redirects;
@@ -45,8 +47,9 @@ typedef struct HttpRequest
 	const char *userpwd;		/* "user:password" for basic auth, or NULL */
 	const char *body;			/* must outlive the request; NULL: none */
 	size_t		body_length;
-	unsigned	profile;		/* requests with the same one, unless 0, have all but url, body
-								 * and tag in common, settings and whether there is a body
+	unsigned	profile;		/* requests with the same one, unless 0, have
+								 * all but url, body and tag in common,
+								 * settings and whether there is a body
 								 * included: that saves work */
 	void	   *tag;			/* handed back with the result */
 } HttpRequest;
@@ -54,17 +57,22 @@ typedef struct HttpRequest
 typedef enum HttpFault
 {
 	HTTP_ANSWERED,				/* a whole answer came, of any status */
-	HTTP_TRANSIENT,				/* not connected, reset, timeout, cut off, look-up that may pass */
-	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL, redirect refused */
-	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while receiving */
-	HTTP_NOT_SENT,				/* http_recall took it back, or there was no descriptor for it */
+	HTTP_TRANSIENT,				/* not connected, reset, timeout, cut off,
+								 * look-up that may pass */
+	HTTP_REFUSED,				/* cannot work as set up: host, TLS, URL,
+								 * redirect refused */
+	HTTP_TOO_LARGE,				/* more than max_response_size: cut off while
+								 * receiving */
+	HTTP_NOT_SENT,				/* http_recall took it back, or there was no
+								 * descriptor for it */
 	HTTP_INTERNAL				/* out of memory, or libcurl could not be used */
 } HttpFault;
 
 /* Of HTTP_REFUSED: what is to be mended. */
 typedef enum HttpRefusal
 {
-	HTTP_REFUSED_REQUEST,		/* URL, method or headers cannot be sent as they are */
+	HTTP_REFUSED_REQUEST,		/* URL, method or headers cannot be sent as
+								 * they are */
 	HTTP_REFUSED_HOST,			/* there is no such host */
 	HTTP_REFUSED_PROXY,			/* no such proxy, or it said no */
 	HTTP_REFUSED_PROTOCOL,
@@ -77,19 +85,25 @@ typedef struct HttpResult
 	void	   *tag;
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
-	bool		may_pass;		/* of HTTP_REFUSED: may be of this one connection only */
+	bool		may_pass;		/* of HTTP_REFUSED: may be of this one
+								 * connection only */
 	bool		sent;			/* to the server, or begun to be */
-	bool		reached;		/* the server may have worked on it, and failed by it; where it
-								 * surely has not, or only its connection was lost: false */
-	int			resent;			/* times that it was sent again, without anybody being told; of
-								 * HTTP_NOT_SENT: times that it was sent, in vain */
+	bool		reached;		/* the server may have worked on it, and
+								 * failed by it; where it surely has not, or
+								 * only its connection was lost: false */
+	int			resent;			/* times that it was sent again, without
+								 * anybody being told; of HTTP_NOT_SENT: times
+								 * that it was sent, in vain */
 	int			status;			/* HTTP status, 0 when none came */
-	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
+	int			proxy_status;	/* of a proxy that would not let it through;
+								 * 0: none was */
 	bool		noted;			/* http_note_answered has counted it */
 	bool		starved;		/* of HTTP_NOT_SENT: there was no descriptor */
-	char		error[256];		/* unless HTTP_ANSWERED: for a person, without the URL's query */
+	char		error[256];		/* unless HTTP_ANSWERED: for a person, without
+								 * the URL's query */
 	ByteBuffer	body;			/* the taker frees it */
-	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a proxy's too; or -1 */
+	int64_t		retry_after_ms; /* what headers of a 429 or 5xx ask for, a
+								 * proxy's too; or -1 */
 	int64_t		elapsed_us;		/* from start to end */
 	int64_t		bytes_in;		/* on the wire, headers included */
 	int64_t		bytes_out;
@@ -188,8 +202,10 @@ extern int	http_note_answered(Http *http);
 /* How many requests may be on their way at once, at most. */
 extern int	http_capacity(const Http *http);
 
-extern int	http_in_flight(const Http *http);	/* started, and not yet taken as finished */
-extern int64_t http_received_bytes(const Http *http);	/* of answers that are not taken yet */
+extern int	http_in_flight(const Http *http);	/* started, and not yet taken
+												 * as finished */
+extern int64_t http_received_bytes(const Http *http);	/* of answers that are
+														 * not taken yet */
 
 /*
  * What answers may take in memory as long as they are not taken, in bytes; without a call

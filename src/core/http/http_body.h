@@ -25,10 +25,13 @@ extern bool body_grant(HttpHandle *handle);
  */
 extern bool body_failed_by_us(const HttpHandle *handle);
 
-extern void body_resumed(HttpHandle *handle);	/* its transfer is about to go on */
-extern void body_end(HttpHandle *handle);	/* it is whole: nothing more is to come */
+extern void body_resumed(HttpHandle *handle);	/* its transfer is about to go
+												 * on */
+extern void body_end(HttpHandle *handle);	/* it is whole: nothing more is to
+											 * come */
 extern void body_drop(HttpHandle *handle);	/* it is not needed */
 extern void body_taken(HttpHandle *handle); /* it is somebody else's now */
-extern void body_returned(HttpHandle *handle);	/* it was, and is the handle's again */
+extern void body_returned(HttpHandle *handle);	/* it was, and is the handle's
+												 * again */
 
 #endif							/* PG_ENRICH_HTTP_BODY_H */

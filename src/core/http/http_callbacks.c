@@ -137,7 +137,8 @@ judge_connection(HttpHandle *handle, const HttpSocket *socket)
 	if (input == SOCKET_QUIET)
 		return AGAIN_NOT;
 	if (may_be_shared && input == SOCKET_CLOSED)
-		return AGAIN_ELSEWHERE; /* those who use it will find it closed themselves */
+		return AGAIN_ELSEWHERE; /* those who use it will find it closed
+								 * themselves */
 	if ((may_be_shared || socket->is_http2) && input == SOCKET_HAS_INPUT &&
 		handle->put_off < (may_be_shared ? MAX_PUT_OFF_SHARED : MAX_PUT_OFF))
 		return AGAIN_LATER;
@@ -191,7 +192,8 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 		handle->again = judge_connection(handle, socket);
 	if (handle->again != AGAIN_NOT)
 	{
-		handle_leave_socket(handle, true);	/* it was not sent: no answer is to come */
+		handle_leave_socket(handle, true);	/* it was not sent: no answer is
+											 * to come */
 		return CURL_PREREQFUNC_ABORT;
 	}
 	handle->opened.count = 0;
@@ -284,7 +286,10 @@ on_header(char *line, size_t size, size_t count, void *state)
 	}
 	if (length >= 5 && strncmp(line, "HTTP/", 5) == 0)
 	{
-		/* What came before was a 1xx answer.  Of a success nobody asks how long to wait. */
+		/*
+		 * What came before was a 1xx answer.  Of a success nobody asks how
+		 * long to wait.
+		 */
 		rate_headers_clear(&handle->rate_headers);
 		handle->is_error = is_error_line(line, length);
 		if (!belongs_to_request(handle, socket, line, length))

@@ -119,7 +119,11 @@ static const Meaning meanings[] = {
 	REFUSED(CURLE_SSL_INVALIDCERTSTATUS, TLS, "TLS certificate not accepted"),
 	REFUSED(CURLE_SSL_ENGINE_NOTFOUND, TLS, "TLS failed"),
 	REFUSED(CURLE_SSL_ENGINE_INITFAILED, TLS, "TLS failed"),
-	/* which is what libcurl says of a header line that outgrows its limit, too */
+
+	/*
+	 * which is what libcurl says of a header line that outgrows its limit,
+	 * too
+	 */
 	FAILED(CURLE_OUT_OF_MEMORY, INTERNAL, "out of memory, or a header line of over 100 kB"),
 	FAILED(CURLE_FAILED_INIT, INTERNAL, "libcurl could not be used"),
 	FAILED(CURLE_BAD_FUNCTION_ARGUMENT, INTERNAL, "libcurl could not be used"),
@@ -160,7 +164,11 @@ refine(const HttpHandle *handle, Meaning meaning)
 		strstr(detail, "alert handshake failure") != NULL)
 		return (Meaning) MAY_PASS(meaning.code, TLS, "TLS handshake failed, "
 								  "perhaps for want of a client certificate");
-	/* What libcurl says of its arguments is said of the answer's headers, once there are some. */
+
+	/*
+	 * What libcurl says of its arguments is said of the answer's headers,
+	 * once there are some.
+	 */
 	if ((meaning.code == CURLE_BAD_FUNCTION_ARGUMENT || meaning.code == CURLE_FAILED_INIT) &&
 		handle->phase >= HANDLE_CONNECTED)
 		return (Meaning) FAILED(meaning.code, TRANSIENT, "malformed answer");

@@ -34,9 +34,11 @@ typedef enum HandlePhase
 {
 	HANDLE_WAITING,				/* not given to libcurl yet */
 	HANDLE_SUBMITTED,			/* given to libcurl */
-	HANDLE_LOOKUP,				/* a resolver thread asks for the host's address */
+	HANDLE_LOOKUP,				/* a resolver thread asks for the host's
+								 * address */
 	HANDLE_CONNECTING,			/* a socket of its own is opened */
-	HANDLE_CONNECTED,			/* new or kept connection is ready: the request goes out */
+	HANDLE_CONNECTED,			/* new or kept connection is ready: the
+								 * request goes out */
 	HANDLE_RECEIVING,			/* some of the answer is here */
 	HANDLE_ENDED				/* the result is filled in */
 } HandlePhase;
@@ -44,21 +46,28 @@ typedef enum HandlePhase
 /* What the handles of one Http add up to.  They keep it, Http reads it. */
 typedef struct HttpLoad
 {
-	int64_t		received_bytes; /* of bodies, in handles that have not been taken */
-	int64_t		claimed;		/* what these bodies take, or are about to: see http_body.c */
+	int64_t		received_bytes; /* of bodies, in handles that have not been
+								 * taken */
+	int64_t		claimed;		/* what these bodies take, or are about to:
+								 * see http_body.c */
 	int64_t		room;			/* claims are granted up to this ... */
-	struct HttpHandle *leader;	/* ... and to this one beyond it; NULL: there is none */
+	struct HttpHandle *leader;	/* ... and to this one beyond it; NULL: there
+								 * is none */
 	int			paused;			/* handles that claim more than was granted */
 	int			claimants;		/* handles that claim anything */
 	int64_t		refused;		/* times that the system has refused memory */
-	bool		last_hope;		/* the caller holds nothing that it is about to free */
+	bool		last_hope;		/* the caller holds nothing that it is about
+								 * to free */
 	int			lookups;		/* handles in HANDLE_LOOKUP */
 	int			connecting;		/* in HANDLE_CONNECTING */
 	int			on_the_wire;	/* in HANDLE_CONNECTED or HANDLE_RECEIVING */
-	int			receiving;		/* in HANDLE_RECEIVING, those that are paused included */
-	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets are to be read */
+	int			receiving;		/* in HANDLE_RECEIVING, those that are paused
+								 * included */
+	bool		put_off;		/* a handle has ended for AGAIN_LATER: sockets
+								 * are to be read */
 	int64_t		longest;		/* body that came so far, in bytes */
-	int64_t		now;			/* Http's clock, when the call of libcurl under way began ... */
+	int64_t		now;			/* Http's clock, when the call of libcurl
+								 * under way began ... */
 	int64_t		attended;		/* ... and in attended time: see http_time.c */
 	bool		multiplexes;	/* may requests share a connection? */
 	HttpSockets sockets;
@@ -73,7 +82,8 @@ typedef struct HttpLoad
 typedef struct HttpProfile
 {
 	unsigned	number;			/* HttpRequest.profile */
-	int			users;			/* handles, and Http while it is the last one used */
+	int			users;			/* handles, and Http while it is the last one
+								 * used */
 	CURL	   *easy;
 	struct curl_slist *headers; /* the copies share them */
 	HttpSettings settings;
@@ -86,7 +96,8 @@ typedef enum HandleAgain
 {
 	AGAIN_NOT,
 	AGAIN_REDIRECTED,
-	AGAIN_ELSEWHERE,			/* its connection would not do: another one may */
+	AGAIN_ELSEWHERE,			/* its connection would not do: another one
+								 * may */
 	AGAIN_LATER					/* its connection is to be read first */
 } HandleAgain;
 
@@ -98,7 +109,8 @@ typedef struct HttpHandle
 
 	CURL	   *easy;			/* of the transfer under way; else NULL */
 	HttpProfile *profile;
-	struct curl_slist *headers; /* where they are not the profile's; must outlive the transfer */
+	struct curl_slist *headers; /* where they are not the profile's; must
+								 * outlive the transfer */
 	char		curl_error[CURL_ERROR_SIZE];
 
 	HandlePhase phase;
@@ -106,7 +118,8 @@ typedef struct HttpHandle
 	HttpResult	result;			/* body collects here while it arrives */
 	bool		is_get_or_head;
 	int			redirects;
-	HandleAgain again;			/* said by a callback that has ended the transfer for it */
+	HandleAgain again;			/* said by a callback that has ended the
+								 * transfer for it */
 	int			moved;			/* times by AGAIN_ELSEWHERE ... */
 	int			put_off;		/* ... and by AGAIN_LATER */
 	int64_t		claim;			/* of its body, in bytes ... */
@@ -116,11 +129,13 @@ typedef struct HttpHandle
 	SocketRef	socket;			/* of its connection, once that is ready */
 	bool		reuses;			/* a connection that others have used before */
 	bool		recalled;		/* it is not to be sent */
-	bool		starved;		/* a socket was not to be had: process or system have no more */
+	bool		starved;		/* a socket was not to be had: process or
+								 * system have no more */
 	int64_t		header_bytes;
 	bool		is_error;		/* the status line said 4xx or 5xx */
 	RateHeaders rate_headers;	/* then collected */
-	HttpFault	broke_off;		/* why a callback ended the transfer; HTTP_ANSWERED: none did */
+	HttpFault	broke_off;		/* why a callback ended the transfer;
+								 * HTTP_ANSWERED: none did */
 
 	bool		seen;			/* http.c's: by http_note_answered */
 

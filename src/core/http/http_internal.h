@@ -14,7 +14,8 @@
 #include "http/http_list.h"
 #include "http/http_order.h"
 
-#define NEVER (INT64_MAX / 2)	/* a time or a duration; adding to it does not overflow */
+#define NEVER (INT64_MAX / 2)	/* a time or a duration; adding to it does not
+								 * overflow */
 
 struct Http
 {
@@ -36,18 +37,22 @@ struct Http
 	/* http_memory.c's */
 	bool		resumable;		/* a paused handle was granted what it wants */
 	int64_t		refused_before; /* HttpLoad.refused at the last look */
-	int64_t		grant_at;		/* clock of when to grant more, once memory was refused */
+	int64_t		grant_at;		/* clock of when to grant more, once memory
+								 * was refused */
 
 	bool		sweeps;			/* compat_curl_leaves_closing */
 	int64_t		swept_at;		/* clock of the last compat_curl_sweep */
-	int64_t		settle_at;		/* clock of when to look for sockets to read once more; or NEVER */
-	int64_t		timer_due;		/* when libcurl wants its timer run, by the clock; or NEVER */
+	int64_t		settle_at;		/* clock of when to look for sockets to read
+								 * once more; or NEVER */
+	int64_t		timer_due;		/* when libcurl wants its timer run, by the
+								 * clock; or NEVER */
 
 	/* Attended time: see http_time.c.  Microseconds. */
 	int64_t		earliest;		/* no running request has an earlier deadline */
 	int64_t		away;			/* the clock minus this is attended time */
 	int64_t		accounted;		/* until when "away" is right, by the clock */
-	int64_t		attending;		/* how long from then the caller said it would wait */
+	int64_t		attending;		/* how long from then the caller said it would
+								 * wait */
 };
 
 /* In http_time.c */

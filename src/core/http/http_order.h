@@ -22,7 +22,8 @@
  */
 typedef struct HttpOrder
 {
-	int			begun[HTTP_ORDER_BEGUN];	/* sockets with a part of a large answer read */
+	int			begun[HTTP_ORDER_BEGUN];	/* sockets with a part of a large
+											 * answer read */
 	int			begun_count;
 	int64_t		since;			/* clock of when the first of them came in */
 	int			last;			/* socket that was handled last; -1: none was */

@@ -90,9 +90,11 @@ room_on_shared_connections(const Http *http)
 
 	if (running == 0)
 		return 1;
+
 	/*
-	 * A connection may bear fewer, and one only where it turns out to be HTTP/1.1: so each
-	 * request that is not on the wire may be to have one of its own.
+	 * A connection may bear fewer, and one only where it turns out to be
+	 * HTTP/1.1: so each request that is not on the wire may be to have one of
+	 * its own.
 	 */
 	to_come = http->max_connections - ready - (running - http->load.on_the_wire);
 	if (to_come <= 0)
@@ -150,7 +152,10 @@ http_end_transfer(Http *http, HttpHandle *handle, CURLcode code)
 	(void) curl_multi_remove_handle(http->multi, handle->easy);
 	if (handle_finish(handle, code))
 	{
-		/* Once more, when there is a connection for it, and before all others. */
+		/*
+		 * Once more, when there is a connection for it, and before all
+		 * others.
+		 */
 		list_remove(&http->running, handle);
 		list_prepend(&http->waiting, handle);
 	}

@@ -231,8 +231,8 @@ count_bytes(HttpHandle *handle)
 	handle->result.bytes_in += header_size + downloaded;
 
 	/*
-	 * The request's size is that of all that was sent; of some older releases,
-	 * of its headers only.
+	 * The request's size is that of all that was sent; of some older
+	 * releases, of its headers only.
 	 */
 	if (request_size > uploaded)
 		handle->result.bytes_out += request_size;
@@ -369,7 +369,11 @@ handle_expire(HttpHandle *handle)
 	else if (phase == HANDLE_RECEIVING)
 		snprintf(detail, sizeof(detail), "%zu bytes of it received", handle->result.body.length);
 	handle_fail_at_host(handle, HTTP_TRANSIENT, what, detail);
-	/* Others were told that their connection had ended: this one may have been lost with it. */
+
+	/*
+	 * Others were told that their connection had ended: this one may have
+	 * been lost with it.
+	 */
 	if (phase == HANDLE_CONNECTED && was_abandoned(handle))
 		handle->result.reached = false;
 }

@@ -167,7 +167,10 @@ add_headers(struct curl_slist **headers, const HttpRequest *request, bool has_bo
 	if (has_body && !is_given(request, "Content-Type"))
 		added = added && add_header(headers, "Content-Type: " DEFAULT_JSON_TYPE);
 
-	/* Waiting for "100 Continue" would cost a round trip, and a second where none comes. */
+	/*
+	 * Waiting for "100 Continue" would cost a round trip, and a second where
+	 * none comes.
+	 */
 	if (!is_given(request, "Expect"))
 		added = added && add_header(headers, "Expect:");
 	return added;
@@ -238,9 +241,11 @@ set_server(HttpProfile *profile, CURLcode *code)
 	CURL	   *easy = profile->easy;
 
 	EASY_SET(easy, code, CURLOPT_PROTOCOLS_STR, "http,https");
+
 	/*
-	 * The environment is not to be asked: neither for hosts that need no proxy, nor for a
-	 * proxy.  A single string for that, as each costs in every copy.
+	 * The environment is not to be asked: neither for hosts that need no
+	 * proxy, nor for a proxy.  A single string for that, as each costs in
+	 * every copy.
 	 */
 	if (settings->proxy != NULL)
 		EASY_SET(easy, code, CURLOPT_PROXY, settings->proxy);
@@ -251,7 +256,8 @@ set_server(HttpProfile *profile, CURLcode *code)
 	if (settings->ca_file != NULL)
 	{
 		EASY_SET(easy, code, CURLOPT_CAINFO, settings->ca_file);
-		EASY_SET(easy, code, CURLOPT_CAPATH, NULL); /* else the system's count too */
+		EASY_SET(easy, code, CURLOPT_CAPATH, NULL); /* else the system's count
+													 * too */
 	}
 	set_version(profile, code);
 }
@@ -276,7 +282,8 @@ set_up_profile(HttpProfile *profile, const HttpRequest *request)
 	set_method(profile, request, &code);
 	set_server(profile, &code);
 	EASY_SET(easy, &code, CURLOPT_USERAGENT, DEFAULT_USER_AGENT);
-	EASY_SET(easy, &code, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can undo */
+	EASY_SET(easy, &code, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can
+														 * undo */
 	if (request->userpwd != NULL)
 		EASY_SET(easy, &code, CURLOPT_USERPWD, request->userpwd);
 	EASY_SET(easy, &code, CURLOPT_NOSIGNAL, 1L);
@@ -333,7 +340,8 @@ needs_http1(const HttpHandle *handle, const char *body, size_t length)
 	const char *version = handle->settings.http_version;
 
 	if (version != NULL && strcmp(version, "2") != 0)
-		return false;			/* it is HTTP/1 anyway, or nothing else is understood */
+		return false;			/* it is HTTP/1 anyway, or nothing else is
+								 * understood */
 	return length > 0 && memchr(body, '\n', length) != NULL && compat_curl_breaks_http2_bodies();
 }
 
@@ -494,11 +502,13 @@ handle_renew(HttpHandle *handle)
 	start_over(handle);
 	if (!copy_easy(handle, false, &code))
 		code = CURLE_OUT_OF_MEMORY;
-	handle->deadline = 0;		/* whoever begins once more has all the time again */
+	handle->deadline = 0;		/* whoever begins once more has all the time
+								 * again */
 	if (handle->again == AGAIN_LATER)
 		handle->put_off++;
 	else if (handle->moved++ > 0 || !handle->load->multiplexes)
-		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);	/* kept ones may be as bad */
+		EASY_SET(handle->easy, &code, CURLOPT_FRESH_CONNECT, 1L);	/* kept ones may be as
+																	 * bad */
 	handle->again = AGAIN_NOT;
 	if (code != CURLE_OK)
 		handle_fail(handle, HTTP_INTERNAL, curl_easy_strerror(code));

@@ -86,7 +86,7 @@ socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened)
 
 	if (fd < 0 || fd >= sockets->limit)
 		return;
-	socket_closed(sockets, fd);	/* should its end have escaped us */
+	socket_closed(sockets, fd); /* should its end have escaped us */
 	socket = &sockets->sockets[fd];
 	memset(socket, 0, sizeof(*socket));
 	socket->is_open = true;

@@ -35,7 +35,8 @@ typedef enum SocketShut
 {
 	SHUT_NOT,
 	SHUT_INPUT,					/* it said something that nobody had asked for */
-	SHUT_SILENT,				/* nothing came any more, as if it was lost on the way */
+	SHUT_SILENT,				/* nothing came any more, as if it was lost on
+								 * the way */
 	SHUT_BROKEN,				/* another request has failed by it */
 	SHUT_FLOOD					/* it sent without end what brings nothing */
 } SocketShut;
@@ -46,18 +47,24 @@ typedef struct HttpSocket
 	unsigned	serial;			/* from 1 */
 	bool		is_http2;		/* an answer on it was seen to be HTTP/2 */
 	bool		is_ready;		/* counts in HttpSockets.ready */
-	volatile SocketShut shut;	/* by us, and why: what is under way on it is lost */
-	bool		unsettled;		/* http.c's: it had input, and is to be read once more ... */
-	int			users_then;		/* ... its users when it was; 0: it was not yet */
-	int64_t		abandoned_at;	/* clock of when a request has last left it unanswered, while others
-								 * used it; 0: none has */
+	volatile SocketShut shut;	/* by us, and why: what is under way on it is
+								 * lost */
+	bool		unsettled;		/* http.c's: it had input, and is to be read
+								 * once more ... */
+	int			users_then;		/* ... its users when it was; 0: it was not
+								 * yet */
+	int64_t		abandoned_at;	/* clock of when a request has last left it
+								 * unanswered, while others used it; 0: none
+								 * has */
 	int			users;			/* requests under way on it */
 	int64_t		requests;		/* that it was ready for, so far */
-	int64_t		heard_at;		/* clock of the last part of any answer, or of the first request */
+	int64_t		heard_at;		/* clock of the last part of any answer, or of
+								 * the first request */
 	int64_t		input_at;		/* http.c's: clock of the last input */
 	int64_t		read_before;	/* http_watchdog.c's: bytes */
 	int			port;			/* local; 0: not connected yet */
-	int			next;			/* the next one with that port, plus 1; 0: none */
+	int			next;			/* the next one with that port, plus 1; 0:
+								 * none */
 	int			remote_port;
 	char		address[INET6_ADDRSTRLEN];	/* local */
 	char		remote_address[INET6_ADDRSTRLEN];
@@ -77,13 +84,19 @@ typedef struct HttpSockets
 {
 	HttpSocket *sockets;		/* by descriptor */
 	int			limit;			/* of descriptors; what is beyond is not known */
-	int		   *by_port;		/* the first of them with a local port, plus 1; 0: none */
-	int			end;			/* above the highest descriptor that was ever known */
+	int		   *by_port;		/* the first of them with a local port, plus
+								 * 1; 0: none */
+	int			end;			/* above the highest descriptor that was ever
+								 * known */
 	unsigned	serials;		/* given out */
-	int			open;			/* how many are; some libcurls close some behind our back */
-	int			ready;			/* of these, those that have carried a request, and may again */
-	bool		may_share;		/* requests may have shared connections, now or before */
-	bool		false_http2;	/* libcurl takes one for HTTP/2 that is HTTP/1.1, or might */
+	int			open;			/* how many are; some libcurls close some
+								 * behind our back */
+	int			ready;			/* of these, those that have carried a
+								 * request, and may again */
+	bool		may_share;		/* requests may have shared connections, now
+								 * or before */
+	bool		false_http2;	/* libcurl takes one for HTTP/2 that is
+								 * HTTP/1.1, or might */
 } HttpSockets;
 
 /* What a connection that nobody uses has for us. */

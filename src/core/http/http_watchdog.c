@@ -28,7 +28,8 @@
 #include <sys/time.h>
 
 #ifdef __linux__
-#include <linux/tcp.h>			/* with tcpi_bytes_received, unlike netinet/tcp.h */
+#include <linux/tcp.h>			/* with tcpi_bytes_received, unlike
+								 * netinet/tcp.h */
 #endif
 
 /*
@@ -49,7 +50,8 @@
 static int	starts = 0;
 static pthread_t watched_thread;
 
-static HttpSockets *volatile inside;	/* those of the call under way; NULL: none is */
+static HttpSockets *volatile inside;	/* those of the call under way; NULL:
+										 * none is */
 static volatile sig_atomic_t ticks; /* in that call, since something came in */
 static volatile size_t progress;	/* since the last tick */
 

@@ -77,7 +77,7 @@ read_unit(const char **text)
 		const char *name;
 		double		seconds;
 	}			units[] = {{"ms", 1e-3}, {"us", 1e-6}, {"\302\265s", 1e-6}, {"ns", 1e-9}, {"s", 1},
-						   {"m", 60}, {"h", 3600}, {"d", 86400}};
+	{"m", 60}, {"h", 3600}, {"d", 86400}};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 	{
@@ -163,7 +163,8 @@ read_http_date(const char *text, int64_t now_ms)
 		return -1;
 	if (seconds < 0)
 		return 0;
-	if (seconds >= MAX_SECONDS)	/* libcurl knows years of more digits than fit in milliseconds */
+	if (seconds >= MAX_SECONDS) /* libcurl knows years of more digits than fit
+								 * in milliseconds */
 		return milliseconds_of(MAX_SECONDS);
 	return (int64_t) date * 1000 > now_ms ? (int64_t) date * 1000 - now_ms : 0;
 }

@@ -24,8 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RATE_HEADERS_MAX_WAIT_MS (60 * 60 * 1000)	/* nothing is waited for longer */
-#define RATE_HEADERS_LIMITS 8	/* limits that one answer tells of; further ones do not count */
+#define RATE_HEADERS_MAX_WAIT_MS (60 * 60 * 1000)	/* nothing is waited for
+													 * longer */
+#define RATE_HEADERS_LIMITS 8	/* limits that one answer tells of; further
+								 * ones do not count */
 
 /* What is left of a limit. */
 typedef enum RateRemaining

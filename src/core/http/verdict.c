@@ -82,7 +82,7 @@ static const StatusMeaning statuses[] = {
 	{405, VERDICT_CONFIGURATION, HINT_METHOD},
 	{406, VERDICT_CONFIGURATION, HINT_FORM},
 	{407, VERDICT_CONFIGURATION, HINT_PROXY},
-	{408, VERDICT_TRANSIENT, NULL},	/* request timeout */
+	{408, VERDICT_TRANSIENT, NULL}, /* request timeout */
 	{409, VERDICT_TRANSIENT, NULL}, /* conflict with another request */
 	{410, VERDICT_CONFIGURATION, HINT_ADDRESS},
 	{411, VERDICT_CONFIGURATION, HINT_FORM},
@@ -298,7 +298,8 @@ has_code(JsonSlice body, const char *const *codes)
 			steps[path.step_count].name = code_places[place][i];
 			steps[path.step_count++].name_length = strlen(code_places[place][i]);
 		}
-		steps[path.step_count++].kind = PATH_ALL;	/* "error" may be a list of them, too */
+		steps[path.step_count++].kind = PATH_ALL;	/* "error" may be a list
+													 * of them, too */
 		(void) path_walk(&path, body, match_code, &search);
 	}
 	return search.found;
@@ -403,7 +404,11 @@ of_status(const VerdictCase *ended)
 
 	if (status / 100 == 2)
 		return simply(VERDICT_ANSWERED);
-	/* An address that was made of the row may be missing, or elsewhere, for that row alone. */
+
+	/*
+	 * An address that was made of the row may be missing, or elsewhere, for
+	 * that row alone.
+	 */
 	if (ended->names_row && (status / 100 == 3 || status == 404 || status == 410))
 		return simply(VERDICT_BAD_ROWS);
 	if (status / 100 == 3)
@@ -445,7 +450,11 @@ of_refusal(const VerdictCase *ended)
 		case HTTP_REFUSED_REQUEST:
 			break;
 	}
-	/* As above; and the URL may be impossible, by its length, for that row alone. */
+
+	/*
+	 * As above; and the URL may be impossible, by its length, for that row
+	 * alone.
+	 */
 	if (ended->names_row)
 		return simply(VERDICT_BAD_ROWS);
 	return configuration(ended->refusal == HTTP_REFUSED_REDIRECT ? HINT_REDIRECT : HINT_REQUEST);

@@ -15,11 +15,14 @@
 typedef enum VerdictKind
 {
 	VERDICT_ANSWERED,			/* read the answer */
-	VERDICT_NOTHING,			/* the API has no result for the row that the URL names */
-	VERDICT_THROTTLED,			/* the server wants fewer requests: later, at no attempt's cost */
+	VERDICT_NOTHING,			/* the API has no result for the row that the
+								 * URL names */
+	VERDICT_THROTTLED,			/* the server wants fewer requests: later, at
+								 * no attempt's cost */
 	VERDICT_TRANSIENT,			/* may pass: an attempt is charged */
 	VERDICT_BAD_ROWS,			/* something in the request's rows: part them */
-	VERDICT_CONFIGURATION		/* no request will do better until a person mends something */
+	VERDICT_CONFIGURATION		/* no request will do better until a person
+								 * mends something */
 } VerdictKind;
 
 /* How a request ended, as far as it matters. */
@@ -27,20 +30,26 @@ typedef struct VerdictCase
 {
 	HttpFault	fault;
 	HttpRefusal refusal;		/* of HTTP_REFUSED */
-	bool		others_pass;	/* of HTTP_REFUSED, by TLS or a proxy: other requests get through */
-	int			proxy_status;	/* of a proxy that would not let it through; 0: none was */
+	bool		others_pass;	/* of HTTP_REFUSED, by TLS or a proxy: other
+								 * requests get through */
+	int			proxy_status;	/* of a proxy that would not let it through;
+								 * 0: none was */
 	int			status;			/* of HTTP_ANSWERED */
-	bool		asks_to_wait;	/* Retry-After, or a header that says when a limit is reset */
-	const char *body;			/* of an error answer; may be NULL where the length is 0 */
+	bool		asks_to_wait;	/* Retry-After, or a header that says when a
+								 * limit is reset */
+	const char *body;			/* of an error answer; may be NULL where the
+								 * length is 0 */
 	size_t		body_length;
-	bool		names_row;		/* a placeholder in the URL stands for the request's only row */
+	bool		names_row;		/* a placeholder in the URL stands for the
+								 * request's only row */
 	bool		is_not_found;	/* the server's not_found lists the status */
 } VerdictCase;
 
 typedef struct Verdict
 {
 	VerdictKind kind;
-	const char *hint;			/* VERDICT_CONFIGURATION: what to do, for a person; else NULL */
+	const char *hint;			/* VERDICT_CONFIGURATION: what to do, for a
+								 * person; else NULL */
 } Verdict;
 
 extern Verdict verdict_of(const VerdictCase *ended);

@@ -18,7 +18,8 @@
 typedef struct FloatRun
 {
 	const char *array;			/* its bracket in the text */
-	size_t		first;			/* of FloatPool.floats: its mark, the numbers are behind it */
+	size_t		first;			/* of FloatPool.floats: its mark, the numbers
+								 * are behind it */
 	size_t		count;
 } FloatRun;
 

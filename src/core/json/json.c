@@ -19,9 +19,11 @@ typedef struct Scanner
 	JsonFault  *fault;
 	JsonNumberTaker take;		/* or NULL */
 	void	   *taker;
-	bool		complete;		/* the value just scanned is whole, not only opened */
+	bool		complete;		/* the value just scanned is whole, not only
+								 * opened */
 	int			depth;
-	uint8_t		is_object[JSON_MAX_DEPTH / 8 + 1];	/* one bit a level; else an array */
+	uint8_t		is_object[JSON_MAX_DEPTH / 8 + 1];	/* one bit a level; else
+													 * an array */
 } Scanner;
 
 /* Records why and where; at the end of the text always the same reason. */

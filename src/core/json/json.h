@@ -29,7 +29,8 @@ typedef enum JsonKind
 	JSON_STRING,
 	JSON_ARRAY,
 	JSON_OBJECT,
-	JSON_FLOATS					/* no text: numbers that were read already, see float_pool.h */
+	JSON_FLOATS					/* no text: numbers that were read already,
+								 * see float_pool.h */
 } JsonKind;
 
 /* What JSON_FLOATS begins with, and no JSON text does. */
@@ -83,7 +84,8 @@ extern bool json_parse_taking(const char *text, size_t length, JsonNumberTaker t
 							  JsonSlice *value, JsonFault *fault);
 
 extern JsonKind json_kind(JsonSlice value);
-extern const char *json_kind_name(JsonKind kind);	/* "null", "boolean", "number", … */
+extern const char *json_kind_name(JsonKind kind);	/* "null", "boolean",
+													 * "number", … */
 
 /* Elements in order.  False at the end. */
 extern JsonCursor json_elements(JsonSlice array);

@@ -18,8 +18,10 @@
 #include <stdlib.h>
 
 #define MAX_DIGITS		19		/* any number of so many digits fits 64 bits */
-#define MAX_EXPONENT	22		/* 10^22 is the last power of ten that is exact in a double */
-#define EXACT_DIGITS	(UINT64_C(1) << 53) /* integers up to here are exact in a double */
+#define MAX_EXPONENT	22		/* 10^22 is the last power of ten that is
+								 * exact in a double */
+#define EXACT_DIGITS	(UINT64_C(1) << 53) /* integers up to here are exact
+											 * in a double */
 
 /* Of a double's bits, those that a float drops, and where half of a float's last place is. */
 #define DROPPED_BITS	UINT64_C(0x1fffffff)

@@ -23,8 +23,10 @@ typedef struct Number
 	int			exponent;
 	bool		negative;
 	bool		integral;		/* written without fraction and exponent */
-	bool		complete;		/* digits and exponent hold all that was written */
-	bool		is_json;		/* written as JSON wants it: unchecked texts may not be */
+	bool		complete;		/* digits and exponent hold all that was
+								 * written */
+	bool		is_json;		/* written as JSON wants it: unchecked texts
+								 * may not be */
 } Number;
 
 /*
@@ -47,9 +49,11 @@ extern size_t number_read_float4s(const char **position, const char *end, float 
 /* Where reading an array that was not checked yet has come to. */
 typedef enum NumbersEnd
 {
-	NUMBERS_NO_ROOM,			/* *position is where the next number should be */
+	NUMBERS_NO_ROOM,			/* *position is where the next number should
+								 * be */
 	NUMBERS_CLOSED,				/* ... at the bracket that ends the array */
-	NUMBERS_OTHER				/* something is no JSON number that fits, or no comma */
+	NUMBERS_OTHER				/* something is no JSON number that fits, or
+								 * no comma */
 } NumbersEnd;
 
 /*

@@ -115,7 +115,10 @@ note_throttled(Health *health, const HealthReport *report, const HealthScene *sc
 
 	if (report->sent_at < health->paused_since)
 	{
-		/* Known already.  But the server's own word on how long counts, the longest one. */
+		/*
+		 * Known already.  But the server's own word on how long counts, the
+		 * longest one.
+		 */
 		if (wait > 0 && scene->now + wait > health->paused_until)
 			pause_until(health, scene->now + wait, scene->now);
 		return;

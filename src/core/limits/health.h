@@ -58,7 +58,8 @@ typedef enum HealthSign
 	HEALTH_ANSWERED,			/* whatever it said: the server works */
 	HEALTH_THROTTLED,			/* it wants fewer requests */
 	HEALTH_FAILED,				/* transient failure: 5xx, reset, timeout, … */
-	HEALTH_UNREACHED,			/* the same before the request went out: no row is to blame */
+	HEALTH_UNREACHED,			/* the same before the request went out: no
+								 * row is to blame */
 	HEALTH_NO_SIGN				/* says nothing of the server */
 } HealthSign;
 
@@ -76,7 +77,8 @@ typedef struct HealthReport
 	HealthSign	sign;
 	bool		first_failure;	/* of this request */
 	int64_t		sent_at;
-	int64_t		wait_us;		/* what a throttled answer asks for; not positive: nothing */
+	int64_t		wait_us;		/* what a throttled answer asks for; not
+								 * positive: nothing */
 } HealthReport;
 
 /* The circumstances. */
@@ -85,7 +87,8 @@ typedef struct HealthScene
 	int64_t		now;
 	int64_t		backoff_base_us;
 	int64_t		backoff_max_us;
-	int			cap;			/* most requests that may be in flight, this limit apart */
+	int			cap;			/* most requests that may be in flight, this
+								 * limit apart */
 	double		chance;			/* random, from 0 to 1 */
 } HealthScene;
 
@@ -95,20 +98,24 @@ typedef struct Health
 	/* The limit */
 	int			limit;			/* 0: none but the caps */
 	int			fast_below;		/* below this it climbs with every answer */
-	int			answers;		/* since it climbed, or since the round trip began */
+	int			answers;		/* since it climbed, or since the round trip
+								 * began */
 	int			peak;			/* most in flight in this round trip */
 	int			last_peak;		/* ... and in the one before */
 
 	/* The pause */
-	int64_t		paused_since;	/* requests sent before are of this episode; 0: never paused */
+	int64_t		paused_since;	/* requests sent before are of this episode;
+								 * 0: never paused */
 	int64_t		paused_until;
-	int			episodes;		/* of throttling, without a whole round trip of answers between */
+	int			episodes;		/* of throttling, without a whole round trip
+								 * of answers between */
 	int64_t		throttled_us;	/* all pauses by throttling, up to their ends */
 
 	/* Failures since the last answer */
 	bool		answered;		/* ever */
 	int64_t		last_answer_at;
-	int64_t		answered_sent_at;	/* when the latest request that was answered was sent */
+	int64_t		answered_sent_at;	/* when the latest request that was
+									 * answered was sent */
 	int64_t		failing_since;	/* 0: the last request was answered */
 	int			failed;			/* requests, each once */
 	int			unreached;		/* requests, each time */
@@ -117,8 +124,10 @@ typedef struct Health
 	bool		out;
 	int64_t		out_since;
 	int			probes;			/* in vain */
-	int			refusals;		/* of these, the last ones that could not get through */
-	bool		refused;		/* by what health_others_pass was told, and is noted next */
+	int			refusals;		/* of these, the last ones that could not get
+								 * through */
+	bool		refused;		/* by what health_others_pass was told, and is
+								 * noted next */
 	uint32_t	outages;		/* ever begun */
 } Health;
 

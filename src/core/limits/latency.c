@@ -28,7 +28,10 @@ bin_of(uint64_t duration)
 	if (duration < LATENCY_PARTS)
 		return (int) duration;
 
-	/* duration >> shift is in [PARTS, 2 PARTS): group shift + 1, counted from its start */
+	/*
+	 * duration >> shift is in [PARTS, 2 PARTS): group shift + 1, counted from
+	 * its start
+	 */
 	bin = shift * LATENCY_PARTS + (int) (duration >> shift);
 	return bin < BINS ? bin : BINS - 1;
 }
@@ -62,7 +65,10 @@ latency_percentile(const Latency *latency, double share)
 	uint64_t	seen = 0;
 	int			last = -1;
 
-	/* Rounded up to a whole one, but 0.07 * 100 is 7, whatever binary fractions make of it. */
+	/*
+	 * Rounded up to a whole one, but 0.07 * 100 is 7, whatever binary
+	 * fractions make of it.
+	 */
 	wanted = share * (double) latency->count * (1 - 1e-12);
 	rank = (uint64_t) wanted;
 	if ((double) rank < wanted || rank == 0)

@@ -14,8 +14,10 @@
 
 #include <stdint.h>
 
-#define LATENCY_PARTS	16		/* parts of one power of two: 6 % of error at most */
-#define LATENCY_POWERS	33		/* up to 2^36 us: 19 hours; longer ones count as that */
+#define LATENCY_PARTS	16		/* parts of one power of two: 6 % of error at
+								 * most */
+#define LATENCY_POWERS	33		/* up to 2^36 us: 19 hours; longer ones count
+								 * as that */
 
 typedef struct Latency
 {

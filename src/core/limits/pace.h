@@ -21,7 +21,8 @@
 /* What stores have taken lately, in microseconds.  Zero-filled to begin with. */
 typedef struct Pace
 {
-	double		row_us;			/* of a row, without the commit; 0: not known yet */
+	double		row_us;			/* of a row, without the commit; 0: not known
+								 * yet */
 	double		commit_us;
 } Pace;
 
@@ -33,29 +34,38 @@ typedef struct PaceFacts
 	int			share;			/* that this worker may have in flight */
 	int			batch_size;		/* rows of one, at most; 1 or more */
 	int			ready;			/* could be sent now, if there were permits */
-	int			queued;			/* are loaded: those, and others that wait to be tried again */
+	int			queued;			/* are loaded: those, and others that wait to
+								 * be tried again */
 	int			in_flight;		/* are sent, and not read yet */
-	bool		receiving;		/* an answer is arriving, or is to be read and can be */
+	bool		receiving;		/* an answer is arriving, or is to be read and
+								 * can be */
 
 	/* Outcomes that wait to be stored */
 	int			rows;
 	size_t		bytes;
-	int64_t		since;			/* the oldest one does; of no meaning where there are no rows */
-	int64_t		store_not_before;	/* a store has failed, and is to be tried again then */
-	bool		job_may_pause;	/* for what is in them, and is not to pay for more before */
+	int64_t		since;			/* the oldest one does; of no meaning where
+								 * there are no rows */
+	int64_t		store_not_before;	/* a store has failed, and is to be tried
+									 * again then */
+	bool		job_may_pause;	/* for what is in them, and is not to pay for
+								 * more before */
 
 	/* Memory */
 	size_t		memory_used;
 	size_t		memory_limit;
-	bool		needs_memory;	/* answers cannot be received, or read, before others are stored */
+	bool		needs_memory;	/* answers cannot be received, or read, before
+								 * others are stored */
 } PaceFacts;
 
 typedef struct PacePlan
 {
-	int			wanted;			/* requests that should be loaded by and by; 0: enough are */
+	int			wanted;			/* requests that should be loaded by and by;
+								 * 0: enough are */
 	int			load;			/* ... by one query now; 0: not now */
-	int64_t		store_at;		/* clock of when to store; CLOCK_NEVER: there is nothing */
-	int			store_rows;		/* at most, but for a single outcome that holds more ... */
+	int64_t		store_at;		/* clock of when to store; CLOCK_NEVER: there
+								 * is nothing */
+	int			store_rows;		/* at most, but for a single outcome that
+								 * holds more ... */
 	size_t		store_bytes;	/* ... or is larger */
 } PacePlan;
 

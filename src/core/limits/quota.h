@@ -36,7 +36,8 @@ typedef struct QuotaWindow
 {
 	int64_t		newest;			/* time / QUOTA_BIN_US of the newest bin */
 	int64_t		sum;
-	int64_t		bins[QUOTA_BINS];	/* units; a bin is at its number modulo QUOTA_BINS */
+	int64_t		bins[QUOTA_BINS];	/* units; a bin is at its number modulo
+									 * QUOTA_BINS */
 } QuotaWindow;
 
 /*

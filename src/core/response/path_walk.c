@@ -26,7 +26,8 @@ typedef enum StepResult
 	STEP_EACH,					/* *value is an array: its elements are */
 	STEP_UNWRAP,				/* the same, and each takes this step again */
 	STEP_NOTHING,
-	STEP_MISFIT					/* strict mode: the path does not fit the value */
+	STEP_MISFIT					/* strict mode: the path does not fit the
+								 * value */
 } StepResult;
 
 /* An array's nth element.  Walks over those before. */

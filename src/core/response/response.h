@@ -51,22 +51,27 @@ typedef struct Path
 	int			step_count;
 	const PathStep *steps;
 	bool		strict;
-	bool		gathers;		/* its finds make an array, even if there is but one */
+	bool		gathers;		/* its finds make an array, even if there is
+								 * but one */
 	PathEvaluator evaluate;		/* NULL: plain, walked by its steps */
 	const void *compiled;		/* the evaluator's own */
 	const char *text;			/* as the user wrote it, for messages */
-	const char *column;			/* of an output: its column, for messages; else NULL */
-	bool		takes_floats;	/* of an output: its column holds an array of float4, or a vector */
+	const char *column;			/* of an output: its column, for messages;
+								 * else NULL */
+	bool		takes_floats;	/* of an output: its column holds an array of
+								 * float4, or a vector */
 } Path;
 
 /* The shape of an API's answer. */
 typedef struct ResponseShape
 {
 	bool		has_content;
-	Path		content;		/* in the answer: a string that holds the JSON to look at */
+	Path		content;		/* in the answer: a string that holds the JSON
+								 * to look at */
 	Path		results;		/* where the items are */
 	bool		has_index;
-	Path		index;			/* in an item: its row's position in the request, from 0 */
+	Path		index;			/* in an item: its row's position in the
+								 * request, from 0 */
 	bool		has_key;
 	Path		key;			/* in an item: its row's key */
 	bool		many;			/* any number of items belong to a row */
@@ -91,20 +96,29 @@ typedef enum ResponseStatus
 typedef struct Response
 {
 	ResponseStatus status;
-	char		error[512];		/* unless RESPONSE_OK: a reason a person can act on */
-	JsonSlice	root;			/* the whole answer, where it is JSON; else start NULL */
+	char		error[512];		/* unless RESPONSE_OK: a reason a person can
+								 * act on */
+	JsonSlice	root;			/* the whole answer, where it is JSON; else
+								 * start NULL */
 	int			row_count;
 	int			item_count;
 	int			output_count;
-	JsonSlice  *values;			/* item_count × output_count; start NULL: nothing was found */
-	char	  **item_errors;	/* an item each: NULL or why a path did not fit; NULL: no reasons */
-	JsonSlice  *keys;			/* an item each, or NULL: the items have no keys */
-	int		   *row_items;		/* items, row by row; NULL: item i belongs to row i */
-	int		   *row_starts;		/* where each row's begin in row_items; one more for the end */
+	JsonSlice  *values;			/* item_count × output_count; start NULL:
+								 * nothing was found */
+	char	  **item_errors;	/* an item each: NULL or why a path did not
+								 * fit; NULL: no reasons */
+	JsonSlice  *keys;			/* an item each, or NULL: the items have no
+								 * keys */
+	int		   *row_items;		/* items, row by row; NULL: item i belongs to
+								 * row i */
+	int		   *row_starts;		/* where each row's begin in row_items; one
+								 * more for the end */
 	ByteBuffer	made;			/* arrays made of several finds of one path */
 	Arena		arena;			/* values that stand nowhere in the body */
-	FloatPool	floats;			/* arrays of numbers, where an output takes them */
-	bool		found_any;		/* an output path found something, or a list of items is empty */
+	FloatPool	floats;			/* arrays of numbers, where an output takes
+								 * them */
+	bool		found_any;		/* an output path found something, or a list
+								 * of items is empty */
 } Response;
 
 /*

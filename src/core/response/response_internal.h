@@ -43,7 +43,8 @@ typedef struct Finds
 {
 	int64_t		count;
 	JsonSlice	value;			/* the first */
-	ByteBuffer *made;			/* from the second on: their JSON array grows here, */
+	ByteBuffer *made;			/* from the second on: their JSON array grows
+								 * here, */
 	size_t		offset;			/* from here */
 } Finds;
 

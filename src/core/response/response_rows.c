@@ -40,7 +40,11 @@ response_assign(Response *response, const int *rows)
 		response->status = RESPONSE_OUT_OF_MEMORY;
 		return;
 	}
-	/* starts[row + 2] counts, starts[row + 1] is where the row's next item goes */
+
+	/*
+	 * starts[row + 2] counts, starts[row + 1] is where the row's next item
+	 * goes
+	 */
 	for (int i = 0; i < count; i++)
 		starts[row_of(rows, i) + 2]++;
 	for (int row = 1; row <= response->row_count; row++)

@@ -33,7 +33,8 @@ typedef struct MarkScan
 {
 	const char *at;
 	const char *end;
-	bool		escapes;		/* the inside of a JSON string: \u007b is a brace as well */
+	bool		escapes;		/* the inside of a JSON string: \u007b is a
+								 * brace as well */
 } MarkScan;
 
 /*

@@ -45,7 +45,7 @@ compiler_out_of_memory(TemplateFault *fault)
 Piece *
 compiler_add_piece(Compiler *compiler, PieceKind kind, PieceForm form)
 {
-	ByteBuffer	   *pieces = &compiler->tpl->pieces;
+	ByteBuffer *pieces = &compiler->tpl->pieces;
 	Piece		piece = {0};
 
 	piece.kind = kind;
@@ -155,7 +155,7 @@ bool
 compiler_decode_name(Compiler *compiler, const Mark *mark, bool escapes)
 {
 	ByteBuffer	token = {0};
-	ByteBuffer	   *name = &compiler->name;
+	ByteBuffer *name = &compiler->name;
 	const char *why = NULL;
 	bool		decoded = true;
 

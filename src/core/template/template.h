@@ -24,7 +24,8 @@ typedef struct TemplateFault
 	char		message[256];	/* lower case, no period */
 	char		detail[256];	/* a sentence, or "" */
 	char		hint[512];		/* what would be right, or "" */
-	int64_t		offset;			/* where, in bytes from the start of the text; -1: not known */
+	int64_t		offset;			/* where, in bytes from the start of the text;
+								 * -1: not known */
 	char		unknown[256];	/* the placeholder that is none, or "" */
 } TemplateFault;
 
@@ -33,7 +34,8 @@ typedef struct RequestRow
 {
 	const char *input;			/* the joined input: plain text, not JSON */
 	size_t		input_length;
-	const char *const *fields;	/* one JSON value a column, NULL pointer: null; or NULL */
+	const char *const *fields;	/* one JSON value a column, NULL pointer:
+								 * null; or NULL */
 } RequestRow;
 
 /* What a request's placeholders stand for. */

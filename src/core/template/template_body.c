@@ -49,7 +49,8 @@ typedef struct Level
 typedef struct BodyCompiler
 {
 	Compiler	base;
-	ByteBuffer	keys;			/* of Key: those of the open objects, outermost first */
+	ByteBuffer	keys;			/* of Key: those of the open objects,
+								 * outermost first */
 	ByteBuffer	key_text;		/* the decoded keys themselves */
 	int			depth;
 	Level		levels[JSON_MAX_DEPTH];

@@ -26,7 +26,8 @@ typedef struct Compiler
 	const char *text;
 	const char *end;
 	const char *pending;		/* from here on the text is not in a piece yet */
-	int			fixed;			/* pieces before it do not grow: an each begins or ends */
+	int			fixed;			/* pieces before it do not grow: an each
+								 * begins or ends */
 	int			each;			/* the piece of the each that is open, or -1 */
 	ByteBuffer	name;			/* the last placeholder's decoded name */
 } Compiler;

@@ -27,7 +27,7 @@ typedef struct Fill
 {
 	const Template *tpl;
 	const RequestScope *scope;
-	ByteBuffer	   *out;
+	ByteBuffer *out;
 	const char *why;
 	PathGuard	guard;
 } Fill;
@@ -107,7 +107,7 @@ static void
 fill_request(Fill *fill, const Piece *piece)
 {
 	ByteBuffer	scratch = {0};
-	ByteBuffer	   *json = piece->form == FORM_JSON ? fill->out : &scratch;
+	ByteBuffer *json = piece->form == FORM_JSON ? fill->out : &scratch;
 
 	if (piece->kind == PIECE_INPUTS)
 		append_inputs(fill->scope, json);

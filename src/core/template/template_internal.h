@@ -20,7 +20,8 @@ typedef enum PieceKind
 	PIECE_BUCKET,
 	PIECE_INPUT,
 	PIECE_COLUMN,
-	PIECE_EACH					/* the pieces up to "end" come once a row, with commas between */
+	PIECE_EACH					/* the pieces up to "end" come once a row,
+								 * with commas between */
 } PieceKind;
 
 /* How a value is written. */
@@ -36,7 +37,8 @@ typedef struct Piece
 	PieceKind	kind;
 	PieceForm	form;
 	int			column;			/* PIECE_COLUMN: which */
-	int			end;			/* PIECE_EACH: the first piece that is no longer in it */
+	int			end;			/* PIECE_EACH: the first piece that is no
+								 * longer in it */
 	size_t		offset;			/* PIECE_LITERAL: in Template.literals */
 	size_t		length;
 } Piece;
@@ -45,14 +47,18 @@ struct Template
 {
 	ByteBuffer	pieces;			/* of Piece */
 	ByteBuffer	literals;		/* the text of all literal pieces */
-	char	  **names;			/* a column each: its name as a JSON string token, and a colon */
+	char	  **names;			/* a column each: its name as a JSON string
+								 * token, and a colon */
 	int			column_count;
-	char	   *single_row;		/* the first single-row placeholder outside an each, or NULL */
-	const char *repeated;		/* {{inputs}} or {{rows}} inside an each, static, or NULL */
+	char	   *single_row;		/* the first single-row placeholder outside an
+								 * each, or NULL */
+	const char *repeated;		/* {{inputs}} or {{rows}} inside an each,
+								 * static, or NULL */
 	bool		needs_fields;
 	bool		carries_rows;
 	bool		is_url;
-	size_t		path_offset;	/* URL: where its path begins, in literals; SIZE_MAX: no path */
+	size_t		path_offset;	/* URL: where its path begins, in literals;
+								 * SIZE_MAX: no path */
 };
 
 static inline int

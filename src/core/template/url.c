@@ -47,7 +47,10 @@ find_outside(const char *text, const char *end, const char *characters)
 
 	while (p < end)
 	{
-		/* only here can a mark begin, so looking for one costs nothing elsewhere */
+		/*
+		 * only here can a mark begin, so looking for one costs nothing
+		 * elsewhere
+		 */
 		if (p[0] == '{' && end - p > 1 && p[1] == '{')
 		{
 			MarkScan	scan = {p, end, false};
@@ -242,7 +245,11 @@ check_authority(const UrlCheck *check, const char *host, size_t length)
 		p = skip_host(host, end);
 	if (p == NULL)
 		return refuse(check, host, URL_HINT, "has a malformed host");
-	/* What such a name is in ASCII libcurl would decide by the process's locale. */
+
+	/*
+	 * What such a name is in ASCII libcurl would decide by the process's
+	 * locale.
+	 */
 	if (p < end && (*p & 0x80) != 0)
 		return refuse(check, p, "Write the host in its ASCII form, which begins with \"xn--\".",
 					  "has a host with characters that are not ASCII");
