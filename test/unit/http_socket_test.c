@@ -92,6 +92,30 @@ test_use(void)
 }
 
 /* More addresses than are kept: the last ones count. */
+/* Who has made a connection may not use it: it is found by whoever does. */
+static void
+test_made_for_others(void)
+{
+	OpenedSockets opened = {{{0, 0}}, 0};
+	OpenedSockets none = {{{0, 0}}, 0};
+	int			far;
+	int			local;
+	int			fd = connect_one(&far, &local);
+	SocketEnds	ends = {"127.0.0.1", local, "127.0.0.1", port};
+
+	socket_opened(&sockets, fd, &opened);
+	ok(socket_connected(&sockets, &none, &ends, 1) == NULL,
+	   "a connection that nobody is known to have made is not known when it is there");
+	ok(socket_connected(&sockets, &opened, &ends, 1) == socket_of_descriptor(&sockets, fd),
+	   "it is by who has made it");
+	ok(socket_of_descriptor(&sockets, fd)->users == 0 && sockets.ready == 1,
+	   "which does not use it; others may");
+	is_int(use(&none, "127.0.0.1", local, 2).fd, fd, "and it is found then");
+	socket_closed(&sockets, fd);
+	close(fd);
+	close(far);
+}
+
 static void
 test_many_opened(void)
 {
@@ -150,6 +174,7 @@ main(void)
 		bail_out("out of memory");
 	listener = listen_on_loopback(10, &port);
 	test_use();
+	test_made_for_others();
 	test_many_opened();
 	test_input();
 	sockets_free(&sockets);

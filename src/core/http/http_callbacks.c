@@ -182,7 +182,11 @@ on_connected(void *state, char *remote_ip, char *local_ip, int remote_port, int 
 	const HttpSocket *socket;
 
 	if (handle->recalled || (handle->socket.serial != 0 && was_given_up(handle)))
+	{
+		/* The connection that it has made may be another's next. */
+		(void) socket_connected(&load->sockets, &handle->opened, &ends, load->now);
 		return CURL_PREREQFUNC_ABORT;
+	}
 	if (handle->socket.serial != 0)
 		note_moved(handle);
 	handle->socket = socket_use(&load->sockets, &handle->opened, &ends, load->now);

@@ -181,28 +181,36 @@ note_ends(HttpSockets *sockets, HttpSocket *socket, const SocketEnds *ends)
 	sockets->by_port[ends->port] = (int) (socket - sockets->sockets) + 1;
 }
 
-SocketRef
-socket_use(HttpSockets *sockets, const OpenedSockets *opened, const SocketEnds *ends, int64_t now)
+HttpSocket *
+socket_connected(HttpSockets *sockets, const OpenedSockets *opened, const SocketEnds *ends,
+				 int64_t now)
 {
-	SocketRef	none = {0, 0};
 	HttpSocket *socket;
 
 	if (ends->port <= 0 || ends->port >= PORTS ||
 		strlen(ends->address) >= sizeof(socket->address) ||
 		strlen(ends->remote_address) >= sizeof(socket->remote_address))
-		return none;
+		return NULL;
 	socket = find_opened(sockets, opened, ends->port);
-	if (socket != NULL)
+	if (socket == NULL)
+		return find_known(sockets, ends);
+	note_ends(sockets, socket, ends);
+	socket->heard_at = now;
+	if (socket->shut == SHUT_NOT)
 	{
-		note_ends(sockets, socket, ends);
-		socket->heard_at = now;
-		if (socket->shut == SHUT_NOT)
-		{
-			socket->is_ready = true;
-			sockets->ready++;
-		}
+		socket->is_ready = true;
+		sockets->ready++;
 	}
-	else if ((socket = find_known(sockets, ends)) == NULL)
+	return socket;
+}
+
+SocketRef
+socket_use(HttpSockets *sockets, const OpenedSockets *opened, const SocketEnds *ends, int64_t now)
+{
+	SocketRef	none = {0, 0};
+	HttpSocket *socket = socket_connected(sockets, opened, ends, now);
+
+	if (socket == NULL)
 		return none;
 	socket->users++;
 	socket->requests++;

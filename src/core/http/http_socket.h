@@ -126,8 +126,14 @@ extern void socket_opened(HttpSockets *sockets, int fd, OpenedSockets *opened);
 extern void socket_closed(HttpSockets *sockets, int fd);
 
 /*
- * A connection with these ends is ready for a request, which may have opened it: returns
- * its socket, which the request uses from now on; none: it is not known.
+ * A connection with these ends is there, which the request that has opened those sockets may
+ * have made: it is known by its ends from now on.  Returns its socket; NULL: it is not known.
+ */
+extern HttpSocket *socket_connected(HttpSockets *sockets, const OpenedSockets *opened,
+									const SocketEnds *ends, int64_t now);
+
+/*
+ * The same, where the request uses it from now on; none: it is not known.
  */
 extern SocketRef socket_use(HttpSockets *sockets, const OpenedSockets *opened,
 							const SocketEnds *ends, int64_t now);
