@@ -90,6 +90,52 @@ turn_recall(Worker *worker)
 				: permits_excess(worker->place.slot_index, worker_server_index(worker)));
 }
 
+/* Nothing of the worker's waits for a permit. */
+static void
+want_nothing(Worker *worker)
+{
+	if (worker->place.slot->wants)
+		permits_want_nothing(worker->place.slot_index, worker_server_index(worker));
+}
+
+/* The job may spend no more: what has not been sent is not to be. */
+static void
+hold_back(Worker *worker)
+{
+	/*
+	 * Those that are due are not what to wake up for, where the pause cannot
+	 * be written yet.
+	 */
+	(void) outbox_peek(&worker->outbox, clock_now());
+	http_recall(worker->http, PG_INT32_MAX);
+	want_nothing(worker);
+}
+
+/*
+ * Is there memory for another request and its answer?  A single request may exceed it, but not
+ * on top of answers that wait to be stored.
+ */
+static bool
+has_memory(const Worker *worker)
+{
+	return worker_memory_used(worker) <= worker_memory_limit(worker) ||
+		(http_in_flight(worker->http) == 0 && outcome_queue_is_empty(&worker->outcomes));
+}
+
+static bool
+take_permit(Worker *worker, Request *request)
+{
+	Refusal		refusal;
+
+	request->tokens_taken = worker_expected_tokens(worker, request);
+	if (permits_take(worker->place.slot_index, worker_server_index(worker),
+					 request->tokens_taken, &refusal))
+		return true;
+	if (refusal.wait_us != CLOCK_NEVER)
+		worker->send.permit_not_before = clock_now() + refusal.wait_us;
+	return false;
+}
+
 /* Returns whether there is more to be sent, by permits, than there are connections for. */
 static bool
 send_ready(Worker *worker)
@@ -100,20 +146,11 @@ send_ready(Worker *worker)
 	worker->send.permit_not_before = CLOCK_NEVER;
 	if (worker_check_budget(worker))
 	{
-		/*
-		 * Those that are due are not what to wake up for, where the pause
-		 * cannot be written yet.
-		 */
-		(void) outbox_peek(&worker->outbox, clock_now());
-		http_recall(worker->http, PG_INT32_MAX);
-		if (worker->place.slot->wants)
-			permits_want_nothing(worker->place.slot_index, worker_server_index(worker));
+		hold_back(worker);
 		return false;
 	}
 	while (worker_may_send(worker) && (request = outbox_peek(&worker->outbox, clock_now())) != NULL)
 	{
-		Refusal		refusal;
-
 		/*
 		 * Requests may have become smaller since it was cut: its server was
 		 * changed.
@@ -128,29 +165,14 @@ send_ready(Worker *worker)
 			break;
 		/* What is not sent at once is decided when it can be. */
 		full = http_room(worker->http) == 0;
-		if (full)
+		if (full || !has_memory(worker))
 			break;
-
-		/*
-		 * A single request may exceed it, but not on top of answers that wait
-		 * to be stored.
-		 */
-		if (worker_memory_used(worker) > worker_memory_limit(worker) &&
-			(http_in_flight(worker->http) > 0 || !outcome_queue_is_empty(&worker->outcomes)))
-			break;
-		request->tokens_taken = worker_expected_tokens(worker, request);
-		if (!permits_take(worker->place.slot_index, worker_server_index(worker),
-						  request->tokens_taken, &refusal))
-		{
-			if (refusal.wait_us != CLOCK_NEVER)
-				worker->send.permit_not_before = clock_now() + refusal.wait_us;
+		if (!take_permit(worker, request))
 			return false;
-		}
 		outbox_pop(&worker->outbox);
 		send_request(worker, request);
 	}
-	if (worker->place.slot->wants)
-		permits_want_nothing(worker->place.slot_index, worker_server_index(worker));
+	want_nothing(worker);
 	return full;
 }
 
