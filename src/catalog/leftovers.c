@@ -84,6 +84,8 @@ end_of_transaction(XactEvent event, void *arg pg_attribute_unused())
 		leftovers = make_leftovers(MyDatabaseId);
 		leftovers->rows += (int64) noted;
 		leftovers->seen_before = next;
+		leftovers->looks = 0;	/* nobody has waited for these yet */
+		leftovers->look_at = 0;
 		worthwhile = leftovers->rows >= WORTHWHILE_ROWS;
 		shared_unlock();
 

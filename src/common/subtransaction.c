@@ -25,20 +25,19 @@ is_of_the_system(int sqlstate)
 		category == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
-/* The error being handled, once it is over; or it is raised on. */
+/*
+ * The error being handled, if it is one to go on after; NULL: it is to be raised on.  Looked
+ * at before it is copied, as there may be no memory for a copy.
+ */
 static ErrorData *
-take_error(ErrorFilter expects, const void *arg)
+expected_error(ErrorFilter expects, const void *arg)
 {
 	ErrorData  *error;
 
-	/* Looked at before it is copied: there may be no memory for a copy. */
 	if (is_of_the_system(geterrcode()))
-		PG_RE_THROW();
+		return NULL;
 	error = CopyErrorData();
-	if (expects != NULL && !expects(error, arg))
-		PG_RE_THROW();
-	FlushErrorState();
-	return error;
+	return expects == NULL || expects(error, arg) ? error : NULL;
 }
 
 ErrorData *
@@ -58,8 +57,17 @@ subtransaction_run(SubtransactionBody run, void *arg, ErrorFilter expects)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		error = take_error(expects, arg);
+		error = expected_error(expects, arg);
+		if (error != NULL)
+			FlushErrorState();
+
+		/*
+		 * Also if it is raised on: a session knows of the subtransactions
+		 * that it has begun itself, and of no others.
+		 */
 		RollbackAndReleaseCurrentSubTransaction();
+		if (error == NULL)
+			PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

@@ -90,6 +90,12 @@ enrich_resume(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	catalog_accept_failures(job->id);
+
+	/*
+	 * From here on nobody else changes it; before, a worker may have
+	 * bucketized it.
+	 */
+	job = catalog_steer_job(job->id);
 	catalog_forget_starts(job->id);
 	change_state(job, job->buckets_total >= 0 ? JOB_RUNNING : JOB_QUEUED, NULL, "resume");
 	PG_RETURN_VOID();

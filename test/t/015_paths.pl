@@ -111,5 +111,19 @@ $t->sql("SELECT enrich.resume($job)");
 $t->wait_job($job);
 is($t->sql('SELECT count(*) FROM many WHERE label IS NULL'), 100, 'resume goes on with NULLs');
 
+# What is tried in a subtransaction, and is canceled, leaves the session as it was
+$t->sql(<<'END');
+CREATE FUNCTION linger(jsonb) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(60); RETURN true; END$$;
+CREATE DOMAIN lingering AS jsonb CHECK (linger(VALUE));
+END
+my ($status, $said, $complaint) = $t->node->psql('postgres', <<'END', on_error_stop => 0);
+SET statement_timeout = '2s';
+SELECT enrich.preview('many', 'api', path => '/items', input => '{name}', results => '$.items[*]',
+	output => '{"slow lingering": "$.text"}');
+SELECT 'still here';
+END
+like($complaint, qr/statement timeout/, 'a preview is canceled while it converts');
+is($said, 'still here', 'and its session goes on, outside of any transaction');
+
 $t->stop;
 done_testing();
