@@ -258,7 +258,7 @@ reads_by_evaluation(const Endpoint *endpoint)
 static void
 require_staged_fields(const Endpoint *before, const Endpoint *after)
 {
-	if (after->needs_fields && !before->needs_fields)
+	if (after->needs_fields && !before->has_fields)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("the server's request names columns now, which "
@@ -311,6 +311,7 @@ endpoint_make(const Recipe *recipe, const Server *server, const Credentials *cre
 	compile_paths(endpoint);
 	endpoint->evaluates = reads_by_evaluation(endpoint);
 	endpoint->fingerprint_seed = recipe_fingerprint_seed(recipe, server);
+	endpoint->has_fields = endpoint->needs_fields || (before != NULL && before->has_fields);
 	if (before != NULL)
 		require_staged_fields(before, endpoint);
 	return endpoint;

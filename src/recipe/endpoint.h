@@ -38,6 +38,7 @@ typedef struct Endpoint
 								 * bucket_size */
 	bool		sends_fields;	/* a template needs the row's fields */
 	bool		needs_fields;	/* ... or an output does: they are staged */
+	bool		has_fields;		/* rows at hand have them, needed or not */
 	char	   *fingerprint_seed;	/* of templates and paths; NULL: no
 									 * fingerprint is wanted */
 

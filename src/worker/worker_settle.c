@@ -115,15 +115,30 @@ typedef struct Reading
 	int64		tokens;			/* that it says it cost */
 } Reading;
 
+/*
+ * By what an answer is read: the paths of where it was asked for, and values as those columns
+ * want them that they are stored in now.  They may have another type since.
+ */
+static ResponseShape
+shape_of(const Worker *worker, const Request *request)
+{
+	ResponseShape shape = request->endpoint->shape;
+
+	Assert(shape.output_count == worker->setup.recipe->items.output_count);
+	shape.outputs = worker->setup.recipe->items.outputs;
+	return shape;
+}
+
 static void
-read_step(Worker *worker pg_attribute_unused(), void *arg)
+read_step(Worker *worker, void *arg)
 {
 	Reading    *reading = arg;
 	const Request *request = reading->request;
 	Response   *response = &reading->response;
+	ResponseShape shape = shape_of(worker, request);
 
-	response_decode(reading->result->body.data, reading->result->body.length,
-					&request->endpoint->shape, request->row_count, response);
+	response_decode(reading->result->body.data, reading->result->body.length, &shape,
+					request->row_count, response);
 	reading->tokens = reported_tokens(request->endpoint, response);
 	if (request->endpoint->recipe->matcher != NULL && response->status == RESPONSE_OK)
 		match_items(request, response);
@@ -208,14 +223,14 @@ settle_unusable(Worker *worker, Request *request, const HttpResult *result,
 static void
 settle_answered(Worker *worker, Request *request, HttpResult *result, Response *response)
 {
-	const Endpoint *endpoint = request->endpoint;
+	ResponseShape shape = shape_of(worker, request);
 	Outcome    *outcome;
 
 	worker_note_answered(worker, request->row_count);
 	request->bucket->http_status = result->status;
 	outcome = request_into_outcome(request, OUTCOME_ANSWERED);
 	outcome->http_status = result->status;
-	if (!response_detach(response, &endpoint->shape, result->body.data, result->body.length))
+	if (!response_detach(response, &shape, result->body.data, result->body.length))
 	{
 		outcome->answer = result->body;
 		memset(&result->body, 0, sizeof(result->body));

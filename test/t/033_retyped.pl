@@ -47,5 +47,22 @@ foreach my $case (
 	is($t->sql("SELECT count(*) FROM other o JOIN right_ones r USING (id) WHERE $as_reals = r.e"), 60, '... with its numbers');
 }
 
+# One answer comes when the job has been resumed: it is read for the type that is there now.  No digit is lost.
+$t->mock_reset;
+$job = begin(target => 'right_texts', output => '{"e jsonb": "$.embedding"}');
+$t->wait_job($job, 'completed', PATIENCE);
+$t->sql('DROP TABLE other; CREATE TABLE other (id integer PRIMARY KEY, e real[])');
+$t->mock_script({ latency => 5000, hang => 1, match => '"document 50"' });
+$job = begin(target => 'other', output => '{"e": "$.embedding"}');
+$t->poll_for('requests in flight', sub { $t->progress($job)->{in_flight} == 3 }, PATIENCE);
+$t->sql('ALTER TABLE other ALTER COLUMN e TYPE jsonb USING to_jsonb(e)');
+$t->poll_for('the job to pause', sub { $t->progress($job)->{state} eq 'paused' }, PATIENCE);
+$t->sql("SELECT enrich.resume($job)");
+$t->poll('SELECT count(*) FROM other', 40);
+$t->mock_release;
+$t->wait_job($job, 'completed', PATIENCE);
+is($t->sql('SELECT count(*) FROM other o JOIN right_texts r USING (id) WHERE o.e = r.e AND id > 40'), 20,
+	'answers that come after the resume are read for the new type');
+
 $t->stop;
 done_testing();
