@@ -120,7 +120,8 @@ $t->mock_reset;
 require_token('token-3');
 $job = begin('filed');
 until_done($job, 20);
-# The file first: else a 401 may be there before it is.
+# The file first: else a 401 may be there before it is.  And any token meanwhile: the new one may be sent at once.
+$t->mock_script({ latency => 30 });
 write_file($file, "token-4\n");
 require_token('token-4', latency => 0);
 is_complete($job, 'file replaced when the old token had expired');
