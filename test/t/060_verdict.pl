@@ -131,7 +131,8 @@ is($t->sql("SELECT error = 'HTTP status 403: gesperrt f' || chr(252) || 'r ?' FR
 fresh_server();
 $t->mock_script({ hang => 1 });
 $job = begin();
-$t->poll_for('requests in flight', sub { $t->progress($job)->{in_flight} == 6 }, PATIENCE);
+# What has not come there would be taken back.
+$t->poll_for('requests in flight', sub { $t->progress($job)->{in_flight} == 6 && $t->mock_stats->{in_flight} == 6 }, PATIENCE);
 $t->mock_script({ status => 403 });
 $t->sql("SELECT enrich.alter($job, concurrency => 7)");
 $t->wait_job($job, 'paused', PATIENCE);

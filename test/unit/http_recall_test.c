@@ -23,7 +23,7 @@ static HttpSettings settings = {
 	.timeout_ms = 60000, .connect_timeout_ms = 60000, .max_response_size = 1024 * 1024
 };
 
-/* Look-ups wait for a byte in here. */
+/* Look-ups wait for a byte in here, which they put back: libcurl may make several for a host. */
 static int	lookups[2];
 static volatile int lookups_begun = 0;
 
@@ -39,7 +39,7 @@ getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
 	(void) host;
 	(void) hints;
 	lookups_begun++;
-	if (read(lookups[0], &byte, 1) != 1)
+	if (read(lookups[0], &byte, 1) != 1 || write(lookups[1], &byte, 1) != 1)
 		return EAI_FAIL;
 	address->sin_family = AF_INET;
 	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -178,31 +178,43 @@ test_connecting(void)
 	close(listener);
 }
 
+static void
+let_lookups_pass(bool pass)
+{
+	char		byte = 'x';
+
+	if ((pass ? write(lookups[1], &byte, 1) : read(lookups[0], &byte, 1)) != 1)
+		bail_out("the pipe of look-ups");
+}
+
 /* libcurl would wait for the thread of a look-up. */
 static void
 test_looking_up(void)
 {
 	Http	   *http = create(10);
+	int			before;
 
 	start(http, "http://some.test", server_port, "/hold", 1);
-	UNTIL(http, lookups_begun == 1);
+	UNTIL(http, lookups_begun > 0);
 	http_recall(http, 10);
 	ok(!http_has_finished(http), "a look-up under way goes on");
 	is_int(http_unsent(http), 1, "the request is not sent yet");
-	(void) !write(lookups[1], "x", 1);
+	let_lookups_pass(true);
 	UNTIL(http, http_has_finished(http));
 	took_back(http, 1, "and is taken back in its stead");
 	start(http, "http://some.test", server_port, "/whole", 2);
 	answered(http, 1, "the next request is answered");
 
+	let_lookups_pass(false);
+	before = lookups_begun;
 	settings.connect_timeout_ms = 200;
 	start(http, "http://other.test", server_port, "/hold", 3);
-	UNTIL(http, lookups_begun == 2);
+	UNTIL(http, lookups_begun > before);
 	http_recall(http, 10);
 	UNTIL(http, http_has_finished(http));
 	took_back(http, 3, "one that is never found has not failed");
 	settings.connect_timeout_ms = 60000;
-	(void) !write(lookups[1], "x", 1);
+	let_lookups_pass(true);
 	http_destroy(http);
 }
 
