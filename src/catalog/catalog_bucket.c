@@ -75,10 +75,7 @@ static Statement delete_runs = {
 void
 catalog_delete_runs(int64 job)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	leftovers_note(statement_run(&delete_runs, &a));
+	leftovers_note(statement_run_for_job(&delete_runs, job));
 }
 
 /* A bucket of which something was stored. */
@@ -351,10 +348,7 @@ static Statement delete_partitions = {
 void
 catalog_delete_partitions(int64 job)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_run(&delete_partitions, &a);
+	statement_run_for_job(&delete_partitions, job);
 }
 
 static Statement select_partitions = {

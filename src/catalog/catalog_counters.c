@@ -263,8 +263,5 @@ static Statement forget_starts = {
 void
 catalog_forget_starts(int64 job)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_run(&forget_starts, &a);
+	statement_run_for_job(&forget_starts, job);
 }

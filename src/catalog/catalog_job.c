@@ -310,10 +310,7 @@ static Statement set_refused = {
 void
 catalog_set_refused(int64 job)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_run(&set_refused, &a);
+	statement_run_for_job(&set_refused, job);
 }
 
 static Statement accept_failures = {
@@ -344,10 +341,7 @@ static Statement set_replaced = {
 void
 catalog_set_replaced(int64 job)
 {
-	Arguments	a = {0};
-
-	argument_add(&a, Int64GetDatum(job));
-	statement_run(&set_replaced, &a);
+	statement_run_for_job(&set_replaced, job);
 }
 
 static Statement set_totals = {

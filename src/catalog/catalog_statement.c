@@ -173,6 +173,15 @@ statement_run(Statement *statement, const Arguments *arguments)
 	return processed;
 }
 
+uint64
+statement_run_for_job(Statement *statement, int64 job)
+{
+	Arguments	a = {0};
+
+	argument_add(&a, Int64GetDatum(job));
+	return statement_run(statement, &a);
+}
+
 Datum
 column_datum(int row, int column)
 {

@@ -82,6 +82,9 @@ extern void statement_end(void);
 /* Both at once, where only the number of rows matters. */
 extern uint64 statement_run(Statement *statement, const Arguments *arguments);
 
+/* The same, of a statement whose only argument is a job. */
+extern uint64 statement_run_for_job(Statement *statement, int64 job);
+
 /* Columns of the current result, by number from 1. */
 extern bool column_is_null(int row, int column);
 extern Datum column_datum(int row, int column);
