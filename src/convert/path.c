@@ -92,7 +92,8 @@ is_plain_path(const char *text)
 	return *text == '\0';
 }
 
-const char *
+/* What would be right in place of a text that is no jsonpath; for errhint. */
+static const char *
 path_hint(const char *text)
 {
 	int			length;

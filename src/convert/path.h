@@ -15,14 +15,11 @@
 /*
  * Compile the text of a jsonpath; parameter ("results", "output column x") is
  * for messages.  Allocates in the current context.  Raises the jsonpath type's
- * own syntax errors, with the parameter in the context and path_hint's hint, and
+ * own syntax errors, with the parameter in the context and a hint, and
  * errors for paths that fit no value whatever.  A plain path ($,
  * members, [n], [*], lax or strict) is walked by its steps; any other is
  * evaluated by PostgreSQL, in a transaction.
  */
 extern void path_compile(const char *text, const char *parameter, Path *path);
-
-/* What would be right in place of a text that is no jsonpath; for errhint. */
-extern const char *path_hint(const char *text);
 
 #endif							/* PG_ENRICH_PATH_H */

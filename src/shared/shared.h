@@ -339,9 +339,6 @@ extern void shared_visit_at_commit(void);
 /* Did this transaction change the job? */
 extern bool shared_touched(int64 job);
 
-/* A state changed, committed by the caller: wake those who wait, and the launcher. */
-extern void shared_state_changed(void);
-
 /* A clerk must look into the database: now, or in so long at the latest. */
 extern void shared_visit(Oid database, bool just_started);
 extern void shared_note_visit(Oid database, bool just_started); /* without waking the

@@ -109,8 +109,9 @@ shared_visit_at(Oid database, TimestampTz at)
 	shared_wake_launcher();
 }
 
-void
-shared_state_changed(void)
+/* A state changed, and that is committed: wake those who wait, and the launcher. */
+static void
+state_changed(void)
 {
 	ConditionVariableBroadcast(&shared->state_changed);
 }
@@ -156,7 +157,7 @@ tell_touched(void)
 	}
 	shared_visit(MyDatabaseId, false);
 	if (touched != NIL)
-		shared_state_changed();
+		state_changed();
 }
 
 static void
