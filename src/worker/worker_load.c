@@ -42,6 +42,7 @@ wanted_buckets(Worker *worker)
 	return (int) Min(Min(count, CLAIM_BUCKETS), share);
 }
 
+/* There must be none that is not loaded yet. */
 static void
 claim(Worker *worker)
 {
@@ -50,11 +51,13 @@ claim(Worker *worker)
 	List	   *buckets = NIL;
 	ListCell   *cell;
 
+	Assert(worker->unloaded == NIL);
 	foreach(cell, rows)
 	{
 		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
 	}
-	worker->unloaded = list_concat(worker->unloaded, buckets);
+	/* All or none: with an error, nobody has claimed them. */
+	worker->unloaded = buckets;
 	MemoryContextSwitchTo(old);
 	if (rows != NIL)
 		claims_confirm(&worker->claims, list_length(rows));
