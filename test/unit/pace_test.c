@@ -115,13 +115,40 @@ test_no_time_to_spare(void)
 	is_int(store_in(&facts), 100 * MS, "busy: a store every now and then");
 	facts.since = NOW - 100 * MS;
 	is_int(store_in(&facts), 0, "busy: then it goes before what there is to receive");
-	facts.rows = 20000;
+	facts.rows = 5000;
 	facts.since = NOW;
 	is_int(store_in(&facts), 0, "busy: at once where there are many rows");
 	facts.ready = 0;
 	is_plan(&facts, 2 * 64 + 1000, 0, "busy: and no more are loaded before they are stored");
-	facts.rows = 19999;
+	facts.rows = 4999;
 	is_plan(&facts, 2 * 64 + 1000, 1128, "busy: else they are");
+}
+
+/* How many are many: no more than all requests in flight can bring at a time. */
+static void
+test_many_rows(void)
+{
+	static const struct
+	{
+		int			share;
+		int			batch_size;
+		int			many;
+	}			cases[] = {
+		{1, 1, 5000}, {0, 500, 5000}, {10, 500, 5000}, {10, 501, 5010}, {32, 500, 16000},
+		{40, 500, 20000}, {41, 500, 20000}, {1, 100000, 20000}, {100000, 100000, 20000}
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		PaceFacts	facts = with_outcomes(cases[i].many - 1, 0);
+
+		facts.share = cases[i].share;
+		facts.batch_size = cases[i].batch_size;
+		facts.receiving = true;
+		is_int(store_in(&facts), 100 * MS, "many rows: one fewer wait for others");
+		facts.rows++;
+		is_int(store_in(&facts), 0, "many rows: these do not");
+	}
 }
 
 /* What a store takes is measured. */
@@ -214,7 +241,7 @@ test_no_answer_needed(void)
 	is_int(store_in(&facts), 0, "no answer needed: and those are stored");
 	facts.in_flight = 64;
 	is_int(store_in(&facts), 5 * MS, "no answer needed: they wait for answers of others");
-	facts.rows = 20000;
+	facts.rows = 5000;
 	is_plan(&facts, 1128, 0, "no answer needed: but do not fill the memory");
 	is_int(store_in(&facts), 0, "no answer needed: many are stored at once");
 }
@@ -274,6 +301,7 @@ main(void)
 	test_trickle();
 	test_burst();
 	test_no_time_to_spare();
+	test_many_rows();
 	test_slices();
 	test_slow_disk();
 	test_memory();

@@ -49,11 +49,14 @@
 #define STORE_MAX_AGE_US 100000
 
 /*
- * So many bytes of answers, or PACE_STORE_ROWS, do not wait: that bounds the memory which is
- * held only for the sake of a later store.  Nor are more rows loaded then, as those that need
- * no answer wait for a store at once.
+ * So many bytes of answers do not wait, nor do more rows than a burst can bring, which is an
+ * answer to each request that may be in flight: where more have come, there are no quiet
+ * times to store in.  But waiting for so many rows always pays, as a store has its own costs.
+ * That bounds the memory which is held only for the sake of a later store.  Nor are more rows
+ * loaded then, as those that need no answer wait for a store at once.
  */
 #define STORE_BYTES ((size_t) 32 * 1024 * 1024)
+#define STORE_MIN_ROWS 5000
 
 /*
  * What a store is to take, without its commit: it bounds how long a permit that has come free
@@ -100,6 +103,17 @@ may_hold_more(const PaceFacts *facts)
 		(facts->queued == 0 && facts->rows == 0);
 }
 
+/* So many rows do not wait for others to be stored with. */
+static int
+many_rows(const PaceFacts *facts)
+{
+	int64_t		burst = (int64_t) facts->share * facts->batch_size;
+
+	if (burst < STORE_MIN_ROWS)
+		return STORE_MIN_ROWS;
+	return burst < PACE_STORE_ROWS ? (int) burst : PACE_STORE_ROWS;
+}
+
 static int
 requests_to_load(const PaceFacts *facts, int wanted)
 {
@@ -108,7 +122,7 @@ requests_to_load(const PaceFacts *facts, int wanted)
 
 	if (facts->receiving && facts->ready > facts->share / LOAD_URGENT_SHARE)
 		return 0;
-	if (!may_hold_more(facts) || facts->rows >= PACE_STORE_ROWS)
+	if (!may_hold_more(facts) || facts->rows >= many_rows(facts))
 		return 0;
 	return least(wanted, most > 1 ? most : 1);
 }
@@ -118,7 +132,7 @@ static bool
 store_is_urgent(const PaceFacts *facts)
 {
 	return facts->in_flight == 0 || facts->needs_memory || facts->job_may_pause ||
-		facts->rows >= PACE_STORE_ROWS || facts->bytes >= STORE_BYTES;
+		facts->rows >= many_rows(facts) || facts->bytes >= STORE_BYTES;
 }
 
 static int64_t

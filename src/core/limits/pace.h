@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No store takes more rows; and so many that wait for one call for it. */
+/* No store takes more rows. */
 #define PACE_STORE_ROWS 20000
 
 /* What stores have taken lately, in microseconds.  Zero-filled to begin with. */
