@@ -37,12 +37,6 @@
 /* Rows fetched at a time, as they lie in staging: long values compressed or apart. */
 #define FETCH_ROWS 500
 
-/*
- * Slices come and go for as long as the job runs: in blocks of one size, what one
- * has left fits the next.
- */
-#define SLICE_BLOCK (64 * 1024)
-
 static int
 count_bits(const bytea *bitmap)
 {
@@ -213,23 +207,50 @@ read_fields(const Endpoint *endpoint, Row *row, HeapTuple tuple, TupleDesc descr
 	row->request.fields = (const char *const *) fields;
 }
 
+/* Room for so many rows more, of so many keys; the slice's context is current. */
+static Row *
+make_part(int rows, int keys)
+{
+	Row		   *part = palloc(sizeof(Row) * rows);
+	Datum	   *values = palloc(sizeof(Datum) * keys * rows);
+
+	for (int i = 0; i < rows; i++)
+		part[i].keys = values + keys * i;
+	return part;
+}
+
+/* One more row, zero-filled but for the room for its keys. */
+static Row *
+add_row(Slice *slice, int keys)
+{
+	Row		  **part = &slice->parts[slice->row_count / slice->part_rows];
+	Row		   *row;
+	Datum	   *room;
+
+	if (*part == NULL)
+		*part = make_part(slice->part_rows, keys);
+	row = slice_row(slice, slice->row_count++);
+	room = row->keys;
+	memset(row, 0, sizeof(*row));
+	row->keys = room;
+	return row;
+}
+
 /* Copy a result row into the slice, whose context is current. */
 static void
 read_row(const Endpoint *endpoint, Slice *slice, Bucket *bucket, HeapTuple tuple,
 		 TupleDesc descriptor)
 {
 	const Recipe *recipe = endpoint->recipe;
-	Row		   *row = &slice->rows[slice->row_count++];
+	Row		   *row = add_row(slice, recipe->key_count);
 	int			keys = recipe->key_count;
 	size_t		fingerprint_length;
 	bool		is_null;
 
-	memset(row, 0, sizeof(*row));
 	row->bucket = bucket;
 	row->slice = slice;
 	row->row_number = DatumGetInt64(SPI_getbinval(tuple, descriptor, 1, &is_null));
 	row->from_failed = DatumGetBool(SPI_getbinval(tuple, descriptor, 2, &is_null));
-	row->keys = palloc(sizeof(Datum) * keys);
 	for (int i = 0; i < keys; i++)
 	{
 		const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, 2 + i);
@@ -363,24 +384,20 @@ skip_finished_rows(List *buckets)
 	}
 }
 
+/* For so many rows, at most. */
 static Slice *
-make_slice(MemoryContext parent)
+make_slice(MemoryContext parent, int max_rows)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice", 0, SLICE_BLOCK,
+	Size		first_block = max_rows < SLICE_PART ? ALLOCSET_SMALL_INITSIZE : SLICE_BLOCK;
+	MemoryContext context = AllocSetContextCreate(parent, "pg_enrich slice", 0, first_block,
 												  SLICE_BLOCK);
 	Slice	   *slice = MemoryContextAllocZero(context, sizeof(Slice));
 
 	slice->context = context;
+	slice->part_rows = Min(max_rows, SLICE_PART);
+	slice->parts = MemoryContextAllocZero(context, sizeof(Row *) *
+										  (max_rows / slice->part_rows + 1));
 	return slice;
-}
-
-/* More rows than are open never turn up; the last that are fetched may exceed max_bytes. */
-static void
-make_room(Slice *slice, int64 max_rows, Size max_bytes)
-{
-	Size		room = Min((Size) max_rows, max_bytes / sizeof(Row) + FETCH_ROWS);
-
-	slice->rows = MemoryContextAllocHuge(slice->context, sizeof(Row) * room);
 }
 
 /* What an attempt has read of the buckets does not count. */
@@ -406,7 +423,6 @@ load_rows(const Endpoint *endpoint, List *buckets, int max_rows, Size max_bytes,
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
 	int64		expected = rows_to_load(buckets);
 
-	make_room(slice, Min(max_rows, expected), max_bytes);
 	SPI_connect();
 	if (run_query(endpoint, buckets, true, max_rows, max_bytes, slice) &&
 		slice->row_count < expected)
@@ -432,7 +448,7 @@ bucket_load(const Endpoint *endpoint, List *buckets, int max_rows, Size max_byte
 			MemoryContext parent)
 {
 	int64		next_row = ((Bucket *) linitial(buckets))->next_row;
-	Slice	   *slice = make_slice(parent);
+	Slice	   *slice = make_slice(parent, max_rows);
 
 	Assert(IsTransactionState() && buckets != NIL && max_rows > 0);
 	PG_TRY();

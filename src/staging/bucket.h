@@ -44,15 +44,34 @@ typedef struct Row
 	char	   *fingerprint;	/* or NULL */
 } Row;
 
+/*
+ * Memory of slices is had in blocks of this size, in bytes; but that of small ones in smaller
+ * ones.  They come and go for as long as a job runs: where all are alike, what one has left
+ * fits the next.
+ */
+#define SLICE_BLOCK (64 * 1024)
+
+/* So many rows fill a block, but for what PostgreSQL and the C library note beside them. */
+#define SLICE_PART ((int) ((SLICE_BLOCK - 256) / sizeof(Row)))
+
 /* Rows that were loaded together, and are freed together when the last of them is finished. */
 typedef struct Slice
 {
 	int			row_count;
-	Row		   *rows;
+	Row		  **parts;			/* of part_rows each, which are SLICE_PART
+								 * where there are so many; NULL: not needed
+								 * so far */
+	int			part_rows;
 	int			rows_open;
 	Size		bytes;
 	MemoryContext context;
 } Slice;
+
+static inline Row *
+slice_row(const Slice *slice, int position)
+{
+	return &slice->parts[position / slice->part_rows][position % slice->part_rows];
+}
 
 extern Bucket *bucket_make(const BucketRow *row, MemoryContext parent);
 extern void bucket_free(Bucket *bucket);

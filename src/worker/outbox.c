@@ -79,7 +79,7 @@ cut(Outbox *outbox, const Endpoint *endpoint, Slice *slice, Outcome *volatile *u
 
 	for (int i = 0; i < slice->row_count; i++)
 	{
-		Row		   *row = &slice->rows[i];
+		Row		   *row = slice_row(slice, i);
 		int64		more = 0;
 
 		if (row->is_empty || row->is_unsendable)
