@@ -119,9 +119,10 @@ test_no_time_to_spare(void)
 	facts.since = NOW;
 	is_int(store_in(&facts), 0, "busy: at once where there are many rows");
 	facts.ready = 0;
-	is_plan(&facts, 2 * 64 + 1000, 0, "busy: and no more are loaded before they are stored");
-	facts.rows = 4999;
-	is_plan(&facts, 2 * 64 + 1000, 1128, "busy: else they are");
+	facts.rows = 20000;
+	is_plan(&facts, 2 * 64 + 1000, 0, "busy: at last no more are loaded before they are stored");
+	facts.rows = 19999;
+	is_plan(&facts, 2 * 64 + 1000, 1128, "busy: else they are, so that sending goes on");
 }
 
 /* How many are many: no more than all requests in flight can bring at a time. */
@@ -241,7 +242,7 @@ test_no_answer_needed(void)
 	is_int(store_in(&facts), 0, "no answer needed: and those are stored");
 	facts.in_flight = 64;
 	is_int(store_in(&facts), 5 * MS, "no answer needed: they wait for answers of others");
-	facts.rows = 5000;
+	facts.rows = 20000;
 	is_plan(&facts, 1128, 0, "no answer needed: but do not fill the memory");
 	is_int(store_in(&facts), 0, "no answer needed: many are stored at once");
 }

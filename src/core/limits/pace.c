@@ -52,8 +52,9 @@
  * So many bytes of answers do not wait, nor do more rows than a burst can bring, which is an
  * answer to each request that may be in flight: where more have come, there are no quiet
  * times to store in.  But waiting for so many rows always pays, as a store has its own costs.
- * That bounds the memory which is held only for the sake of a later store.  Nor are more rows
- * loaded then, as those that need no answer wait for a store at once.
+ * That bounds the memory which is held only for the sake of a later store.  Rows are loaded
+ * on, so that sending goes on, until there are PACE_STORE_ROWS: those that need no answer wait
+ * for a store at once.
  */
 #define STORE_BYTES ((size_t) 32 * 1024 * 1024)
 #define STORE_MIN_ROWS 5000
@@ -122,7 +123,7 @@ requests_to_load(const PaceFacts *facts, int wanted)
 
 	if (facts->receiving && facts->ready > facts->share / LOAD_URGENT_SHARE)
 		return 0;
-	if (!may_hold_more(facts) || facts->rows >= many_rows(facts))
+	if (!may_hold_more(facts) || facts->rows >= PACE_STORE_ROWS)
 		return 0;
 	return least(wanted, most > 1 ? most : 1);
 }
