@@ -7,6 +7,18 @@
  * pending ones are those that lie in a run and have no such row, and those whose row
  * says so: what finds them reads as much as it finds, however many there are.
  *
+ * A job may have millions of buckets, with a bucket_size of 1 as many as rows.  Little is
+ * known of all of them from the beginning: bucket n holds the bucket_size rows up to row
+ * n * bucket_size, and lies in some blocks of the staging table.  So catalog_bucket_run has a
+ * row for up to CATALOG_RUN_BUCKETS of them.  A run is deleted with its partition, whose
+ * buckets all have rows by then.  The view enrich.buckets puts both tables together.
+ *
+ * A bucket that one request fills, which is the usual case, is inserted as it will stay:
+ * nothing is updated, and nothing dead is left.  Rows of buckets that take several requests
+ * are updated in place, for which fillfactor leaves room.  A bucket of one row takes 139 bytes
+ * of WAL and 155 bytes in tables and indexes, all in all.  Rows that were made by bucketizing
+ * and updated later took 330 and 404.
+ *
  *-------------------------------------------------------------------------
  */
 #include "catalog/catalog_bucket.h"

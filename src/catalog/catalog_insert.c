@@ -4,7 +4,8 @@
  *	  Rows of enrich.catalog_bucket, many at a time.
  *
  * A job of one-row buckets makes as many rows in our catalog as in its target.  INSERT
- * writes a record of WAL for each; this one, as COPY does, one a page.  What is
+ * writes a record of WAL for each; this one, as COPY does, one a page.  The index still has
+ * one for each row: 75 bytes, of 139 in all.  What is
  * inserted is of our making, into a table that only we write: no rights and no triggers
  * are asked for, but constraints and indexes are.
  *

@@ -25,6 +25,9 @@
  *
  * job_may_become() knows the same; catalog_insert_job() makes a job queued, and
  * catalog_transition() is the only one to change a state.
+ *
+ * A job that is paused while it is bucketized is bucketized to the end first.  If it is
+ * resumed meanwhile it is queued until then, and running at once after that.
  */
 typedef enum JobState
 {

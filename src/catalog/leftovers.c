@@ -8,6 +8,9 @@
  * is under way already: so who deletes counts, and a clerk sees to it that they are vacuumed
  * away (vacuum.c) once nobody can see them any more.
  *
+ * Partitions by job would give the space back without vacuuming.  But each is a dozen rows
+ * in the system catalogs, and jobs are kept for a month, of which there may be one a minute.
+ *
  * The counts stand in shared memory.  When they are lost, with it, it is autovacuum's
  * affair.
  *

@@ -3,7 +3,8 @@
  * mask.h
  *	  Texts without the secrets in them: requests, answers, messages of APIs.
  *
- * All in the current context.
+ * All in the current context.  Texts are masked before they are cut to a length; what was cut
+ * by others is known by its beginning (secret.c).
  *
  *-------------------------------------------------------------------------
  */

@@ -31,7 +31,7 @@
  * While a commit this old is known not to be flushed, the next one waits.  What was
  * committed before that one, and is not known to be flushed either, is at most twice
  * as old.  So a crash takes at most a tenth of a second of stores, of answers that
- * were a tenth of a second old: README's fifth of a second.
+ * were a tenth of a second old: a fifth of a second in all, as users are promised.
  */
 #define DEFERRED_AT_MOST_US 50000
 

@@ -7,6 +7,11 @@
  * schema, and handed to the job's owner in the next statement.  Making them
  * runs no user code: there are no defaults, checks or expressions in them.
  *
+ * A partition is made beside a parent that is the job owner's by then.  It inherits triggers,
+ * checks and defaults that the owner may have added, none of which is evaluated for that.  An
+ * index on an expression would be, but to make one takes CREATE on enrich_staging, which
+ * nobody may be given.
+ *
  * Making or dropping a partition takes an ACCESS EXCLUSIVE lock on the table:
  * so whoever reads, reads partitions by name, and drops are conditional.
  *

@@ -6,7 +6,13 @@
  * As buckets are runs of rows, the keys of results most often lie close together
  * where they are numbers from a sequence.  Then the index on the key is read once,
  * from the lowest to the highest; and where a target holds no key of their runs it
- * takes them by a plain INSERT, without looking for each one whether it is there.
+ * takes them by a plain INSERT, without looking for each one whether it is there, and taking
+ * a lock for it.  A key that comes in between is a unique violation: then the rows are halved
+ * (store_write.c), and fewer than RANGE_MIN_ROWS are always looked for one by one.
+ *
+ * What a store costs depends on its rows, and not on how large the job or the table is.  So no
+ * plan may depend on statistics: a table that was just filled has none, and those of last
+ * night know nothing of this job.
  *
  *-------------------------------------------------------------------------
  */

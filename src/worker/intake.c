@@ -5,10 +5,10 @@
  *
  * When an invalidation says that a server or a user mapping has changed, or a look at a
  * token's file that this has (token_file.c), and before a failure that they may be the cause
- * of pauses the job, server and credentials are read again; if the server is another, the
- * recipe's templates and paths are replaced in place.  When the job is resumed after somebody
- * had to mend something, all is read again (worker_steer.c).  Rows on their way do not refer
- * to any of it, but by their keys, whose types must have stayed the same.
+ * of pauses the job, server and credentials are read again.  If they are others, the worker
+ * has another endpoint from then on; requests in flight keep theirs.  When the job is resumed
+ * after somebody had to mend something, all is read again (worker_steer.c).  Rows on their way
+ * do not refer to any of it, but by their keys, whose types must have stayed the same.
  *
  *-------------------------------------------------------------------------
  */

@@ -7,7 +7,8 @@
  * its background worker slot when all others are taken, and need not be started when it is
  * called.  Then another one takes its place, before a worker does: workers are started only
  * while one stands by.  Nothing less would keep a slot: parallel queries and other extensions
- * take them, too, and nobody is told how many are free.
+ * take them, too, and nobody is told how many are free.  Nor can a static worker be one clerk
+ * after the other: the server log would show the end of each as a failure.
  *
  *-------------------------------------------------------------------------
  */

@@ -5,7 +5,8 @@
  *
  * An embedding is text of 20 bytes a number; to check it and to read it are the
  * same work, and the second time it comes out of memory that the caches have
- * lost.  So whoever will want float4 hands json_parse a pool.
+ * lost.  So whoever will want float4 hands json_parse a pool.  What float4 would refuse stays
+ * text: its input function raises the error when it is stored, for that row alone.
  *
  *-------------------------------------------------------------------------
  */
