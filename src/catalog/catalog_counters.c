@@ -3,6 +3,9 @@
  * catalog_counters.c
  *	  What a job's workers have done: a row of counters for each.
  *
+ * What controls a job, such as its state and concurrency, is in the table of jobs instead: so
+ * a user's open transaction that has paused the job holds up no store.
+ *
  *-------------------------------------------------------------------------
  */
 #include "catalog/catalog_counters.h"

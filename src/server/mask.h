@@ -3,8 +3,12 @@
  * mask.h
  *	  Texts without the secrets in them: requests, answers, messages of APIs.
  *
- * All in the current context.  Texts are masked before they are cut to a length; what was cut
- * by others is known by its beginning (secret.c).
+ * APIs echo credentials, in whatever way they like.  So all that quotes an answer is masked: an
+ * API's error texts, reasons why an answer cannot be used, values that do not fit and what the
+ * database says of them, and all that enrich.preview shows.  Texts are masked before they are
+ * cut to a length; what was cut by others is known by its beginning (secret.c).
+ *
+ * All in the current context.
  *
  *-------------------------------------------------------------------------
  */
