@@ -6,7 +6,7 @@
  * The input: names of columns, rows (see fuzz.h), an empty line, the template.
  *
  * The model takes jansson's tree of the template and writes the body from it
- * with every placeholder replaced, by what the README says of each.  A template
+ * with every placeholder replaced, by what docs/jobs.md says of each.  A template
  * is refused just where the model refuses it, and the bodies are the same JSON.
  *
  *-------------------------------------------------------------------------

@@ -77,7 +77,7 @@ typedef struct HttpLoad
  * What all requests of a profile have in common: an easy handle that is set up for them
  * and never used itself.  Each transfer has a copy of it: a handle that is used again
  * keeps what the transfer before has left in it, and in some versions of libcurl a
- * peer can make harm of that (see README.md).
+ * peer can make harm of that (see README.md in this folder).
  */
 typedef struct HttpProfile
 {
