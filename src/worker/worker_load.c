@@ -56,7 +56,7 @@ claim(Worker *worker)
 	{
 		buckets = lappend(buckets, bucket_make(lfirst(cell), worker->context));
 	}
-	/* All or none: with an error, nobody has claimed them. */
+	/* All or none: an error leaves the claim unconfirmed. */
 	worker->unloaded = buckets;
 	MemoryContextSwitchTo(old);
 	if (rows != NIL)

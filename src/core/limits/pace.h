@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No store takes more rows. */
+/* No store takes more rows, unless a single outcome has more. */
 #define PACE_STORE_ROWS 20000
 
 /* What stores have taken lately, in microseconds.  Zero-filled to begin with. */
